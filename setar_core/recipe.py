@@ -1,0 +1,222 @@
+"""Which matrix loses which share of its singular components: `Site`, `Recipe` and its JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+TOWERS = ("visual", "text")
+WEIGHTS = ("q", "k", "v", "o", "up", "down", "proj")
+PRUNES = ("minor", "principal", "random")
+FOLDER = Path(__file__).resolve().parent.parent / "assets" / "recipes"
+MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
+
+Block = int | tuple[int, int] | None
+
+
+class Site(NamedTuple):
+    """One weight matrix of a network.
+
+    `block` counts from 0 at the input; a SwinV2 block is `(stage, block)`; a tower's projection
+    (`weight="proj"`) belongs to no block and has `None`.
+    """
+
+    tower: str
+    block: Block
+    weight: str
+
+    def __str__(self) -> str:
+        block = "-".join(map(str, self.block)) if isinstance(self.block, tuple) else self.block
+        parts = (self.tower, self.weight) if block is None else (self.tower, block, self.weight)
+        return ".".join(map(str, parts))
+
+    @classmethod
+    def parse(cls, text: str) -> Site:
+        """Read `visual.11.up`, `visual.2-17.up` or `visual.proj`.
+
+        Raises:
+            ValueError: the text names no site.
+        """
+        match text.split("."):
+            case [tower, weight]:
+                return _site(tower, None, weight, text)
+            case [tower, number, weight]:
+                parts = number.split("-")
+                if len(parts) <= 2 and all(p.isascii() and p.isdigit() for p in parts):
+                    first, *rest = (int(p) for p in parts)
+                    return _site(tower, (first, *rest) if rest else first, weight, text)
+        raise ValueError(
+            f"{text[:80]!r} names no site; write TOWER.BLOCK.WEIGHT, e.g. 'visual.11.up', "
+            "'visual.2-17.up' for SwinV2, or 'visual.proj'"
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Ratios in [0, 1) by site, and which components they drop (arXiv:2406.12629).
+
+    Attributes:
+        ratios: share of a matrix's singular components to drop; a site that is absent keeps all.
+        backbone: the name of the backbone it was made for; `None` fits any with the same sites.
+        prune: `minor` drops the smallest components, `principal` the largest, `random` a set
+            drawn with `seed`.
+        notes: how it was found (calibration, lambda, K, seed, loss, source), free of rules.
+
+    Raises:
+        ValueError: a ratio that is not a finite number in [0, 1), an unknown `prune`.
+    """
+
+    ratios: Mapping[Site, float]
+    backbone: str | None = None
+    prune: str = "minor"
+    seed: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.prune not in PRUNES:
+            raise ValueError(f"prune is {self.prune!r}; choose one of {', '.join(PRUNES)}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed is {self.seed!r}; give a whole number of at least 0")
+        checked = {site: _ratio(value, site) for site, value in self.ratios.items()}
+        object.__setattr__(self, "ratios", checked)
+        object.__setattr__(self, "notes", dict(self.notes))
+
+    def __bool__(self) -> bool:
+        return any(ratio > 0 for ratio in self.ratios.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight characters that change when what is dropped changes; `original` drops nothing."""
+        if not self:
+            return "original"
+        kept = sorted((str(site), ratio) for site, ratio in self.ratios.items() if ratio > 0)
+        seed = self.seed if self.prune == "random" else 0
+        text = json.dumps([self.prune, seed, kept])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def with_ratio(self, site: Site, ratio: float) -> Recipe:
+        """The same recipe with another ratio at one site."""
+        ratios = {**self.ratios, site: ratio}
+        return Recipe(ratios, self.backbone, self.prune, self.seed, self.notes)
+
+    def dumps(self) -> str:
+        """Our JSON: `{"backbone", "prune", "ratios": {"visual.11.up": 0.15}, "notes"}`."""
+        page = {
+            "backbone": self.backbone,
+            "prune": self.prune,
+            **({"seed": self.seed} if self.prune == "random" else {}),
+            "ratios": {str(site): ratio for site, ratio in self.ratios.items()},
+            "notes": dict(self.notes),
+        }
+        return json.dumps(page, indent=2, ensure_ascii=False) + "\n"
+
+    def save(self, path: str | Path) -> None:
+        Path(path).write_text(self.dumps(), encoding="utf-8")
+
+    def authors(self) -> list[list]:
+        """The authors' list form, `[["visual", "W_up", 11, 0.15], ...]`."""
+        return [
+            [
+                site.tower,
+                "W_p" if site.weight == "proj" else f"W_{site.weight}",
+                list(site.block) if isinstance(site.block, tuple) else site.block,
+                ratio,
+            ]
+            for site, ratio in self.ratios.items()
+        ]
+
+    @classmethod
+    def loads(cls, text: str, prune: str = "minor") -> Recipe:
+        """Read our JSON, or the authors' list, which does not say what is dropped (`prune`).
+
+        Raises:
+            ValueError: not JSON, or not a recipe; says which entry and why.
+        """
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"the recipe has {len(text)} characters; at most {MAX_BYTES} are read")
+        try:
+            page = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(
+                f"the recipe is not JSON ({error}); save it again from here or by hand"
+            ) from None
+        if isinstance(page, list):
+            return cls(_from_authors(page), prune=prune)
+        if not isinstance(page, dict) or not isinstance(page.get("ratios"), dict):
+            raise ValueError(
+                "this JSON is no recipe: it needs an object with 'ratios', or the authors' list "
+                '[["visual", "W_up", 11, 0.15], ...]'
+            )
+        backbone, notes = page.get("backbone"), page.get("notes") or {}
+        if backbone is not None and not isinstance(backbone, str):
+            raise ValueError(f"backbone is {backbone!r}; give its name as text, or null")
+        if not isinstance(notes, dict):
+            raise ValueError(f"notes is {notes!r}; give an object")
+        return cls(
+            {Site.parse(name): ratio for name, ratio in page["ratios"].items()},
+            backbone=backbone,
+            prune=page.get("prune", prune),
+            seed=page.get("seed", 0),
+            notes=notes,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, prune: str = "minor") -> Recipe:
+        """Read a shipped recipe by its name, or a file; as `loads`, the message names the file."""
+        path = shipped_recipes().get(str(path), Path(path))
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise ValueError(
+                    f"it has {path.stat().st_size} bytes; at most {MAX_BYTES} are read"
+                )
+            return cls.loads(path.read_text(encoding="utf-8"), prune)
+        except OSError as error:
+            raise ValueError(f"recipe {path}: cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise ValueError(f"recipe {path}: is not UTF-8 text; give a JSON file") from None
+        except ValueError as error:
+            raise ValueError(f"recipe {path.name}: {error}") from None
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes in `assets/recipes`, name to file, in alphabetical order."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.json"))}
+
+
+def _site(tower: str, block: Any, weight: str, text: Any) -> Site:
+    """A checked site; `text` is what the visitor wrote, for the message."""
+    whole = isinstance(block, int) and not isinstance(block, bool) and block >= 0
+    pair = isinstance(block, tuple) and len(block) == 2 and all(type(b) is int for b in block)
+    if tower not in TOWERS:
+        raise ValueError(f"{text!r}: tower {tower!r} is unknown; use 'visual' or 'text'")
+    if weight not in WEIGHTS:
+        raise ValueError(f"{text!r}: weight {weight!r} is unknown; use {', '.join(WEIGHTS)}")
+    if weight == "proj" and block is not None:
+        raise ValueError(f"{text!r}: a projection belongs to no block; write '{tower}.proj'")
+    if weight != "proj" and not (whole or (pair and min(block) >= 0)):
+        raise ValueError(f"{text!r}: block {block!r} must be a whole number, or two for SwinV2")
+    return Site(tower, block, weight)
+
+
+def _from_authors(rows: list) -> dict[Site, float]:
+    ratios = {}
+    for row in rows:
+        if not isinstance(row, list) or len(row) != 4 or not isinstance(row[1], str):
+            raise ValueError(f'{row!r} is no entry; write ["visual", "W_up", 11, 0.15]')
+        tower, weight, layer, ratio = row
+        weight = {"W_p": "proj"}.get(weight, weight.removeprefix("W_"))
+        block = tuple(layer) if isinstance(layer, list) else layer
+        ratios[_site(tower, block, weight, row)] = ratio
+    return ratios
+
+
+def _ratio(value: Any, site: Site) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 <= value < 1:
+        raise ValueError(f"ratio at {site} is {value!r}; give a number of at least 0 and below 1")
+    return float(value)

@@ -1,0 +1,44 @@
+"""Principal and minor parts: together the matrix, apart orthogonal, counted by rounding."""
+
+import pytest
+import torch
+
+from setar_core.lowrank import dropped, low_rank, spectrum
+
+MATRIX = torch.randn(30, 20, generator=torch.Generator().manual_seed(0))
+PARTS = spectrum(MATRIX)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.01, 0.05, 0.3, 0.52, 0.95])
+def test_principal_and_minor_are_the_matrix_and_share_nothing(ratio):
+    principal, minor = PARTS.principal(ratio), PARTS.minor(ratio)
+    torch.testing.assert_close(principal + minor, MATRIX, atol=1e-5, rtol=0)
+    assert (principal * minor).sum().abs() < 1e-4
+    energy = minor.double().square().sum() / MATRIX.double().square().sum()
+    assert PARTS.energy(ratio) == pytest.approx(float(energy), abs=1e-6)
+
+
+def test_the_count_is_rounded():
+    assert [dropped(20, ratio) for ratio in (0.0, 0.02, 0.03, 0.4)] == [0, 0, 1, 8]
+    assert PARTS.kept(0.4) + PARTS.dropped(0.4) == PARTS.rank == 20
+
+
+def test_minor_leaves_the_nearest_matrix_of_its_rank():
+    smaller = low_rank(MATRIX, PARTS, 0.5, "minor")
+    assert torch.linalg.matrix_rank(smaller) == 10
+    for prune in ("principal", "random"):
+        other = low_rank(MATRIX, PARTS, 0.5, prune)
+        assert torch.linalg.matrix_rank(other) == 10
+        assert (other - MATRIX).norm() > (smaller - MATRIX).norm()
+
+
+def test_random_follows_its_seed():
+    first, again, other = (low_rank(MATRIX, PARTS, 0.5, "random", seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_dropping_nothing_gives_the_matrix_itself_and_everything_is_refused():
+    assert low_rank(MATRIX, PARTS, 0.01, "minor") is MATRIX
+    with pytest.raises(ValueError, match=r"all 20 components.*at most 0\.95"):
+        low_rank(MATRIX, PARTS, 0.99, "minor")
