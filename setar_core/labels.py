@@ -1,0 +1,126 @@
+"""The names an image is compared with, and the prompt they are set into: `LabelSet`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+PROMPT = "a photo of a {}"
+MAX_LABELS = 20_000
+MAX_LENGTH = 200  # characters; CLIP reads 77 tokens
+MAX_BYTES = 5_000_000
+FOLDER = Path(__file__).resolve().parent.parent / "assets" / "labels"
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """K in-distribution names, optional negatives, and a prompt with one `{}` for the name.
+
+    Negatives are labels that an image must not resemble; they are scored beside the names but
+    are never a verdict.
+
+    Raises:
+        ValueError: fewer than two names, an empty or overlong one, too many, a prompt without `{}`.
+    """
+
+    names: tuple[str, ...]
+    prompt: str = PROMPT
+    negatives: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "negatives", tuple(self.negatives))
+        if not self.names:
+            raise ValueError("the label set is empty; write at least two labels, one a line")
+        if len(self.names) == 1:
+            raise ValueError(
+                f"{_short(self.names[0])} is the only label, and no score can be formed from one; "
+                "add at least one more"
+            )
+        total = len(self.names) + len(self.negatives)
+        if total > MAX_LABELS:
+            raise ValueError(f"{total} labels are too many; use at most {MAX_LABELS}")
+        for name in self.names + self.negatives:
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError(f"label {name!r} has no text; write a word or remove it")
+            if len(name) > MAX_LENGTH:
+                raise ValueError(
+                    f"label {_short(name)} has {len(name)} characters; use at most {MAX_LENGTH}"
+                )
+        if not isinstance(self.prompt, str) or self.prompt.count("{}") != 1:
+            raise ValueError(
+                f"prompt {_short(self.prompt)} must hold {{}} once, where the label goes; "
+                f"e.g. {PROMPT!r}"
+            )
+        if len(self.prompt) > MAX_LENGTH:
+            raise ValueError(
+                f"the prompt has {len(self.prompt)} characters; use at most {MAX_LENGTH}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """One sentence a name, then one a negative: K + N texts."""
+        before, after = self.prompt.split("{}")
+        return tuple(before + name + after for name in self.names + self.negatives)
+
+    @property
+    def duplicates(self) -> tuple[str, ...]:
+        """Names that occur more than once: they share their probability between them."""
+        return tuple(name for name, count in Counter(self.names).items() if count > 1)
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight characters that change with the names, their order, the negatives or the prompt."""
+        text = json.dumps([self.names, self.negatives, self.prompt])
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @classmethod
+    def parse(cls, text: str, prompt: str = PROMPT) -> LabelSet:
+        """One label a line; blank lines and surrounding spaces do not count."""
+        if len(text) > MAX_BYTES:
+            raise ValueError(f"the labels have {len(text)} characters; use at most {MAX_BYTES}")
+        return cls(tuple(line.strip() for line in text.splitlines() if line.strip()), prompt)
+
+    @classmethod
+    def load(cls, spec: str | Path, prompt: str = PROMPT) -> LabelSet:
+        """A shipped set's name, a `.txt` (one label a line) or a `.json` list.
+
+        Raises:
+            ValueError: nothing of that name (the shipped sets are listed), or not labels.
+        """
+        path = shipped_label_sets().get(str(spec), Path(spec))
+        if not path.is_file():
+            raise ValueError(
+                f"no label set {str(spec)!r}; use one of {', '.join(shipped_label_sets())}, "
+                "or a path to a .txt or .json file"
+            )
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{path.name} has {path.stat().st_size} bytes; at most {MAX_BYTES}")
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+            if path.suffix.lower() != ".json":
+                return cls.parse(text, prompt)
+            names = json.loads(text)
+        except UnicodeDecodeError:
+            raise ValueError(f"{path.name} is not UTF-8 text; save the labels as UTF-8") from None
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"{path.name} is not JSON ({error}); give a list of labels") from None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f'{path.name} must hold a JSON list of labels, ["cat", "dog"]')
+        return cls(tuple(name.strip() for name in names), prompt)
+
+
+def shipped_label_sets() -> dict[str, Path]:
+    """The sets in `assets/labels`, name to file, in alphabetical order."""
+    return {path.stem: path for path in sorted(FOLDER.glob("*.txt"))}
+
+
+def _short(text: object) -> str:
+    text = str(text)
+    return repr(text if len(text) <= 60 else text[:57] + "...")
