@@ -1,0 +1,65 @@
+"""`load_backbone(name)`: a name to a network that reads images and labels."""
+
+from __future__ import annotations
+
+import torch
+
+from .base import Backbone, BackboneError, Classifier, Logits, Progress
+from .loading import FAMILIES, clip_tag, emoji, unknown
+from .tower import Features, Tower
+
+__all__ = [
+    "Backbone",
+    "BackboneError",
+    "Classifier",
+    "Features",
+    "Logits",
+    "Tower",
+    "is_private",
+    "load_backbone",
+]
+
+
+def load_backbone(name: str, device: str = "cpu", progress: Progress | None = None) -> Backbone:
+    """The backbone of that name, in float32 on `device`.
+
+    Args:
+        name: `emoji`; `MODEL/TAG` as open_clip lists them (`ViT-B-16/openai`); `hf-hub:ORG/NAME`
+            or `local-dir:PATH` in open_clip's form; `timm:NAME`, `timm:hf-hub:ORG/NAME` or
+            `timm:local-dir:PATH` for a SwinV2 or plain ViT classifier.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`.
+        progress: receives a sentence before each step that may take long.
+
+    Raises:
+        BackboneError: unknown name (near matches are listed), unsupported architecture, a
+            checkpoint that is not safetensors, no such device, or the hub cannot be reached.
+    """
+    _check_device(device)
+    if name == "emoji":
+        family = emoji
+    else:
+        prefixes = sorted((p for p in FAMILIES if name.startswith(p)), key=len)
+        family = FAMILIES[prefixes[-1]] if prefixes else clip_tag
+    if family is clip_tag and "/" not in name:
+        raise unknown(name)
+    backbone = family(name, progress)
+    backbone.model.to(device)
+    return backbone
+
+
+def is_private(name: str) -> bool:
+    """Names a folder or any hub repository: for the operator's command line, never a visitor."""
+    return "local-dir:" in name or "hf-hub:" in name
+
+
+def _check_device(device: str) -> None:
+    kind, _, number = device.partition(":")
+    available = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in available or (number and not number.isdigit()):
+        raise BackboneError(f"unknown device {device!r}; use cpu, cuda, cuda:1 or mps")
+    if int(number or 0) >= available[kind]:
+        raise BackboneError(f"device {device!r} is not on this machine; use cpu")

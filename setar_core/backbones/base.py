@@ -1,0 +1,244 @@
+"""What every backbone is: towers, features, logits, and a recipe on top.
+
+A loaded backbone never changes. `with_recipe` gives another one that shares every untouched
+tensor; nothing here keeps state between calls, so one backbone serves many threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..labels import LabelSet
+from ..lowrank import Spectrum, low_rank, spectrum
+from ..recipe import Recipe, Site
+from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
+
+Progress = Callable[[str], None]
+
+
+class BackboneError(ValueError):
+    """A backbone that cannot be had, with the reason and what to use instead."""
+
+
+class Classifier(NamedTuple):
+    """One row a label: `weight (C, D)` and `bias (C,)` or None; the first `num_id` are the names,
+    the others negatives."""
+
+    weight: Tensor
+    bias: Tensor | None
+    num_id: int
+
+
+@dataclass(frozen=True)
+class Logits:
+    """`whole (B, C)` of images, `local (B, P, C)` of their patches, and the `scale` in them.
+
+    `whole / scale` is a cosine for CLIP; `scale` is 1 for classifiers.
+    """
+
+    whole: Tensor
+    local: Tensor | None
+    grid: tuple[int, int]
+    num_id: int
+    scale: float
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __getitem__(self, rows: slice) -> Logits:
+        local = None if self.local is None else self.local[rows]
+        return Logits(self.whole[rows], local, self.grid, self.num_id, self.scale)
+
+    def among_id(self) -> Logits:
+        """Without the columns of the negatives."""
+        if self.whole.shape[-1] == self.num_id:
+            return self
+        local = None if self.local is None else self.local[..., : self.num_id]
+        return Logits(self.whole[..., : self.num_id], local, self.grid, self.num_id, self.scale)
+
+    def cpu(self) -> Logits:
+        local = None if self.local is None else self.local.cpu()
+        return Logits(self.whole.cpu(), local, self.grid, self.num_id, self.scale)
+
+
+class Backbone(ABC):
+    """A network with an image tower, and for CLIP a text tower; see the module's rule.
+
+    Attributes:
+        name: as `load_backbone` takes it.
+        towers: "visual", and "text" where there is one.
+        preprocess: a PIL image to `(3, H, W)`, float32.
+        scale: the factor between cosines and logits; 1 for classifiers.
+        class_names: the head's classes by index, where they are known; None for CLIP.
+        recipe: what was dropped from the original weights; None for those.
+        vocabulary: the words the text tower was trained on, where it knows only few.
+    """
+
+    def __init__(self, name: str, model: nn.Module, preprocess: Callable) -> None:
+        self.name = name
+        self.model = model.eval().requires_grad_(False)
+        self.preprocess = preprocess
+        self.scale = 1.0
+        self.class_names: tuple[str, ...] | None = None
+        self.vocabulary: frozenset[str] | None = None
+        self.recipe: Recipe | None = None
+        self._original = self
+        self._spectra: dict[Site, Spectrum] = {}
+        self.towers = self._cut(self.model)
+
+    @abstractmethod
+    def _cut(self, model: nn.Module) -> dict[str, Tower]:
+        """The towers of `model`."""
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen characters that change with the original weights, and with no recipe."""
+        text = hashlib.sha256()
+        for name, tensor in sorted(self._original.model.state_dict().items()):
+            text.update(name.encode())
+            text.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return text.hexdigest()[:16]
+
+    @property
+    def has_text(self) -> bool:
+        return "text" in self.towers
+
+    def tower(self, name: str) -> Tower:
+        if name not in self.towers:
+            raise ValueError(f"{self.name} has no {name} tower; it has {', '.join(self.towers)}")
+        return self.towers[name]
+
+    def sites(
+        self, weight: str = "up", towers: Iterable[str] = ("visual", "text")
+    ) -> Iterator[Site]:
+        """Every block's `weight`, tower after tower, from the top block down."""
+        for name in towers:
+            if name in self.towers:
+                tower = self.towers[name]
+                ids = [tower.block_id(i) for i in reversed(range(tower.depth))]
+                yield from (Site(name, block, weight) for block in ids)
+
+    def slot(self, site: Site) -> Slot:
+        """Where the site's matrix lives.
+
+        Raises:
+            ValueError: this backbone has no such site.
+        """
+        tower = self.towers.get(site.tower)
+        if tower is None:
+            raise ValueError(
+                f"{site}: {self.name} has no {site.tower} tower; leave the site out of the recipe"
+            )
+        known = tower.sites()
+        if (site.block, site.weight) not in known:
+            ids = f"{tower.block_id(0)} to {tower.block_id(tower.depth - 1)}"
+            raise ValueError(
+                f"{site}: the {site.tower} tower of {self.name} has blocks {ids} with weights "
+                f"{', '.join(BLOCK_WEIGHTS)}, and proj; use a recipe made for it"
+            )
+        return tower.slot(known[site.block, site.weight], site.weight)
+
+    def weight(self, site: Site) -> Tensor:
+        """The site's matrix `(out, in)`; q, k and v apart even where a library fuses them."""
+        return self.slot(site).matrix
+
+    def spectrum(self, site: Site) -> Spectrum:
+        """The decomposition of the site's original matrix; computed once."""
+        if site not in self._spectra:
+            self._spectra[site] = spectrum(self._original.weight(site))
+        return self._spectra[site]
+
+    def dropped_from(self, site: Site, ratio: float, prune: str = "minor", seed: int = 0) -> Tensor:
+        """The site's original matrix without what the ratio drops, `(out, in)`."""
+        seed = (seed + zlib.crc32(str(site).encode())) % 2**63  # another random set at each site
+        matrix = self._original.weight(site)
+        try:
+            return low_rank(matrix, self.spectrum(site), ratio, prune, seed)
+        except ValueError as error:
+            raise ValueError(f"{site}: {error}") from None
+
+    def with_recipe(self, recipe: Recipe) -> Backbone:
+        """A backbone of the original weights with this recipe; it shares every untouched tensor.
+
+        Raises:
+            ValueError: the recipe is for another backbone, names a site that is not here, or
+                drops a whole matrix.
+        """
+        if recipe.backbone is not None and _family(recipe.backbone) != _family(self.name):
+            raise ValueError(
+                f"the recipe is for {recipe.backbone!r}, this backbone is {self.name!r}; "
+                "load that one, or use a recipe made for this one"
+            )
+        for site in recipe.ratios:
+            self.slot(site)
+        changed = {
+            site: self.dropped_from(site, ratio, recipe.prune, recipe.seed)
+            for site, ratio in recipe.ratios.items()
+            if self.spectrum(site).dropped(ratio)
+        }
+        other = self._original.with_weights(changed)
+        other.recipe = recipe if recipe else None
+        return other
+
+    def with_weights(self, matrices: Mapping[Site, Tensor]) -> Backbone:
+        """A backbone with other matrices at some sites, sharing all other tensors."""
+        other = copy.copy(self)
+        shared = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
+        other.model = copy.deepcopy(self.model, shared)
+        other.towers = other._cut(other.model)
+        fresh: set[tuple[int, str]] = set()
+        for site, matrix in matrices.items():
+            module, name, rows = other.slot(site)
+            if (id(module), name) not in fresh:  # the first change of a parameter copies it
+                fresh.add((id(module), name))
+                mine = getattr(module, name).detach().clone()
+                setattr(module, name, nn.Parameter(mine, requires_grad=False))
+            getattr(module, name).data[rows] = matrix
+        return other
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Features:
+        """Global and local features of `images (B, 3, H, W)` in one pass."""
+        tower = self.towers["visual"]
+        return tower.run(tower.start(images.to(self.device)))
+
+    @abstractmethod
+    def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
+        """One row a label."""
+
+    @torch.inference_mode()
+    def logits(self, features: Features, classifier: Classifier) -> Logits:
+        """Scaled similarities of whole images and of their patches to every label."""
+        weight, bias, num_id = classifier
+        whole, local = (nn.functional.linear(x * self.scale, weight, bias) for x in features[:2])
+        return Logits(whole, local, features.grid, num_id, self.scale)
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Words of `text` that the text tower was never trained on; none for large models."""
+        if self.vocabulary is None:
+            return ()
+        words = re.findall(r"[^\W_]+", text.lower())
+        return tuple(dict.fromkeys(word for word in words if word not in self.vocabulary))
+
+
+def _family(name: str) -> str:
+    """A name without what does not change the weights: quick-GELU, a folder's parents."""
+    if "local-dir:" in name:
+        prefix, _, path = name.partition("local-dir:")
+        return f"{prefix}local-dir:{Path(path).name}"
+    return name.replace("-quickgelu", "")

@@ -1,0 +1,135 @@
+"""From a model's name to its files: safetensors only, found, sized and checked before loading.
+
+A pickle runs code when it is opened, so no file but safetensors is ever handed to a library.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .base import BackboneError, Progress
+
+MAX_CONFIG_BYTES = 1_000_000
+OFFLINE = "Works offline: emoji, local-dir:PATH and timm:local-dir:PATH"
+
+
+def read_config(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A model folder's JSON with the keys that its library needs.
+
+    Raises:
+        BackboneError: no such file, not JSON, or a key is missing.
+    """
+    if not path.parent.is_dir():
+        raise BackboneError(
+            f"{path.parent}: no such folder; give the folder that holds {path.name}"
+        )
+    if not path.is_file():
+        raise BackboneError(f"{path.parent} holds no {path.name}; save the model with it")
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise BackboneError(f"{path} has {path.stat().st_size} bytes; that is no configuration")
+    try:
+        page = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BackboneError(f"{path} is not JSON ({error})") from None
+    missing = [key for key in keys if not isinstance(page, dict) or key not in page]
+    if missing:
+        raise BackboneError(f"{path} lacks {', '.join(missing)}; save the model with its library")
+    return page
+
+
+def safe_weights(folder: Path, names: Sequence[str]) -> Path:
+    """The first of the named safetensors files in a folder, with a header that reads.
+
+    Raises:
+        BackboneError: none is there (pickles are named and refused), or it is not safetensors.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            check_safetensors(folder / name)
+            return folder / name
+    others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".npz"))
+    found = f"; {', '.join(others)} may run code and is not read" if others else ""
+    raise BackboneError(
+        f"{folder} holds no {' or '.join(names)}{found}. Convert the weights with "
+        "safetensors.torch.save_file"
+    )
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises BackboneError unless the file has a safetensors header and at least one tensor."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            if file.keys():
+                return
+            reason = "it holds no tensor"
+    except (SafetensorError, OSError) as error:
+        reason = str(error)
+    raise BackboneError(
+        f"{path} is not a safetensors file ({reason}); a renamed pickle is refused. "
+        "Save the weights with safetensors.torch.save_file"
+    )
+
+
+def fetch(repo: str, names: Sequence[str], progress: Progress | None = None) -> Path:
+    """The first of the named files of a hub repository, from the cache or the network.
+
+    The size is told before the first byte is fetched.
+
+    Raises:
+        BackboneError: the hub cannot be reached, or has no such repository or file.
+    """
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    for name in names:
+        cached = try_to_load_from_cache(repo, name)
+        if isinstance(cached, str):
+            return Path(cached)
+    try:
+        if progress:
+            progress(f"asking the hub for {repo}")
+        _knock()
+        for name in names:
+            try:
+                size = hf_hub_download(repo, name, dry_run=True).file_size
+            except LocalEntryNotFoundError:  # the hub is away; it is an EntryNotFoundError too
+                raise
+            except EntryNotFoundError:
+                continue
+            if progress:
+                progress(f"fetching {repo}/{name}: {size / 1e6:,.0f} MB")
+            return Path(hf_hub_download(repo, name))
+    except RepositoryNotFoundError:
+        raise BackboneError(f"the hub has no repository {repo!r}; check its spelling") from None
+    except (HfHubHTTPError, OSError) as error:  # what the hub's client raises when it is away
+        raise BackboneError(
+            f"the model hub could not be reached for {repo} ({type(error).__name__}); tried "
+            f"{', '.join(names)}, in the cache and on the network. {OFFLINE}"
+        ) from None
+    raise BackboneError(
+        f"{repo} offers no {' or '.join(names)}; only safetensors are read, since a pickle may "
+        f"run code. {OFFLINE}"
+    )
+
+
+def _knock() -> None:
+    """Raises OSError at once where the hub is away; its client would retry for half a minute."""
+    from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
+
+    if not HF_HUB_OFFLINE:
+        try:
+            urllib.request.urlopen(urllib.request.Request(ENDPOINT, method="HEAD"), timeout=10)
+        except urllib.error.HTTPError:  # it answered
+            return

@@ -1,0 +1,144 @@
+"""CLIP as open_clip builds it: a ViT pooled at its class token and a causal text tower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
+from torch import Tensor, nn
+
+from ..labels import LabelSet
+from .base import Backbone, BackboneError, Classifier, Progress
+from .text import TextTower, block_slot, pool_type
+from .tower import Features, Slot, Tower, attention, heads
+
+FEW = 500  # labels that are read within a second or so
+
+
+class ClipBackbone(Backbone):
+    """A CLIP and its tokenizer; logits are `exp(logit_scale)` times a cosine (arXiv:2103.00020)."""
+
+    def __init__(
+        self, name: str, model: nn.Module, preprocess: Callable, tokenizer: Callable
+    ) -> None:
+        check_architecture(name, model)
+        self.tokenizer = tokenizer
+        super().__init__(name, model, preprocess)
+        self.scale = float(model.logit_scale.exp())
+
+    def _cut(self, model: nn.Module) -> dict[str, Tower]:
+        text = getattr(model, "text", model)  # CustomTextCLIP keeps its text tower apart
+        return {"visual": ImageTower(model.visual), "text": TextTower(text, self.tokenizer)}
+
+    @torch.inference_mode()
+    def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
+        """Unit text features of every prompt, `(K + N, D)`, no bias."""
+        tower = self.towers["text"]
+        state = tower.start(labels.prompts)
+        rows = torch.empty(len(labels.prompts), tower.width, device=self.device)
+        done = 0
+        for part in state.split():
+            rows[part.order] = tower.run(part)
+            done += len(part.order)
+            if progress and FEW < done < len(rows):
+                progress(f"reading labels: {done} of {len(rows)}")
+        return Classifier(rows, None, len(labels))
+
+
+class ImageTower(Tower):
+    """open_clip's VisionTransformer; the state is `(B, 1 + P, W)`, the class token first."""
+
+    def __init__(self, visual: VisionTransformer) -> None:
+        self.visual = visual
+        self.blocks = visual.transformer.resblocks
+        self.depth = len(self.blocks)
+
+    def start(self, inputs: Tensor) -> Tensor:
+        return self.visual._embeds(inputs)
+
+    def attend(self, i: int, state: Tensor) -> Tensor:
+        block = self.blocks[i]
+        attn, x = block.attn, block.ln_1(state)
+        if i < self.depth - 1:
+            q, k, v = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
+            seen = attention(*(heads(part, attn.num_heads) for part in (q, k, v)))
+        else:
+            seen = values(attn, x)  # a patch that attends to itself sees its v
+            seen[:, 0] = class_attention(attn, x)
+        return state + block.ls_1(attn.out_proj(seen))
+
+    def feed(self, i: int, state: Tensor) -> Tensor:
+        return self.leave(i, state, self.up(i)(self.enter(i, state)))
+
+    def opens(self, i: int) -> bool:
+        return True
+
+    def enter(self, i: int, state: Tensor) -> Tensor:
+        return self.blocks[i].ln_2(state)
+
+    def leave(self, i: int, state: Tensor, hidden: Tensor) -> Tensor:
+        block = self.blocks[i]
+        return state + block.ls_2(block.mlp.c_proj(block.mlp.gelu(hidden)))
+
+    def finish(self, state: Tensor) -> Features:
+        x = self.visual.ln_post(state)
+        if self.visual.proj is not None:
+            x = x @ self.visual.proj
+        x = F.normalize(x, dim=-1)
+        return Features(x[:, 0], x[:, 1:], tuple(self.visual.grid_size))
+
+    def slot(self, i: int | None, weight: str) -> Slot:
+        return Slot(self.visual, "proj") if i is None else block_slot(self.blocks[i], weight)
+
+
+def values(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
+    """v of every token, `(B, L, W)`."""
+    bias, width = attn.in_proj_bias, attn.embed_dim
+    return F.linear(x, attn.in_proj_weight[2 * width :], None if bias is None else bias[-width:])
+
+
+def class_attention(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
+    """What the first token alone sees of all, `(B, W)`, without the k and v of any token.
+
+    `q . (W_k x) = (W_k^T q) . x`, and the sum of weighted values is the value of the weighted
+    sum. The bias of k adds the same to every score and drops out of the softmax.
+    """
+    n, width = attn.num_heads, attn.embed_dim
+    in_q, in_k, in_v = attn.in_proj_weight.chunk(3)
+    bias = x.new_zeros(3 * width) if attn.in_proj_bias is None else attn.in_proj_bias
+    q = F.linear(x[:, 0], in_q, bias[:width]).unflatten(-1, (n, -1))  # (B, n, d)
+    q = torch.einsum("bnd,ndw->bnw", q, in_k.unflatten(0, (n, -1)))
+    shares = (q @ x.transpose(1, 2) * (width // n) ** -0.5).softmax(dim=-1)  # (B, n, L)
+    seen = torch.einsum("bnw,ndw->bnd", shares @ x, in_v.unflatten(0, (n, -1)))
+    return seen.flatten(1) + bias[2 * width :]
+
+
+def check_architecture(name: str, model: nn.Module) -> None:
+    """Refuse what these towers do not compute.
+
+    Raises:
+        BackboneError: with the part that differs.
+    """
+    visual, text = model.visual, getattr(model, "text", model)
+    blocks = [*getattr(getattr(visual, "transformer", None), "resblocks", [])]
+    blocks += [*getattr(getattr(text, "transformer", None), "resblocks", [])]
+    reason = None
+    if type(visual) is not VisionTransformer:
+        reason = f"its image tower is a {type(visual).__name__}, not a plain ViT"
+    elif visual.attn_pool is not None or visual.pool_type != "tok":
+        reason = "its image tower is not pooled at the class token"
+    elif not isinstance(text, (TextTransformer, type(model))) or text.attn_mask is None:
+        reason = "its text tower is not causal"
+    elif getattr(text, "cls_emb", None) is not None or pool_type(text) not in ("argmax", "eos"):
+        reason = "its text tower is not pooled at the end-of-text token"
+    elif not all(type(block) is ResidualAttentionBlock for block in blocks):
+        reason = "its blocks are not plain attention and MLP"
+    elif model.logit_bias is not None:
+        reason = "it was trained with a sigmoid loss and a bias (SigLIP)"
+    if reason:
+        raise BackboneError(
+            f"{name} is not supported: {reason}. Use a CLIP such as ViT-B-16/openai or "
+            "ViT-B-32/laion2b_s34b_b79k, a timm ViT or SwinV2 (timm:NAME), or emoji"
+        )

@@ -1,0 +1,198 @@
+"""The families of backbones: from a name to a network with its weights, size and preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..labels import LabelSet
+from .base import Backbone, BackboneError, Progress
+from .checkpoints import fetch, read_config, safe_weights
+
+EMOJI = Path(__file__).resolve().parents[2] / "assets" / "backbones" / "emoji"
+CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
+TIMM_WEIGHTS = ("model.safetensors",)
+
+
+def emoji(name: str, progress: Progress | None) -> Backbone:
+    """The embedded CLIP; it knows only the words it was trained on."""
+    return _clip_folder(name, EMOJI)
+
+
+def clip_folder(name: str, progress: Progress | None) -> Backbone:
+    return _clip_folder(name, Path(name.removeprefix("local-dir:")).expanduser())
+
+
+def clip_hub(name: str, progress: Progress | None) -> Backbone:
+    repo = name.removeprefix("hf-hub:")
+    config = fetch(repo, ["open_clip_config.json"], progress)
+    _refuse(name, read_config(config, ["model_cfg"])["model_cfg"])
+    fetch(repo, CLIP_WEIGHTS, progress)
+    return _clip_folder(name, config.parent)
+
+
+def clip_tag(name: str, progress: Progress | None) -> Backbone:
+    """`MODEL/TAG`; quick-GELU where the tag was trained with it."""
+    import open_clip
+
+    model_name, _, tag = name.rpartition("/")
+    known = open_clip.get_pretrained_cfg(model_name, tag)
+    if not known:
+        raise unknown(name)
+    config = open_clip.get_model_config(model_name)
+    _refuse(name, config)
+    repo, _, file = known.get("hf_hub", "").rpartition("/")
+    if not repo:
+        raise BackboneError(
+            f"{name} is not offered as safetensors; use another tag of {model_name}"
+        )
+    weights = fetch(repo, [file] if file.endswith(".safetensors") else CLIP_WEIGHTS, progress)
+    config["quick_gelu"] = config.get("quick_gelu", False) or known.get("quick_gelu", False)
+    return _clip(name, config, known, weights)
+
+
+def timm_folder(name: str, progress: Progress | None) -> Backbone:
+    return _timm_folder(name, Path(name.removeprefix("timm:local-dir:")).expanduser())
+
+
+def timm_hub(name: str, progress: Progress | None) -> Backbone:
+    repo = name.removeprefix("timm:hf-hub:")
+    config = fetch(repo, ["config.json"], progress)
+    fetch(repo, TIMM_WEIGHTS, progress)
+    return _timm_folder(name, config.parent)
+
+
+def timm_tag(name: str, progress: Progress | None) -> Backbone:
+    """`timm:NAME`; the architecture is checked before its weights are fetched."""
+    import timm
+
+    from .vision import tower_of
+
+    model_name = name.removeprefix("timm:")
+    if not timm.is_model(model_name.split(".")[0]) or not timm.is_model_pretrained(model_name):
+        raise unknown(name)
+    model = timm.create_model(model_name, pretrained=False)
+    tower_of(name, model)
+    repo = model.pretrained_cfg.get("hf_hub_id")
+    if not repo:
+        raise BackboneError(f"{name} is not offered on the hub; use another timm ViT or SwinV2")
+    weights = fetch(repo, TIMM_WEIGHTS, progress)
+    model = timm.create_model(
+        model_name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)}
+    )
+    return _timm(name, model)
+
+
+def known_names() -> list[str]:
+    """Every name that needs no path: emoji, open_clip's ViTs and timm's ViTs and SwinV2s."""
+    import open_clip
+    import timm
+
+    names = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
+    patterns = ["swinv2_*", "vit_*", "deit_*"]
+    return ["emoji", *names, *(f"timm:{n}" for n in timm.list_models(patterns, pretrained=True))]
+
+
+def unknown(name: str) -> BackboneError:
+    """The error for a name that means nothing, with the names nearest to it."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known_names(), n=4, cutoff=0.4)
+    hint = f"; near it: {', '.join(near)}" if near else ""
+    return BackboneError(
+        f"unknown backbone {name[:80]!r}{hint}. Use emoji, MODEL/TAG (ViT-B-16/openai), timm:NAME, "
+        "local-dir:PATH or timm:local-dir:PATH"
+    )
+
+
+FAMILIES: dict[str, Callable[[str, Progress | None], Backbone]] = {
+    "local-dir:": clip_folder,
+    "hf-hub:": clip_hub,
+    "timm:local-dir:": timm_folder,
+    "timm:hf-hub:": timm_hub,
+    "timm:": timm_tag,
+}
+
+
+def _clip_folder(name: str, folder: Path) -> Backbone:
+    page = read_config(folder / "open_clip_config.json", ["model_cfg"])
+    _refuse(name, page["model_cfg"])
+    weights = safe_weights(folder, CLIP_WEIGHTS)
+    backbone = _clip(name, page["model_cfg"], page.get("preprocess_cfg", {}), weights)
+    words = folder / "words.txt"
+    if words.is_file():
+        backbone.vocabulary = frozenset(words.read_text(encoding="utf-8").split())
+    return backbone
+
+
+def _clip(name: str, config: dict, preprocessing: dict, weights: Path) -> Backbone:
+    """A CLIP of open_clip's `model_cfg`, with the weights and the preprocessing that go with it."""
+    import open_clip
+
+    from .clip import ClipBackbone
+
+    parts = dict(config)
+    build = open_clip.CustomTextCLIP if parts.pop("custom_text", False) else open_clip.CLIP
+    try:
+        model = build(**parts)
+        open_clip.load_checkpoint(model, str(weights))
+    except (TypeError, RuntimeError, KeyError) as error:
+        reason = str(error).split("\n")[0]
+        raise BackboneError(
+            f"{name}: the configuration or the weights do not fit open_clip ({reason}); save both "
+            "with the same version"
+        ) from None
+    wanted = ("mean", "std", "interpolation", "resize_mode", "fill_color")
+    preprocess = open_clip.image_transform(
+        model.visual.image_size,
+        is_train=False,
+        **{key: preprocessing[key] for key in wanted if key in preprocessing},
+    )
+    tokenizer = open_clip.SimpleTokenizer(
+        context_length=model.context_length, **config["text_cfg"].get("tokenizer_kwargs", {})
+    )
+    return ClipBackbone(name, model, preprocess, tokenizer)
+
+
+def _timm_folder(name: str, folder: Path) -> Backbone:
+    import timm
+
+    config = read_config(folder / "config.json", ["architecture"])
+    if not timm.is_model(config["architecture"]):
+        raise BackboneError(f"{name}: timm has no architecture {config['architecture']!r}")
+    safe_weights(folder, TIMM_WEIGHTS)
+    return _timm(name, timm.create_model(f"local-dir:{folder}", pretrained=True))
+
+
+def _timm(name: str, model: Any) -> Backbone:
+    from timm.data import create_transform, resolve_model_data_config
+
+    from .vision import VisionBackbone
+
+    preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
+    names = model.pretrained_cfg.get("label_names")
+    if not names and model.num_classes == 1000:
+        names = LabelSet.load("imagenet1k").names
+    return VisionBackbone(name, model, preprocess, tuple(names) if names else None)
+
+
+def _refuse(name: str, config: dict) -> None:
+    """Raises BackboneError for a configuration that is no ViT CLIP, before a weight is fetched."""
+    vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
+    reason = None
+    if "multimodal_cfg" in config:
+        reason = "it is a captioner (CoCa)"
+    elif vision.get("timm_model_name"):
+        reason = f"its image tower is timm's {vision['timm_model_name']}, not a plain ViT"
+    elif not isinstance(vision.get("layers", 12), int):
+        reason = "its image tower is a ResNet"
+    elif text.get("hf_model_name") or text.get("hf_tokenizer_name"):
+        reason = "its text tower or tokenizer is not CLIP's"
+    elif "init_logit_bias" in config:
+        reason = "it was trained with a sigmoid loss (SigLIP)"
+    if reason:
+        raise BackboneError(
+            f"{name} is not supported: {reason}. Use a CLIP with a ViT such as ViT-B-16/openai, "
+            "ViT-L-14/openai or ViT-B-32/laion2b_s34b_b79k"
+        )

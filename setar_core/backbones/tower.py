@@ -1,0 +1,112 @@
+"""A stack of blocks cut into halves, so that a part of a network can be run alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BLOCK_WEIGHTS = ("q", "k", "v", "o", "up", "down")
+
+
+class Features(NamedTuple):
+    """`whole (B, D)` of each image, `local (B, P, D)` of its patches, `grid (h, w)`, P = h * w.
+
+    Unit length for CLIP; as the head takes them for classifiers.
+    """
+
+    whole: Tensor
+    local: Tensor
+    grid: tuple[int, int]
+
+
+class Slot(NamedTuple):
+    """Where a site's matrix lives: `rows` of the parameter `name` of `module`."""
+
+    module: nn.Module
+    name: str
+    rows: slice = slice(None)
+
+    @property
+    def matrix(self) -> Tensor:
+        return getattr(self.module, self.name).detach()[self.rows]
+
+
+class Tower(ABC):
+    """A stack of blocks, each in two halves, so that a part of it can be run alone.
+
+    `start` makes the state that enters block 0; `attend(i)` and `feed(i)` are the attention and
+    the MLP half of block i; `finish` makes features of the last state. In the last block, `attend`
+    makes only the rows that `finish` needs, among them the patches attending to themselves alone.
+    """
+
+    depth: int
+
+    def block_id(self, i: int) -> int | tuple[int, int]:
+        """How recipes number block i, counted from the input."""
+        return i
+
+    @abstractmethod
+    def start(self, inputs: Any) -> Any: ...
+
+    @abstractmethod
+    def attend(self, i: int, state: Any) -> Any: ...
+
+    @abstractmethod
+    def feed(self, i: int, state: Any) -> Any: ...
+
+    def opens(self, i: int) -> bool:
+        """Whether `feed` of block i can be run in parts: `leave(i, state, up(i)(enter(i, state)))`.
+
+        Only then are `enter` and `leave` there.
+        """
+        return False
+
+    def enter(self, i: int, state: Any) -> Tensor:
+        """What W_up of block i multiplies, `(..., W)`."""
+        raise NotImplementedError
+
+    def up(self, i: int) -> nn.Linear:
+        """The W_up of block i, with its bias."""
+        return self.slot(i, "up").module
+
+    def leave(self, i: int, state: Any, hidden: Tensor) -> Any:
+        """What `feed` gives, from what W_up made."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def finish(self, state: Any) -> Any: ...
+
+    @abstractmethod
+    def slot(self, i: int | None, weight: str) -> Slot:
+        """The place of a weight in block i, or of the projection (`None`, "proj")."""
+
+    def run(self, state: Any, first: int = 0) -> Any:
+        """From the state that enters block `first` to the features."""
+        for i in range(first, self.depth):
+            state = self.feed(i, self.attend(i, state))
+        return self.finish(state)
+
+    def sites(self) -> dict[tuple[Any, str], int | None]:
+        blocks = {
+            (self.block_id(i), weight): i for i in range(self.depth) for weight in BLOCK_WEIGHTS
+        }
+        return {**blocks, (None, "proj"): None}
+
+
+def heads(x: Tensor, n: int) -> Tensor:
+    """`(B, L, W)` to `(B, n, L, W / n)`."""
+    return x.unflatten(-1, (n, -1)).transpose(1, 2)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
+    """Softmax attention over heads, `(B, n, L, d)` to `(B, L, W)`; causal: the queries are the
+    last of the keys."""
+    mask = None
+    if causal and q.shape[2] > 1:
+        allowed = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device)
+        mask = allowed.tril(k.shape[2] - q.shape[2])
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)

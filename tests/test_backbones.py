@@ -1,0 +1,268 @@
+"""Backbones: local features by their definition, recipes that share and never mix, and refusals."""
+
+import json
+import pickle
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import open_clip
+import pytest
+import safetensors.torch
+import timm
+import torch
+from torch.nn import functional as F
+
+from setar_core.backbones import BackboneError, is_private, load_backbone
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe, Site
+
+LABELS = LabelSet(("zebra", "a rather long label, with a comma", "fox", "sea lion"))
+PICTURES = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def clip(golden):
+    return load_backbone(f"local-dir:{golden / 'clip'}")
+
+
+@pytest.fixture(scope="module")
+def swin(golden):
+    return load_backbone(f"timm:local-dir:{golden / 'swin'}")
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory):
+    """A plain ViT with registers, layer scale and q/k norms, random, through a folder of timm's."""
+    folder = tmp_path_factory.mktemp("vit")
+    args = {"img_size": 48, "patch_size": 8, "embed_dim": 32, "depth": 3, "num_heads": 2,
+            "reg_tokens": 2, "init_values": 0.5, "qk_norm": True}  # fmt: skip
+    model = timm.create_model("vit_tiny_patch16_224", num_classes=5, **args)
+    safetensors.torch.save_file(model.state_dict(), folder / "model.safetensors")
+    config = {"architecture": "vit_tiny_patch16_224", "num_classes": 5, "model_args": args,
+              "pretrained_cfg": {"input_size": [3, 48, 48], "num_classes": 5}}  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return load_backbone(f"timm:local-dir:{folder}")
+
+
+def test_whole_features_are_open_clips_own(clip):
+    features = clip.features(PICTURES)
+    expected = clip.model.encode_image(PICTURES, normalize=True)
+    torch.testing.assert_close(features.whole, expected, atol=1e-5, rtol=0)
+
+
+def test_local_features_of_clip_are_their_definition(clip):
+    visual = clip.model.visual
+    x = visual._embeds(PICTURES)
+    for block in visual.transformer.resblocks[:-1]:
+        x = block(x)
+    last = visual.transformer.resblocks[-1]
+    width = last.attn.embed_dim
+    h = F.linear(last.ln_1(x), last.attn.in_proj_weight[-width:], last.attn.in_proj_bias[-width:])
+    v = x + last.attn.out_proj(h)
+    v = v + last.mlp(last.ln_2(v))
+    local = F.normalize(visual.ln_post(v)[:, 1:] @ visual.proj, dim=-1)
+    torch.testing.assert_close(clip.features(PICTURES).local, local, atol=1e-5, rtol=0)
+
+
+def test_a_vit_gives_the_models_logits_and_local_features_by_definition(vit):
+    labels = LabelSet(tuple("abcde"))
+    features = vit.features(PICTURES)
+    logits = vit.logits(features, vit.classifier(labels))
+    torch.testing.assert_close(logits.whole, vit.model(PICTURES), atol=1e-5, rtol=0)
+    model = vit.model
+    x = model.norm_pre(model._pos_embed(model.patch_embed(PICTURES)))
+    for block in model.blocks[:-1]:
+        x = block(x)
+    last = model.blocks[-1]
+    h = last.attn.qkv(last.norm1(x)).chunk(3, dim=-1)[2]
+    v = x + last.ls1(last.attn.proj(h))
+    v = v + last.ls2(last.mlp(last.norm2(v)))
+    local = model.head(model.norm(v)[:, model.num_prefix_tokens :])
+    torch.testing.assert_close(logits.local, local, atol=1e-5, rtol=0)
+    assert features.local.shape[1] == 36
+
+
+def test_prompts_cut_short_and_sharing_a_prefix_are_open_clips_own(clip):
+    sets = (
+        LABELS,
+        LabelSet(("same", "same")),
+        LabelSet(("zebra", "zebra crossing"), prompt="{}"),
+        LabelSet(("fox " * 49, "bee"), prompt="{} in the snow"),  # longer than the context
+    )
+    for labels in sets:
+        tokens = open_clip.tokenize(list(labels.prompts))
+        expected = clip.model.encode_text(tokens, normalize=True)
+        torch.testing.assert_close(
+            clip.classifier(labels).weight, expected, atol=1e-5, rtol=0, msg=str(labels)
+        )
+
+
+@pytest.mark.parametrize("family", ["clip", "swin", "vit"])
+def test_a_recipe_shares_every_untouched_tensor(family, request):
+    backbone = request.getfixturevalue(family)
+    before = {name: t.clone() for name, t in backbone.model.state_dict().items()}
+    site = next(iter(backbone.sites("v")))
+    other = backbone.with_recipe(Recipe({site: 0.3}))
+    mine, theirs = backbone.model.state_dict(), other.model.state_dict()
+    apart = [name for name in mine if mine[name].data_ptr() != theirs[name].data_ptr()]
+    assert len(apart) == 1
+    changed = (mine[apart[0]] != theirs[apart[0]]).any(dim=1)
+    assert changed.sum() == backbone.weight(site).shape[0]  # only the rows of v
+    assert all(torch.equal(before[name], mine[name]) for name in before)
+    assert torch.equal(other.weight(site), backbone.dropped_from(site, 0.3))
+
+
+def test_a_recipe_starts_from_the_original_weights(clip):
+    first = Recipe({Site("visual", 3, "up"): 0.4})
+    second = Recipe({Site("text", 1, "down"): 0.2})
+    direct, detour = clip.with_recipe(second), clip.with_recipe(first).with_recipe(second)
+    for name, tensor in direct.model.state_dict().items():
+        assert torch.equal(tensor, detour.model.state_dict()[name]), name
+    nothing = clip.with_recipe(first).with_recipe(Recipe({}))
+    assert (
+        nothing.weight(Site("visual", 3, "up")).data_ptr()
+        == clip.weight(Site("visual", 3, "up")).data_ptr()
+    )
+
+
+def test_two_recipes_in_eight_threads_give_the_sequential_results(clip):
+    changed = clip.with_recipe(
+        Recipe(
+            {Site("visual", 2, "up"): 0.4, Site("visual", 3, "q"): 0.3, Site("text", 0, "k"): 0.2}
+        )
+    )
+
+    def run(i):
+        backbone = (clip, changed)[i % 2]
+        return backbone.features(PICTURES).whole, backbone.classifier(LABELS).weight
+
+    expected = [run(0), run(1)]
+    assert not torch.equal(expected[0][0], expected[1][0])
+    with ThreadPoolExecutor(8) as pool:
+        for i, found in enumerate(pool.map(run, range(64))):
+            for mine, theirs in zip(expected[i % 2], found, strict=True):
+                assert torch.equal(mine, theirs)
+
+
+def test_sites_run_from_the_top_down(clip, swin):
+    assert [str(site) for site in clip.sites()][:2] == ["visual.3.up", "visual.2.up"]
+    assert [str(site) for site in clip.sites()][-1] == "text.0.up"
+    assert [str(site) for site in swin.sites("q")][::5] == ["visual.2-1.q", "visual.0-0.q"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [(Recipe({Site("visual", 9, "up"): 0.1}), "blocks 0 to 3"),
+     (Recipe({Site("visual", (0, 1), "up"): 0.1}), "blocks 0 to 3"),
+     (Recipe({}, backbone="ViT-B-16/openai"), "is for 'ViT-B-16/openai'"),
+     (Recipe({Site("visual", 0, "up"): 0.995}), "all 64 components")],
+)  # fmt: skip
+def test_a_recipe_that_does_not_fit_is_refused(clip, recipe, reason):
+    with pytest.raises(ValueError, match=reason):
+        clip.with_recipe(recipe)
+
+
+def test_a_text_site_is_refused_where_there_is_no_text_tower(swin):
+    with pytest.raises(ValueError, match="no text tower"):
+        swin.with_recipe(Recipe({Site("text", 0, "up"): 0.1}))
+
+
+def test_a_head_takes_one_label_a_class(swin):
+    with pytest.raises(ValueError, match="24 classes"):
+        swin.classifier(LABELS)
+    names = tuple(f"class {i}" for i in range(24))
+    with pytest.raises(ValueError, match="negative"):
+        swin.classifier(LabelSet(names, negatives=("x",)))
+
+
+def test_negatives_get_columns_of_their_own(clip):
+    labels = LabelSet(("fox", "bee"), negatives=("chair",))
+    logits = clip.logits(clip.features(PICTURES), clip.classifier(labels))
+    assert logits.whole.shape == (3, 3)
+    assert logits.among_id().whole.shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("RN50/openai", "ResNet"), ("convnext_base/laion400m_s13b_b51k", "convnext_base"),
+     ("ViT-B-16-SigLIP/webli", "not a plain ViT"), ("coca_ViT-B-32/laion2b_s13b_b90k", "CoCa"),
+     ("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", "text tower"),
+     ("ViT-B-16/opnai", "near it: ViT-B-16/openai"), ("emojy", "near it: emoji"),
+     ("timm:resnet50.a1_in1k", "a ResNet is neither"), ("timm:deit_tny", "near it: timm:deit_tiny"),
+     ("timm:vit_base_patch16_siglip_224.webli", "no classification head"),
+     ("local-dir:no/such", "no such folder"), ("timm:local-dir:no/such", "no such folder")],
+)  # fmt: skip
+def test_what_is_not_supported_is_refused_with_the_reason(name, reason):
+    with pytest.raises(BackboneError, match=reason):
+        load_backbone(name)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x", ""])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(BackboneError, match="device"):
+        load_backbone("emoji", device)
+
+
+def test_a_pickle_is_never_opened(golden, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("the pickle was opened",))
+
+    shutil.copy(golden / "clip" / "open_clip_config.json", tmp_path)
+    (tmp_path / "open_clip_pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(BackboneError, match=r"open_clip_pytorch_model\.bin may run code"):
+        load_backbone(f"local-dir:{tmp_path}")
+    (tmp_path / "open_clip_model.safetensors").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(BackboneError, match="not a safetensors file"):
+        load_backbone(f"local-dir:{tmp_path}")
+
+
+def test_weights_that_do_not_fit_their_configuration_are_refused(golden, tmp_path):
+    config = json.loads((golden / "clip" / "open_clip_config.json").read_text())
+    config["model_cfg"]["embed_dim"] = 44
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    shutil.copy(golden / "clip" / "open_clip_model.safetensors", tmp_path)
+    with pytest.raises(BackboneError, match="do not fit"):
+        load_backbone(f"local-dir:{tmp_path}")
+
+
+def test_a_hub_that_is_away_is_told_with_what_works_offline(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    said = []
+    for name in ("ViT-B-16/openai", "timm:deit_tiny_patch16_224.fb_in1k", "hf-hub:some/where"):
+        with pytest.raises(BackboneError, match=r"could not be reached.*[Oo]ffline: emoji"):
+            load_backbone(name, progress=said.append)
+    assert any("vit_base_patch16_clip_224.openai" in sentence for sentence in said)
+
+
+def test_openai_tags_get_quick_gelu_and_others_do_not(monkeypatch):
+    """The real path of `MODEL/TAG`, with random weights in place of the hub's."""
+    import tempfile
+    from pathlib import Path
+
+    from setar_core.backbones import loading
+
+    def fetch(repo, names, progress=None):
+        model = open_clip.create_model("ViT-B-32", force_quick_gelu="openai" in repo)
+        path = Path(tempfile.mkdtemp()) / names[0]
+        safetensors.torch.save_file(model.state_dict(), path)
+        return path
+
+    monkeypatch.setattr(loading, "fetch", fetch)
+    for name, activation in (
+        ("ViT-B-32/openai", "QuickGELU"),
+        ("ViT-B-32/laion2b_s34b_b79k", "GELU"),
+        ("ViT-B-32-quickgelu/openai", "QuickGELU"),
+    ):
+        backbone = load_backbone(name)
+        kinds = {type(block.mlp.gelu).__name__ for block in backbone.tower("visual").blocks}
+        kinds |= {type(block.mlp.gelu).__name__ for block in backbone.tower("text").blocks}
+        assert kinds == {activation}
+        assert backbone.scale == pytest.approx(1 / 0.07, rel=1e-5)
+
+
+def test_names_of_folders_and_hub_repositories_are_private():
+    private = ("local-dir:x", "timm:local-dir:x", "hf-hub:a/b", "timm:hf-hub:a/b")
+    assert all(is_private(name) for name in private)
+    assert not any(is_private(name) for name in ("emoji", "ViT-B-16/openai", "timm:deit_tiny"))
