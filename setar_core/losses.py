@@ -1,0 +1,107 @@
+"""The LoCoOp objective (arXiv:2306.01293): what the search lowers and fine-tuning trains.
+
+An out-of-distribution (OOD) patch is one whose top K labels leave out the label of its image.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .backbones.base import Logits
+
+EPSILON = 1e-5  # inside the logarithm, as the authors have it
+
+
+class Terms(NamedTuple):
+    """What the losses need of each image.
+
+    `cross_entropy (B,)` in nats; `neg_entropy (B,)`, summed over the image's OOD patches;
+    `hits (B,)`, True where the best label is the true one; `ood (B, P)`, True for OOD patches.
+    """
+
+    cross_entropy: Tensor
+    neg_entropy: Tensor
+    hits: Tensor
+    ood: Tensor
+
+
+class Losses(NamedTuple):
+    """Means over batches: the losses in nats, the accuracy and the OOD share in percent."""
+
+    locoop_loss: float
+    loss_id: float
+    loss_ood: float
+    accuracy: float
+    ood_patch_percent: float
+
+
+def ood_patches(local: Tensor, classes: Tensor, top_k: int) -> Tensor:
+    """Which patches are OOD, `(B, P)`: at least `top_k` labels score above the image's own.
+
+    A count, which needs no sort; labels that score the same as the own one do not push it out.
+    """
+    index = classes.view(-1, 1, 1).expand(-1, local.shape[1], 1)
+    return (local > local.gather(-1, index)).sum(dim=-1, dtype=torch.int32) >= top_k
+
+
+def neg_entropy(logits: Tensor) -> Tensor:
+    """`sum_c p_c log(p_c + 1e-5)` over the last dimension, p the softmax; never above 0.00001."""
+    p = logits.softmax(dim=-1)
+    return torch.linalg.vecdot(p, (p + EPSILON).log())
+
+
+def terms(logits: Logits, classes: Tensor, top_k: int, predicted: bool = False) -> Terms:
+    """The terms of each image; `classes (B,)` are label indices.
+
+    With `predicted`, the best label instead of the true one decides which patches are OOD.
+    Differentiable in the logits.
+    """
+    whole, local = logits.among_id().whole, logits.among_id().local
+    best = whole.argmax(dim=-1)
+    ood = ood_patches(local.detach(), best if predicted else classes, top_k)
+    if local.is_cuda:  # a choice of rows would wait for the GPU
+        outside = (neg_entropy(local) * ood).sum(dim=-1)
+    else:
+        rows = ood.nonzero()[:, 0]
+        outside = whole.new_zeros(len(whole)).index_add(0, rows, neg_entropy(local[ood]))
+    return Terms(F.cross_entropy(whole, classes, reduction="none"), outside, best == classes, ood)
+
+
+def locoop_loss(logits: Logits, classes: Tensor, lambda_ood: float, top_k: int) -> Tensor:
+    """The loss of one batch, a scalar with a gradient: `CE + lambda_ood * L_ood`.
+
+    `L_ood` is the mean over the batch's OOD patches, 0 when there is none.
+    """
+    cross_entropy, outside, _, ood = terms(logits, classes, top_k)
+    return cross_entropy.mean() + lambda_ood * outside.sum() / ood.sum().clamp(min=1)
+
+
+def losses(parts: Terms, lambda_ood: float, batch_size: int) -> Losses:
+    """The losses of consecutive batches, averaged by their number of images.
+
+    Each batch's OOD term is a mean over its own OOD patches, so the batch size matters.
+    """
+    counts = parts.ood.sum(dim=1)
+    table = torch.stack(  # one transfer from the device
+        [parts.cross_entropy.double(), parts.neg_entropy.double(), parts.hits.double(), counts]
+    ).cpu()
+    inside, outside, hits, counts = table  # (n,) each
+    n = len(inside)
+    starts = torch.arange(n) // batch_size  # the batch of each image
+    batches = int(starts[-1]) + 1
+    sums = torch.zeros(2, batches, dtype=torch.float64)
+    sums.index_add_(1, starts, torch.stack([outside, counts]))
+    means = sums[0] / sums[1].clamp(min=1)
+    loss_id = float(inside.mean())
+    loss_ood = float((means * starts.bincount()).sum() / n)
+    return Losses(
+        loss_id + lambda_ood * loss_ood,
+        loss_id,
+        loss_ood,
+        100 * float(hits.mean()),
+        100 * float(counts.sum()) / parts.ood.numel(),
+    )
