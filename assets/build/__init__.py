@@ -1,0 +1,1 @@
+"""How the emoji world was made: its scenes, its benchmark and the small CLIP trained on it."""
