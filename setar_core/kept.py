@@ -1,0 +1,197 @@
+"""What a search keeps within its memory: states inside the towers, and features of whole towers.
+
+A position counts half blocks: 2i is the input of block i, 2i + 1 what its attention leaves, and
+2 * depth what the last block leaves. A state depends only on the weights below its position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .backbones.base import Backbone
+from .backbones.tower import Tower
+from .lowrank import Spectrum
+from .recipe import Site
+
+Start = Callable[[], Any]
+
+
+def run_halves(tower: Tower, state: Any, first: int, last: int) -> Any:
+    """From the state at position `first` to the one at `last`."""
+    for position in range(first, last):
+        half = tower.feed if position % 2 else tower.attend
+        state = half(position // 2, state)
+    return state
+
+
+class KeptStates:
+    """States at some positions of one tower, each a list of chunks (images or prompts).
+
+    What is not kept is run again from the nearest position below that is, at worst from the
+    inputs; either way the values are the same.
+    """
+
+    def __init__(self, tower: Tower, starts: Sequence[Start], room: int) -> None:
+        """`starts` makes each chunk's state at position 0; `room` is the budget in bytes."""
+        self.tower = tower
+        self.starts = starts
+        self.room = room
+        self.wanted: list[int] = []
+        self.kept: dict[int, list[Any]] = {}
+        # bytes of all chunks at one position; no later position has more than the first
+        self.unit = max(1, size(starts[0]()) * len(starts))
+
+    def expect(self, positions: Iterable[int]) -> None:
+        """Which positions will be asked for; kept states above them all are dropped."""
+        self.wanted = sorted(set(positions))
+        self._drop(self.wanted[-1] if self.wanted else -1)
+
+    def changed(self, position: int) -> None:
+        """A weight at `position` is another now: the states above it are void."""
+        self._drop(position)
+
+    def highest(self) -> int:
+        """The position nearest to the end that is kept, or will be."""
+        return max([*self.kept, *self.wanted], default=0)
+
+    def states(self, position: int) -> Iterator[Any]:
+        """The chunks' states at a position; kept from now on, with others below, as room allows."""
+        if position not in self.kept and position in self.wanted:
+            self._hold(position)
+        below = self._below(position)
+        for chunk in range(len(self.starts)):
+            yield run_halves(self.tower, self._state(below, chunk), below, position)
+
+    def left(self, position: int) -> int:
+        """Bytes of the budget that remain beside a position that is kept; 0 where it is not."""
+        if position not in self.kept and position in self.wanted:
+            self._hold(position)
+        if position not in self.kept:
+            return 0
+        return self.room - sum(size(chunks) for chunks in self.kept.values())
+
+    def sentence(self) -> str:
+        """What is kept and what is run again."""
+        count, slots = len(self.wanted), self.room // self.unit
+        need, room = _gigabytes(count * self.unit), _gigabytes(self.room)
+        if slots >= count:
+            return f"the inputs of all {count} searched places are kept ({need} of {room})"
+        return (
+            f"{slots} of the {count} searched places' inputs are kept ({need} would not fit in "
+            f"{room}), the others are run again from the nearest one below"
+        )
+
+    def _hold(self, position: int) -> None:
+        """Keep this position and, on the way to it, others that will be wanted."""
+        free = self.room - sum(size(chunks) for chunks in self.kept.values())
+        for other in sorted((p for p in self.kept if p > position), reverse=True):
+            if free >= self.unit:
+                break
+            free += size(self.kept.pop(other))
+        slots = free // self.unit
+        if slots < 1:
+            return
+        below = self._below(position)
+        between = [p for p in self.wanted if below < p < position]
+        found: dict[int, list[Any]] = {p: [] for p in (*spread(between, slots - 1), position)}
+        for chunk in range(len(self.starts)):
+            state, at = self._state(below, chunk), below
+            for p, chunks in found.items():
+                state, at = run_halves(self.tower, state, at, p), p
+                chunks.append(state)
+        self.kept.update(found)
+
+    def _drop(self, above: int) -> None:
+        for position in [p for p in self.kept if p > above]:
+            del self.kept[position]
+
+    def _below(self, position: int) -> int:
+        return max((p for p in self.kept if p <= position), default=0)
+
+    def _state(self, position: int, chunk: int) -> Any:
+        kept = self.kept.get(position)
+        return self.starts[chunk]() if kept is None else kept[chunk]
+
+
+class OpenedSite:
+    """A searched W_up taken apart: what it makes of every chunk, and what each component adds.
+
+    A candidate takes the dropped components' share away, `W x - sum of u_k (s_k v_k^T x)`: a thin
+    product in place of a whole one. Each starts from the original output, so nothing adds up.
+    """
+
+    def __init__(
+        self, site: Site, backbone: Backbone, parts: Spectrum, most: int, prune: str
+    ) -> None:
+        """`most` components, minor or principal, are dropped at the highest ratio."""
+        self.site = site
+        self.tower = backbone.tower(site.tower)
+        self.block = self.tower.sites()[site.block, site.weight]
+        self.principal = prune == "principal"
+        mine = slice(0, most) if self.principal else slice(parts.rank - most, None)
+        self.u = parts.u[:, mine].T.contiguous()  # (most, out)
+        self.sv = parts.s[mine, None] * parts.vh[mine]  # (most, in)
+        self.made: list[tuple[Tensor, Tensor]] = []
+
+    @property
+    def growth(self) -> float:
+        """How much is kept, relative to a state."""
+        return (self.u.shape[1] + len(self.u)) / self.sv.shape[1]
+
+    def feed(self, number: int, state: Any, count: int) -> Any:
+        """What the MLP makes of a chunk without `count` components; chunks first come in turn."""
+        if number == len(self.made):
+            x = self.tower.enter(self.block, state).flatten(0, -2)  # (tokens, in)
+            self.made.append((self.tower.up(self.block)(x), x @ self.sv.T))
+        hidden, shares = self.made[number]
+        if count:
+            mine = slice(0, count) if self.principal else slice(len(self.u) - count, None)
+            hidden = torch.addmm(hidden, shares[:, mine], self.u[mine], alpha=-1)
+        return self.tower.leave(self.block, state, hidden.view(*state.shape[:-1], -1))
+
+
+class KeptFeatures:
+    """What a whole tower made of all inputs, by what was dropped from it; the oldest go first."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.protected: Hashable = None
+        self.kept: dict[Hashable, list[Any]] = {}
+        self.sizes: dict[Hashable, int] = {}
+
+    def found(self, key: Hashable) -> list[Any] | None:
+        return self.kept.get(key)
+
+    def put(self, key: Hashable, rows: list[Any], needed: bool = False) -> None:
+        """Keep the rows if there is room; those that are `needed` in any case."""
+        if needed:
+            self.protected = key
+        self.kept[key] = rows
+        self.sizes[key] = size(rows)
+        for old in [k for k in self.kept if k != self.protected]:
+            if sum(self.sizes.values()) <= self.room:
+                break
+            del self.kept[old], self.sizes[old]
+
+
+def spread(positions: Sequence[int], count: int) -> list[int]:
+    """`count` of the ascending positions at even distances."""
+    if count >= len(positions):
+        return list(positions)
+    step = len(positions) / max(1, count)
+    return [positions[int((i + 0.5) * step)] for i in range(count)]
+
+
+def size(state: Any) -> int:
+    """Bytes of a tensor, or of what a tuple or list holds."""
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    return sum(map(size, state)) if isinstance(state, (tuple, list)) else 0
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 2**30:.2g} GB" if count >= 2**28 else f"{count / 2**20:.2g} MB"

@@ -1,0 +1,47 @@
+"""How much memory is free, and sizes as people write them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import torch
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def spare(device: torch.device) -> int:
+    """Bytes free on the device; for a CPU what the system and its container allow."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = _available()
+    try:
+        limit = (CGROUP / "memory.max").read_text().strip()
+        used = int((CGROUP / "memory.current").read_text())
+        return free if limit == "max" else max(0, min(free, int(limit) - used))
+    except (OSError, ValueError):
+        return free
+
+
+def parse_bytes(text: str) -> int:
+    """`4GB`, `512 MB`, `1.5G` or a number of bytes; a GB is 2**30 bytes.
+
+    Raises:
+        ValueError: not a size.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*", text, re.IGNORECASE)
+    if not found:
+        raise ValueError(f"{text!r} is not a size; write for example 4GB or 512MB")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def _available() -> int:
+    try:
+        page = Path("/proc/meminfo").read_text()
+        return int(re.search(r"MemAvailable:\s*(\d+) kB", page)[1]) * 1024
+    except (OSError, TypeError):  # not Linux
+        if "SC_PHYS_PAGES" in os.sysconf_names:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        return 4 * UNITS["G"]

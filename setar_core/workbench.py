@@ -1,0 +1,243 @@
+"""The search's own copy of a backbone, on which one matrix at a time is replaced.
+
+Nothing is done twice: a candidate runs from the kept state below its matrix, the other tower is
+not touched, and a network that was measured before is not run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from .backbones.base import Backbone, Classifier, Features
+from .backbones.text import TextState
+from .backbones.tower import Tower
+from .calibration import CalibrationSet
+from .kept import KeptFeatures, KeptStates, OpenedSite, Start, run_halves, size
+from .labels import LabelSet
+from .objective import Judge, Measures
+from .plan import SearchPlan
+from .recipe import Recipe, Site
+
+CHUNK_TOKENS = 512  # at once for each thread of a CPU: what a block makes stays near its cache
+CHUNK_BYTES_CUDA = 2 * 2**30
+SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
+
+Dropped = frozenset[tuple[Site, int]]  # the sites that lost components, and how many
+
+
+class Workbench:
+    """Measures candidates; `settle` makes one permanent. It owns every matrix that it changes."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        calibration: CalibrationSet,
+        plan: SearchPlan,
+        sites: Sequence[Site],
+        memory: int,
+    ) -> None:
+        self.source = backbone.with_recipe(Recipe({})) if backbone.recipe else backbone
+        self.model = self.source.with_weights({site: self.source.weight(site) for site in sites})
+        self.plan = plan
+        self.classes = calibration.classes
+        self.labels = LabelSet(calibration.labels.names, calibration.labels.prompt)
+        self.settled: dict[Site, int] = {}  # components dropped for good, where there are any
+        self.loaded: dict[Site, int] = {}  # and those that are missing in the model now
+        self.candidate: dict[Site, int] = {}  # what is missing in the network that is measured
+        self.opened: OpenedSite | None = None
+        self.known: dict[Dropped, Measures] = {}
+        both = any(site.tower == "text" for site in sites)
+        small = int(memory * SMALL_SHARE) if both else 0
+        rooms = {"visual": memory - 2 * small, "text": small}
+        self.states = {
+            name: KeptStates(self.model.tower(name), starts, rooms[name])
+            for name, starts in self._starts(calibration.images).items()
+        }
+        self.features = {name: KeptFeatures(small) for name in self.states}
+        self.expect(sites)
+        self.sentences = [
+            f"{name} tower: {self.states[name].sentence()}"
+            for name in dict.fromkeys(site.tower for site in sites)
+        ]
+
+    def expect(self, sites: Iterable[Site]) -> None:
+        """Which sites will still be tried."""
+        sites = list(sites)
+        for name, states in self.states.items():
+            states.expect(self._cut(site) for site in sites if site.tower == name)
+
+    def recall(self, site: Site, ratio: float) -> Measures | None:
+        """What is known of a candidate without running it: ratio 0 is the network as settled."""
+        return self.known.get(self._key(site, ratio))
+
+    def learn(self, site: Site, ratio: float, measures: Measures) -> None:
+        """What a candidate was measured to be elsewhere, as a trace tells."""
+        self.known.setdefault(self._key(site, ratio), measures)
+
+    @torch.inference_mode()
+    def measure(self, site: Site, ratio: float) -> Measures:
+        """The measures of the settled recipe with `ratio` at `site`."""
+        counts = {**self.settled, site: self._count(site, ratio)}
+        self.opened = self._open(site)
+        self._load(self.settled if self.opened else counts, {site: ratio})
+        self.candidate = counts
+        judge = Judge(self.model, self.plan, self.classes)
+        searched = {site.tower: self._cut(site)}
+        classifier = self._classifier(searched.get("text"))
+        for features in self._image_features(searched.get("visual")):
+            judge.add(features, classifier)
+        measures = self.known[self._key(site, ratio)] = judge.measures()
+        return measures
+
+    @torch.inference_mode()
+    def settle(self, site: Site, ratio: float) -> None:
+        """Drop the ratio for good."""
+        count = self._count(site, ratio)
+        if count:
+            self.settled[site] = count
+            self.states[site.tower].changed(self._cut(site))
+        self._load(self.settled, {site: ratio})
+        self.opened, self.candidate = None, self.settled
+        for name, kept in self.features.items():
+            kept.protected = self._loaded(name)
+
+    def _count(self, site: Site, ratio: float) -> int:
+        return self.source.spectrum(site).dropped(ratio) if ratio else 0
+
+    def _key(self, site: Site, ratio: float) -> Dropped:
+        counts = {**self.settled, site: self._count(site, ratio)}
+        return frozenset((name, count) for name, count in counts.items() if count)
+
+    def _loaded(self, tower: str) -> Dropped:
+        """What of this tower is missing in the candidate."""
+        return frozenset((s, n) for s, n in self.candidate.items() if n and s.tower == tower)
+
+    def _open(self, site: Site) -> OpenedSite | None:
+        """The site taken apart, where that is possible and there is room for it."""
+        if self.opened and self.opened.site == site:
+            return self.opened
+        tower, states = self.model.tower(site.tower), self.states[site.tower]
+        apart = site.weight == "up" and tower.opens(tower.sites()[site.block, "up"])
+        if not apart or self.plan.prune == "random" or self.plan.precision == "bf16":
+            return None
+        room = states.left(self._cut(site))
+        most = self._count(site, self.plan.ratios[-1])
+        opened = OpenedSite(site, self.model, self.source.spectrum(site), most, self.plan.prune)
+        return opened if opened.growth * states.unit <= room else None
+
+    def _load(self, counts: dict[Site, int], ratios: dict[Site, float]) -> None:
+        """Make the model drop these; a site that changes back is the original again."""
+        counts = {site: count for site, count in counts.items() if count}
+        for site in [*self.loaded, *counts]:
+            if self.loaded.get(site) == counts.get(site):
+                continue
+            ratio = ratios[site] if site in counts else 0.0
+            matrix = self.source.dropped_from(site, ratio, self.plan.prune, self.plan.seed)
+            self.model.slot(site).matrix.copy_(matrix)
+            self.loaded[site] = counts.get(site, 0)
+        self.loaded = counts
+
+    def _cut(self, site: Site) -> int:
+        """The highest position whose state does not depend on the site's matrix."""
+        tower = self.model.tower(site.tower)
+        i = tower.sites()[site.block, site.weight]
+        if i is None:
+            return 2 * tower.depth
+        return 2 * i + (site.weight in ("up", "down"))
+
+    def _image_features(self, cut: int | None) -> Iterator[Features]:
+        """Chunk by chunk; `cut` is where the searched matrix stands, None in the other tower."""
+        kept = self.features["visual"]
+        key = self._loaded("visual")
+        if (ready := kept.found(key)) is not None:
+            yield from ready
+            return
+        needed = cut is None  # the other tower's are used again and again
+        rows: list[Features] = []
+        room = kept.room
+        for whole, local, grid in self._run("visual", cut):
+            features = Features(whole.float(), local.float(), grid)
+            yield features
+            room -= size(features)
+            if needed or room >= 0:
+                rows.append(features)
+            else:
+                rows.clear()
+        if needed or room >= 0:
+            kept.put(key, rows, needed)
+
+    def _classifier(self, cut: int | None) -> Classifier:
+        if not self.model.has_text:
+            return self.model.classifier(self.labels)
+        kept = self.features["text"]
+        key = self._loaded("text")
+        if (ready := kept.found(key)) is None:
+            rows = torch.cat([part.float() for part in self._run("text", cut)])
+            ready = [torch.empty_like(rows).index_copy_(0, self.order, rows)]
+            kept.put(key, ready, cut is None)
+        return Classifier(ready[0], None, len(self.labels))
+
+    def _run(self, name: str, cut: int | None) -> Iterator[Features | Tensor]:
+        """What the tower makes of each chunk, from the kept state below `cut`."""
+        tower, states = self.model.tower(name), self.states[name]
+        position = states.highest() if cut is None else cut
+        chunks = states.states(position)
+        opened = None if cut is None else self.opened
+        for number in range(len(states.starts)):
+            with self._precision():  # entered anew: what is done with a chunk is not in it
+                state, first = next(chunks), position
+                if opened:
+                    count = self.candidate.get(opened.site, 0)
+                    state, first = opened.feed(number, state, count), position + 1
+                state = run_halves(tower, state, first, 2 * tower.depth)
+            yield tower.finish(state)
+
+    def _precision(self) -> AbstractContextManager:
+        device = self.model.device.type
+        if self.plan.precision == "bf16":
+            return torch.autocast(device, torch.bfloat16)
+        return _tf32(self.plan.precision == "tf32") if device == "cuda" else nullcontext()
+
+    @torch.inference_mode()
+    def _starts(self, images: Tensor) -> dict[str, list[Start]]:
+        """How each tower's chunks begin: some images, or some prompts."""
+        visual, device = self.model.tower("visual"), self.model.device
+        first = visual.start(images[:1].to(device))
+        if device.type == "cuda":
+            count = CHUNK_BYTES_CUDA // (4 * size(first))  # an MLP's hidden values
+        else:
+            threads = max(2, torch.get_num_threads())
+            count = CHUNK_TOKENS * threads // first[0, ..., 0].numel()
+        chunks = images.split(max(1, count))
+        starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
+        if self.model.has_text:
+            parts = list(self.model.tower("text").start(self.labels.prompts).joined())
+            self.order = torch.cat([part.order for part in parts])
+            starts["text"] = [partial(_same, part) for part in parts]
+        return starts
+
+
+@contextmanager
+def _tf32(on: bool) -> Iterator[None]:
+    """Let CUDA round the factors of products to 10 bits, or forbid it, convolutions included."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = on
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def _start_images(tower: Tower, images: Tensor, device: torch.device) -> Tensor:
+    with torch.autocast(device.type, enabled=False):  # the sums of blocks stay float32
+        return tower.start(images.to(device))
+
+
+def _same(state: TextState) -> TextState:
+    return state
