@@ -1,0 +1,44 @@
+"""The command line: `python -m setar_core verdict | scores | ...`.
+
+Exit code 0: done; 1: done, but something was left out; 2: refused, with one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from typing import NoReturn
+
+from .commands import benchmark, metrics, say, scores, search, verdict
+
+COMMANDS = (verdict, scores, search, benchmark, metrics)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message} (see {self.prog} --help)")
+        sys.exit(2)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Parser(prog="python -m setar_core", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        command.add(commands)
+    args = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", category=UserWarning)
+    try:
+        return args.run(args)
+    except (ValueError, OSError) as error:
+        say(f"error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

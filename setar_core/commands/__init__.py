@@ -1,0 +1,122 @@
+"""What the sub-commands share: arguments for the model, and its parts made from them.
+
+A command's module has `add(commands)`, which describes it, and `run(args)`, which returns the exit
+code: 0 for done, 1 when something was left out, and a ValueError for what it refuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..labels import PROMPT, LabelSet
+from ..recipe import Recipe
+
+if TYPE_CHECKING:
+    from ..backbones import Backbone
+    from ..images import ImageError
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """--backbone, --labels, --prompt and --device."""
+    parser.add_argument(
+        "--backbone",
+        required=True,
+        metavar="B",
+        help="emoji, ViT-B-16/openai, local-dir:PATH, timm:NAME ...",
+    )
+    parser.add_argument(
+        "--labels",
+        required=True,
+        metavar="L",
+        help="a shipped set (animals, imagenet1k ...), a .txt with one label a line, or a .json",
+    )
+    parser.add_argument(
+        "--prompt", default=PROMPT, metavar="P", help="the sentence around a label (%(default)s)"
+    )
+    parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 or mps")
+
+
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """--recipe and --prune."""
+    parser.add_argument(
+        "--recipe", metavar="R", help="a shipped recipe's name, or a .json (ours or the authors')"
+    )
+    parser.add_argument(
+        "--prune",
+        choices=("minor", "principal"),
+        help="what the authors' list form drops, which it does not say (minor)",
+    )
+
+
+def open_model(args: argparse.Namespace) -> tuple[Backbone, LabelSet]:
+    """The backbone with its recipe, and the labels; a doubtful label is warned about on stderr."""
+    labels = LabelSet.load(args.labels, args.prompt)
+    recipe = open_recipe(args.recipe, args.prune) if getattr(args, "recipe", None) else None
+    from ..backbones import load_backbone
+
+    backbone = load_backbone(args.backbone, args.device, progress=say)
+    warn(labels, backbone)
+    return (backbone.with_recipe(recipe) if recipe else backbone), labels
+
+
+def open_recipe(path: str, prune: str | None) -> Recipe:
+    """Raises ValueError when `prune` contradicts what the recipe itself says."""
+    recipe = Recipe.load(path, prune or "minor")
+    if prune and recipe.prune != prune:
+        raise ValueError(
+            f"recipe {path} says prune {recipe.prune!r}, --prune says {prune!r}; leave --prune "
+            "out: it is for the authors' list form"
+        )
+    return recipe
+
+
+def warn(labels: LabelSet, backbone: Backbone) -> None:
+    """Tell of labels that occur twice, and of words that the text tower never saw."""
+    if labels.duplicates:
+        say(f"warning: labels that occur twice share their probability: {_some(labels.duplicates)}")
+    strange = [name for name in labels.prompts if backbone.unknown_words(name)]
+    words = dict.fromkeys(word for name in strange for word in backbone.unknown_words(name))
+    if words:
+        say(
+            f"warning: {backbone.name} was never trained on these words, so their labels mean "
+            f"little to it: {_some(tuple(words))}"
+        )
+
+
+def existing(paths: Iterable[str]) -> list[Path]:
+    """The image files that the paths name.
+
+    Raises:
+        ValueError: a path that does not exist, a folder without images.
+    """
+    from ..images import find_images
+
+    for path in paths:
+        if not Path(path).exists():
+            raise ValueError(f"{path}: no such file or folder; check its spelling")
+    return find_images(paths)
+
+
+class Skipped:
+    """Told of each image that could not be read; says so on stderr and counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: ImageError) -> None:
+        self.count += 1
+        say(f"skipped: {error}")
+
+
+def say(sentence: str) -> None:
+    """One line on stderr, whatever is in the text."""
+    print(" ".join(sentence.split()), file=sys.stderr, flush=True)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(name[:40] for name in names[:8]) + more

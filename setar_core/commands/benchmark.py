@@ -1,0 +1,197 @@
+"""`benchmark`: ID images against OOD sets, under several recipes and scores, in one pass."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import add_model, open_model, open_recipe, say
+
+if TYPE_CHECKING:
+    from ..benchmark import Benchmark
+    from ..detector import Detector
+
+EPILOG = "datasets.md tells how to lay out the sets of the papers. All metrics are in percent."
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("benchmark", help=__doc__, description=__doc__, epilog=EPILOG)
+    parser.add_argument(
+        "--id", required=True, metavar="DIR", help="ID images; in folders a class, for accuracy"
+    )
+    parser.add_argument("--ood", nargs="+", required=True, metavar="DIR", help="a folder a set")
+    add_model(parser)
+    parser.add_argument(
+        "--recipe",
+        dest="recipes",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="R",
+        help="shipped names or .json files, measured beside the original weights",
+    )
+    parser.add_argument(
+        "--no-original", action="store_true", help="measure the recipes only, not the original"
+    )
+    parser.add_argument(
+        "--prune",
+        choices=("minor", "principal"),
+        help="what the authors' list form drops, which it does not say (minor)",
+    )
+    parser.add_argument(
+        "--scores", default="mcm,gl_mcm", metavar="a,b", help="which ones (%(default)s)"
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, metavar="T", help="divides the raw cosine (1)"
+    )
+    parser.add_argument(
+        "--threshold-from",
+        metavar="DIR",
+        help="other ID images: find each detector's threshold on them, and say what it accepts",
+    )
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--bootstrap", type=int, default=1000, metavar="N", help="resamples; 0: none (%(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (%(default)s)")
+    parser.add_argument("--out", required=True, metavar="results.json")
+    parser.add_argument("--csv", metavar="results.csv")
+    parser.add_argument("--table", metavar="table.md", help="the table as .md or .tex")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the scores beside --out, which are written image by image",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..benchmark import Benchmark
+    from ..labels import LabelSet
+    from ..sets import open_sets
+    from ..tables import as_csv, as_latex, as_markdown, results
+
+    _check(args)
+    labels = LabelSet.load(args.labels, args.prompt)
+    inside, outside, examples = open_sets(args.id, args.ood, labels, args.threshold_from)
+    if inside.strangers:
+        few = ", ".join(inside.strangers[:4]) + (" ..." if inside.strangers[4:] else "")
+        say(f"warning: no accuracy: these folders of {args.id} bear no label's name: {few}")
+    bench = Benchmark(
+        _detectors(args), inside, outside, _scores(args), examples, args.bootstrap, args.seed
+    )
+    rows = _run(args, bench)
+    page = results(bench, rows)
+    for warning in {w for d in bench.detections if examples and (w := bench.threshold(d).warning)}:
+        say(f"warning: {warning}")
+    table = as_markdown(rows)
+    _save(args.out, json.dumps(page, indent=2) + "\n")
+    if args.csv:
+        _save(args.csv, as_csv(rows))
+    if args.table:
+        _save(args.table, as_latex(rows) if args.table.endswith(".tex") else table)
+    print(table, end="")
+    for recipe, accuracy in (page["accuracy"] or {}).items():
+        print(f"{recipe}: {accuracy:.2f} % of the ID images are given their own label")
+    for found in page["thresholds"] or ():
+        shares = ", ".join(f"{n} {share:.2f} %" for n, share in found["ood_accepted"].items())
+        print(
+            f"{found['recipe']} {found['score']}: from {found['threshold']:.6g} on, accepts "
+            f"{found['id_accepted']:.2f} % of {inside.name}, and of {shares}"
+        )
+    return 1 if page["left_out"] else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Everything that needs no network, before one is loaded."""
+    from ..scores import SCORES
+
+    for path in filter(None, (args.out, args.csv, args.table)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"{path}: its folder does not exist; make it first")
+        if Path(path).is_dir():
+            raise ValueError(f"{path} is a folder; give a file")
+    if args.batch_size < 1:
+        raise ValueError(f"the batch size is {args.batch_size}; give at least 1")
+    if args.bootstrap < 0 or args.seed < 0:
+        raise ValueError(f"--bootstrap {args.bootstrap} --seed {args.seed}: give 0 or more")
+    unknown = [name for name in _scores(args) if name not in SCORES]
+    if unknown:
+        raise ValueError(f"score {unknown[0]!r} is unknown; use {', '.join(SCORES)}")
+    if args.no_original and not args.recipes:
+        raise ValueError("--no-original leaves nothing to measure; give a --recipe")
+    if args.table and Path(args.table).suffix not in (".md", ".tex"):
+        raise ValueError(f"{args.table}: a table ends in .md or .tex")
+
+
+def _scores(args: argparse.Namespace) -> list[str]:
+    return [name.strip() for name in args.scores.split(",")]
+
+
+def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
+    """By recipe name: the original weights, then each recipe."""
+    from ..benchmark import ORIGINAL
+    from ..detector import Detector
+
+    recipes = {} if args.no_original else {ORIGINAL: None}
+    for given in args.recipes:
+        if given != ORIGINAL:
+            name = Path(given).stem
+            recipes[given if name in recipes else name] = open_recipe(given, args.prune)
+        else:
+            recipes[ORIGINAL] = None
+    backbone, labels = open_model(args)
+    return {
+        name: Detector(
+            backbone.with_recipe(recipe) if recipe else backbone,
+            labels,
+            temperature=args.temperature,
+            progress=say,
+        )
+        for name, recipe in recipes.items()
+    }
+
+
+def _run(args: argparse.Namespace, bench: Benchmark) -> list:
+    """The rows; every image's scores are in the scorebook as soon as they are known."""
+    from tqdm import tqdm
+
+    from ..scorebook import Scorebook
+
+    path = Path(args.out).with_suffix(".scores.jsonl")
+    if not args.resume and _unfinished(path, Path(args.out)):
+        kept = path.with_suffix(".jsonl.old")
+        os.replace(path, kept)
+        say(f"{path} is of a run that did not end; it is now {kept} (--resume would go on)")
+    rows = []
+    with Scorebook(path, bench, args.resume) as book:
+        if book.resumed:
+            say(f"{book.resumed} images are in {path} already")
+        told = [(s, place) for s in bench.sets for place in s.left_out]
+        bar = tqdm(total=sum(len(s.images) for s in bench.sets), unit="image", disable=None)
+        with bar:
+            for step in bench.steps(args.batch_size):
+                book.write(step)
+                told += [(step.scored, place) for place in step.left_out]
+                for scored, place in told:
+                    say(f"left out: {scored.images.name}: {scored.left_out[place]}")
+                told.clear()
+                bar.set_description(step.scored.images.name, refresh=False)
+                bar.update(step.done - bar.n)
+                rows += step.rows
+    return rows
+
+
+def _unfinished(path: Path, out: Path) -> bool:
+    """Whether the scores are newer than the results that were made of them."""
+    return path.exists() and not (out.exists() and out.stat().st_mtime >= path.stat().st_mtime)
+
+
+def _save(path: str, text: str) -> None:
+    """Whole or not at all."""
+    part = f"{path}.part"
+    Path(part).write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,73 @@
+"""`scores`: every score of every image as CSV, and the logits as .npz."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+from . import Skipped, add_model, add_recipe, existing, open_model, say
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("scores", help=__doc__, description=__doc__)
+    parser.add_argument("--images", nargs="+", required=True, metavar="PATH")
+    add_model(parser)
+    add_recipe(parser)
+    parser.add_argument("--scores", metavar="a,b,c", help="which ones (all)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, metavar="T", help="divides the raw cosine (1)"
+    )
+    parser.add_argument("--out", required=True, metavar="scores.csv")
+    parser.add_argument("--logits", metavar="out.npz", help="whole, local, scale and images")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    import numpy as np
+    from tqdm import tqdm
+
+    from ..detector import Detector
+    from ..scores import SCORES
+
+    names = [name.strip() for name in args.scores.split(",")] if args.scores else list(SCORES)
+    unknown = [name for name in names if name not in SCORES]
+    if unknown:
+        raise ValueError(f"score {unknown[0]!r} is unknown; use {', '.join(SCORES)}")
+    for path in filter(None, (args.out, args.logits)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"{path}: its folder does not exist; make it first")
+    paths = existing(args.images)
+    backbone, labels = open_model(args)
+    detector = Detector(backbone, labels, temperature=args.temperature, progress=say)
+    skipped, read, whole, local = Skipped(), [], [], []
+    bar = tqdm(total=len(paths), unit="image", disable=None)  # None: only on a terminal
+    with bar, open(args.out, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["image", *names])
+        for some, logits in detector.read(paths, skipped):
+            columns = [SCORES[name](logits, args.temperature).tolist() for name in names]
+            for path, *row in zip(some, *columns, strict=True):
+                table.writerow([harmless(str(path)), *(f"{value:.9g}" for value in row)])
+            bar.update(len(some))
+            if args.logits:
+                read += map(str, some)
+                whole.append(logits.whole.numpy())
+                local.append(logits.local.numpy())
+    if args.logits and read:
+        with open(args.logits, "wb") as file:  # a file: numpy would add a suffix to a name
+            np.savez(
+                file,
+                whole=np.concatenate(whole),
+                local=np.concatenate(local),
+                scale=np.float64(backbone.scale),
+                images=np.array(read),
+            )
+    if skipped.count == len(paths):
+        raise ValueError(f"none of the {len(paths)} images could be read; give others")
+    return 1 if skipped.count else 0
+
+
+def harmless(text: str) -> str:
+    """A cell that a spreadsheet takes as text, never as a formula."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

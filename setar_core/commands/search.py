@@ -1,0 +1,191 @@
+"""`search`: the greedy search for a SeTAR recipe on a few labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from . import Skipped, add_model, open_model, say
+
+ORDERS = "visual_text, text_visual, visual_only, text_only, interleaved or layer_exhaustive"
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("search", help=__doc__, description=__doc__)
+    parser.add_argument(
+        "--images", required=True, metavar="DIR", help="holds one folder of images a class"
+    )
+    add_model(parser)
+    parser.add_argument("--order", metavar="ORDER", help=f"{ORDERS} (visual_text)")
+    parser.add_argument("--weight", default="up", help="q, k, v, o, up or down (%(default)s)")
+    parser.add_argument(
+        "--ratios", metavar="0,0.05,...", help="increasing, the first is 0 (0,0.05,...,0.4)"
+    )
+    parser.add_argument(
+        "--lambda",
+        dest="lambda_ood",
+        type=float,
+        default=0.1,
+        metavar="X",
+        help="the factor of the OOD loss (%(default)s)",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="a patch is OOD when K labels score above its image's (0.3 of the labels)",
+    )
+    parser.add_argument(
+        "--objective",
+        default="locoop_loss",
+        help="locoop_loss, loss_id, loss_ood, auroc, aupr or fpr (%(default)s)",
+    )
+    parser.add_argument("--score", default="gl_mcm", help="for auroc, aupr and fpr (%(default)s)")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="divides the raw cosine in the score (1)",
+    )
+    parser.add_argument("--prune", default="minor", help="minor, principal or random (%(default)s)")
+    parser.add_argument("--memory", metavar="4GB", help="for what is kept (half of what is free)")
+    parser.add_argument("--projection", action="store_true", help="search the projections too")
+    parser.add_argument(
+        "--predicted-labels", action="store_true", help="these decide which patches are OOD"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=512,
+        metavar="N",
+        help="images whose OOD patches share one mean (%(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of --prune random (%(default)s)")
+    parser.add_argument("--precision", default="fp32", help="fp32, tf32 or bf16 (%(default)s)")
+    parser.add_argument("--out", required=True, metavar="recipe.json")
+    parser.add_argument("--trace", metavar="trace.jsonl", help="a line a candidate")
+    parser.add_argument("--resume", action="store_true", help="go on where the trace ends")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from contextlib import nullcontext
+
+    from tqdm import tqdm
+
+    from ..memory import parse_bytes
+    from ..plan import LOSSES, SearchPlan
+    from ..search import greedy_search
+    from ..trace import Trace, header
+
+    plan = SearchPlan(
+        order=args.order,
+        weight=args.weight,
+        ratios=_ratios(args.ratios) if args.ratios else SearchPlan.ratios,
+        lambda_ood=args.lambda_ood,
+        top_k=args.top_k,
+        objective=args.objective,
+        score=args.score,
+        temperature=args.temperature,
+        prune=args.prune,
+        projection=args.projection,
+        predicted_labels=args.predicted_labels,
+        batch_size=args.batch_size,
+        seed=args.seed,
+        precision=args.precision,
+    )
+    memory = parse_bytes(args.memory) if args.memory else None
+    if args.resume and not args.trace:
+        raise ValueError("--resume goes on from a trace; say which with --trace")
+    for path in filter(None, (args.out, args.trace)):
+        if not Path(path).resolve().parent.is_dir():
+            raise ValueError(f"{path}: its folder does not exist; make it first")
+        if Path(path).is_dir():
+            raise ValueError(f"{path} is a folder; give a file")
+    backbone, calibration, skipped = _open(args)
+    trace = done = None
+    if args.trace:
+        trace = Trace(args.trace, header(backbone, calibration, plan), args.resume)
+        if done := trace.done:
+            say(f"{len(done)} candidates are in {args.trace} already")
+    searched = greedy_search(
+        backbone, calibration, plan, memory=memory, done=done or (), progress=say
+    )
+    first = trial = None
+    bar = tqdm(unit="candidate", disable=None)  # None: only on a terminal
+    try:
+        with trace or nullcontext(), bar:
+            for trial in searched:
+                first = first or trial
+                if trace:
+                    trace.write(trial)
+                bar.total = trial.total
+                bar.set_description(f"{trial.site} {trial.ratio:g}", refresh=False)
+                bar.update()
+    finally:  # what was found so far, also when it was stopped
+        if trial is not None:
+            _save(trial.recipe, args.out)
+    before, after = (t.objective(plan.objective) for t in (first.measures, trial.best))
+    unit = "" if plan.objective in LOSSES else " %"
+    dropped = sum(ratio > 0 for ratio in trial.recipe.ratios.values())
+    print(
+        f"{args.out}: {dropped} of {len(trial.recipe.ratios)} sites reduced; "
+        f"{plan.objective} {before:.6g}{unit} -> {after:.6g}{unit}"
+    )
+    if plan.precision != "fp32":
+        _agree(backbone, calibration, plan, trial)
+    return 1 if skipped.count else 0
+
+
+def _open(args: argparse.Namespace):
+    """The backbone, and the images of every class.
+
+    Raises:
+        ValueError: a class whose folder has no image.
+    """
+    from ..calibration import CalibrationSet
+
+    backbone, labels = open_model(args)
+    skipped = Skipped()
+    calibration = CalibrationSet.from_folder(args.images, labels, backbone.preprocess, skipped)
+    empty = sorted(set(range(len(labels))) - set(calibration.classes.tolist()))
+    if empty:
+        names = ", ".join(labels.names[i] for i in empty[:4]) + (", ..." if empty[4:] else "")
+        raise ValueError(
+            f"{args.images} has no readable image of {len(empty)} of the {len(labels)} labels "
+            f"({names}); add one to each folder, or search with fewer labels"
+        )
+    return backbone, calibration, skipped
+
+
+def _agree(backbone, calibration, plan, trial) -> None:
+    """Say what the recipe is worth in float32, beside what the search took it for."""
+    from dataclasses import replace
+
+    from ..objective import measure
+
+    exact = replace(plan, precision="fp32")
+    before = measure(backbone, calibration, exact).objective(plan.objective)
+    other = backbone.with_recipe(trial.recipe)
+    after = measure(other, calibration, exact).objective(plan.objective)
+    found = trial.best.objective(plan.objective)
+    say(
+        f"{plan.precision}: in fp32 this recipe takes {plan.objective} from {before:.6g} to "
+        f"{after:.6g}, where the search took it to end at {found:.6g}"
+    )
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"ratios {text!r}: write numbers with commas, such as 0,0.1,0.2") from None
+
+
+def _save(recipe, path: str) -> None:
+    """Whole or not at all: a recipe that was there stays until this one is written."""
+    part = f"{path}.part"
+    recipe.save(part)
+    os.replace(part, path)

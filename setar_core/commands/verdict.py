@@ -1,0 +1,87 @@
+"""`verdict`: is each image one of the labels, or out of distribution?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from . import Skipped, add_model, add_recipe, existing, open_model, say
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("verdict", help=__doc__, description=__doc__)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of them")
+    add_model(parser)
+    add_recipe(parser)
+    parser.add_argument("--score", default="mcm", metavar="S", help="mcm, gl_mcm, energy ...")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, metavar="T", help="divides the raw cosine (1)"
+    )
+    line = parser.add_mutually_exclusive_group(required=True)
+    line.add_argument("--threshold", type=float, metavar="X", help="accept scores from X on")
+    line.add_argument("--calibrate", metavar="DIR", help="find the threshold on these ID images")
+    parser.add_argument(
+        "--recall", type=float, default=0.95, help="share of the ID images to accept (%(default)s)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..detector import Detector
+
+    paths = existing(args.images)
+    examples = existing([args.calibrate]) if args.calibrate else []
+    backbone, labels = open_model(args)
+    detector = Detector(
+        backbone, labels, args.score, args.temperature, threshold=args.threshold, progress=say
+    )
+    skipped = Skipped()
+    if args.calibrate:
+        detector = detector.calibrate(examples, args.recall, skipped)
+        if detector.threshold.warning:
+            say(f"warning: {detector.threshold.warning}")
+    rows = []
+    for path, verdict in detector.verdicts(paths, skipped):
+        if args.json:
+            rows.append(page(path, verdict))
+        else:
+            print(f"{_plain(path)}: {verdict} (score {verdict.score:.6g})", flush=True)
+    if args.json:
+        print(json.dumps({"threshold": _found(detector), "images": rows}, ensure_ascii=False))
+    return 1 if skipped.count else 0
+
+
+def page(path: Path, verdict) -> dict:
+    """A verdict as JSON."""
+    return {
+        "image": str(path),
+        "verdict": "in-distribution" if verdict.in_distribution else "out-of-distribution",
+        "in_distribution": verdict.in_distribution,
+        "score": verdict.score,
+        "threshold": verdict.threshold,
+        "top": [{"label": name, "probability": chance} for name, chance in verdict.top],
+        "scores": verdict.scores,
+        "patches": [[round(float(p), 6) for p in row] for row in verdict.patches],
+    }
+
+
+def _found(detector) -> dict:
+    """The threshold and how it was found."""
+    line = detector.threshold
+    if isinstance(line, float):
+        return {"value": line, "context": vars(detector.context)}
+    return {
+        "value": line.value,
+        "recall": line.recall,
+        "reached": line.reached,
+        "interval": line.interval,
+        "n": line.n,
+        "context": vars(line.context),
+    }
+
+
+def _plain(path: Path) -> str:
+    """A path that cannot drive a terminal: control characters are spelt out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(path))

@@ -1,0 +1,177 @@
+"""The command line: what it prints, what it writes, and one line for what it refuses."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from setar_core.__main__ import main
+from setar_core.scores import SCORES
+
+
+@pytest.fixture
+def model(golden):
+    clip = golden / "clip"
+    return ["--backbone", f"local-dir:{clip}", "--labels", str(clip / "labels.json")]
+
+
+@pytest.fixture
+def images(golden, tmp_path):
+    folder = tmp_path / "images"
+    shutil.copytree(golden / "clip" / "images" / "zebra", folder / "zebra")
+    shutil.copytree(golden / "clip" / "images" / "abacus", folder / "abacus")
+    return folder
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_and_logits_of_a_folder(model, images, tmp_path, golden):
+    out, npz = tmp_path / "s.csv", tmp_path / "logits"
+    assert main(["scores", "--images", str(images), *model, "--out", str(out),
+                 "--logits", str(npz)]) == 0  # fmt: skip
+    table = rows(out)
+    assert [row["image"] for row in table] == [
+        str(images / "abacus" / "0.png"),
+        str(images / "zebra" / "0.png"),
+    ]
+    assert list(table[0]) == ["image", *SCORES]
+    logits = np.load(npz, allow_pickle=False)
+    assert logits["whole"].shape == (2, 40)
+    assert logits["local"].shape == (2, 36, 40)
+    assert logits["images"].tolist() == [row["image"] for row in table]
+    cosines = logits["whole"] / float(logits["scale"])
+    p = np.exp(cosines) / np.exp(cosines).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose([float(row["mcm"]) for row in table], p.max(axis=1), rtol=1e-5)
+    theirs = np.load(golden / "clip" / "forward.npz")["vanilla/logits_global"]
+    np.testing.assert_allclose(logits["whole"], theirs[[0, 39]], atol=1e-4)
+
+
+def test_scores_that_were_asked_for_at_a_temperature(model, images, tmp_path):
+    out = tmp_path / "s.csv"
+    main(["scores", "--images", str(images), *model, "--scores", "energy,msp",
+          "--temperature", "0.5", "--out", str(out)])  # fmt: skip
+    warm = rows(out)
+    main(["scores", "--images", str(images), *model, "--scores", "energy,msp", "--out", str(out)])
+    assert list(warm[0]) == ["image", "energy", "msp"]
+    assert warm[0]["msp"] == rows(out)[0]["msp"]
+    assert warm[0]["energy"] != rows(out)[0]["energy"]
+
+
+def test_the_authors_list_is_pruned_as_told(model, images, tmp_path):
+    recipe = tmp_path / "r.json"
+    recipe.write_text('[["visual", "W_up", 3, 0.1], ["text", "W_up", 3, 0.05]]')
+    found = []
+    for extra in ([], ["--recipe", str(recipe)], ["--recipe", str(recipe), "--prune", "principal"]):
+        out = tmp_path / "s.csv"
+        assert main(["scores", "--images", str(images), *model, *extra, "--out", str(out)]) == 0
+        found.append(rows(out)[0]["mcm"])
+    assert len(set(found)) == 3
+
+
+def test_verdicts_against_a_calibrated_threshold(model, images, golden, capsys):
+    arguments = ["verdict", str(images), *model, "--calibrate", str(golden / "clip" / "images")]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all("in-distribution: " in line or "out-of-distribution" in line for line in lines)
+    assert main([*arguments, "--json", "--recall", "0.5", "--score", "gl_mcm"]) == 0
+    page = json.loads(capsys.readouterr().out)
+    assert page["threshold"]["n"] == 40
+    assert page["threshold"]["reached"] == 0.5
+    first = page["images"][0]
+    assert first["in_distribution"] == (first["score"] >= first["threshold"])
+    assert first["verdict"] in ("in-distribution", "out-of-distribution")
+    assert len(first["top"]) == 5
+    assert np.array(first["patches"]).shape == (6, 6)
+
+
+def test_a_broken_image_is_skipped_and_the_exit_code_says_so(model, images, tmp_path, capsys):
+    (images / "abacus" / "x.png").write_text("no image")
+    out = tmp_path / "s.csv"
+    assert main(["scores", "--images", str(images), *model, "--out", str(out)]) == 1
+    assert len(rows(out)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "x.png" in error
+    assert main(["verdict", str(images), *model, "--threshold", "0"]) == 1
+
+
+def test_no_cell_is_a_formula(model, images, tmp_path, monkeypatch):
+    monkeypatch.chdir(images.parent)
+    shutil.copy(images / "zebra" / "0.png", "=1+1.png")
+    main(["scores", "--images", "=1+1.png", *model, "--out", "s.csv"])
+    assert rows(images.parent / "s.csv")[0]["image"] == "'=1+1.png"
+
+
+def test_doubtful_labels_are_warned_about(model, images, tmp_path, capsys):
+    labels = tmp_path / "l.txt"
+    labels.write_text("fox\nfox\nbee\n")
+    assert main(["verdict", str(images), *model[:2], "--labels", str(labels),
+                 "--threshold", "0"]) == 0  # fmt: skip
+    assert (
+        "warning: labels that occur twice share their probability: fox" in capsys.readouterr().err
+    )
+
+
+def test_words_that_the_embedded_backbone_never_saw_are_warned_about(images, tmp_path, capsys):
+    labels = tmp_path / "l.txt"
+    labels.write_text("fox\nzeppelin\n")
+    assert main(["verdict", str(images), "--backbone", "emoji", "--labels", str(labels),
+                 "--threshold", "0"]) == 0  # fmt: skip
+    error = capsys.readouterr().err
+    assert "never trained on these words" in error
+    assert "zeppelin" in error
+    assert "fox" not in error
+
+
+REFUSED = {
+    "unknown label set": (["--labels", "nothing"], "no label set 'nothing'"),
+    "unknown score": (["--scores", "best"], "use mcm"),
+    "no temperature": (["--temperature", "0"], "temperature is 0"),
+    "no recipe": (["--recipe", "nothing.json"], "cannot be read"),
+    "another's recipe": (["--recipe", "vit-b-16-imagenet1k"], "is for 'ViT-B-16/openai'"),
+    "no device": (["--device", "abacus"], "unknown device"),
+    "no image": (["--images", "nothing.png"], "no such file"),
+    "no number": (["--temperature", "warm"], "invalid float"),
+    "no folder for the result": (["--out", "no/such/place.csv"], "folder does not exist"),
+    "unknown backbone": (["--backbone", "emojo"], "near it: emoji"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_takes_one_line_and_exit_code_2(case, model, images, tmp_path, capsys):
+    extra, reason = REFUSED[case]
+    arguments = ["scores", "--images", str(images), *model, "--out", str(tmp_path / "s.csv")]
+    try:
+        code = main([*arguments, *extra])
+    except SystemExit as stop:  # argparse
+        code = stop.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert reason in error
+
+
+def test_a_prune_that_contradicts_the_recipe_is_refused(model, images, tmp_path, capsys):
+    (tmp_path / "r.json").write_text('{"ratios": {"visual.1.up": 0.1}, "prune": "principal"}')
+    assert main(["verdict", str(images), *model, "--threshold", "0", "--prune", "minor",
+                 "--recipe", str(tmp_path / "r.json")]) == 2  # fmt: skip
+    assert "'principal'" in capsys.readouterr().err
+
+
+def test_the_program_itself(model, images, golden):
+    """A process of its own: nothing but the verdicts on stdout, nothing on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "setar_core", "verdict", str(images), *model, "--threshold", "0"],
+        capture_output=True, text=True, cwd=golden.parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 2
