@@ -1,0 +1,56 @@
+"""What every test may ask for: the read-only shared material, the golden numbers, a browser."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the repository with published results and real photographs."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs ../shared, which is not distributed with the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Numbers from the reference implementation, on tiny networks."""
+    return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The executable of a Chromium; without one a browser test is skipped, or fails if CI=true."""
+    for name in BROWSERS:
+        found = shutil.which(name)
+        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        bundled = playwright.chromium.executable_path
+    if Path(bundled).is_file():
+        return bundled
+    missing = "no Chromium; install it (apt-get install chromium, or playwright install chromium)"
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[str]:
+    """The address of the whole app, as `python app.py` starts it."""
+    import app
+
+    demo = app.start(app.arguments([]))
+    yield demo.local_url
+    demo.close()
