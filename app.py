@@ -1,0 +1,87 @@
+"""The door: reads the command line, starts SeTAR Explorer and loads its first backbone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradio import Blocks
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+MAX_UPLOAD = "600mb"  # zips of images; a single image's limit is our reader's
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="app.py", description="SeTAR Explorer, in the browser")
+    parser.add_argument(
+        "--host", default=None, help="address to listen on (127.0.0.1, on a Space all of them)"
+    )
+    parser.add_argument("--port", type=int, default=None, help="default: the first free from 7860")
+    parser.add_argument(
+        "--backbone",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="emoji, MODEL/TAG, timm:NAME, hf-hub:ORG/NAME, local-dir:PATH or timm:local-dir:PATH; "
+        "may be given several times, the page opens with the first",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=folder,
+        help="visitors may benchmark on the folders of images in it (datasets.md)",
+    )
+    parser.add_argument("--share", action="store_true", help="a public link through gradio.live")
+    parser.add_argument("--root-path", default=None, help="where a proxy serves the page")
+    return parser.parse_args(given)
+
+
+def folder(path: str) -> str:
+    """A folder that is there, for argparse."""
+    if not os.path.isdir(path):
+        raise argparse.ArgumentTypeError(f"{path}: no such folder; check its spelling")
+    return path
+
+
+def start(asked: argparse.Namespace) -> Blocks:
+    """The page, served at its `local_url`; its first backbone loads in the background."""
+    from demo import build, prepare
+    from demo.detect_handlers import DetectHandlers
+    from demo.library import Library
+    from demo.theme import CSS, head, theme
+
+    library = Library(asked.backbone, asked.device, asked.data)
+    handlers = DetectHandlers(library)
+    demo = build(library, handlers)
+    demo.launch(
+        server_name=asked.host,
+        server_port=asked.port,
+        share=asked.share,
+        root_path=asked.root_path,
+        theme=theme(),
+        css_paths=CSS,
+        head=head(),
+        max_file_size=MAX_UPLOAD,
+        footer_links=["api"],
+        ssr_mode=False,
+        enable_monitoring=False,
+        run_history=False,
+        prevent_thread_lock=True,
+    )
+    threading.Thread(target=prepare, args=(library, handlers), daemon=True).start()
+    return demo
+
+
+def main() -> None:
+    start(arguments()).block_thread()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What a visitor asks for: backbone, labels, recipe and score, checked once at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.library import Library
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe
+
+ORIGINAL = "original"
+ALTERED = "altered"
+TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
+NO_RECIPE = "none"
+UPLOADED = "uploaded file"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Everything that a threshold depends on, apart from the calibration images."""
+
+    backbone: str
+    labels: LabelSet
+    recipe: Recipe | None = None
+    score: str = "mcm"
+    temperature: float = 1.0
+    local_weight: float = 1.0
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """`original`, and `altered` when a recipe changes something."""
+        return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
+
+    def changed(self, before: Ask) -> list[str]:
+        """What differs from an earlier ask, in words."""
+        pairs = {
+            "backbone": (before.backbone, self.backbone),
+            "labels": (before.labels.names, self.labels.names),
+            "prompt": (before.labels.prompt, self.labels.prompt),
+            "recipe": (_drops(before.recipe), _drops(self.recipe)),
+            "score": (before.score, self.score),
+            "temperature": (before.temperature, self.temperature),
+            "local weight": (before.local_weight, self.local_weight),
+        }
+        return [what for what, (old, new) in pairs.items() if old != new]
+
+
+def read_ask(
+    library: Library,
+    backbone: str,
+    labels: str,
+    prompt: str,
+    recipe: str | None,
+    recipe_file: str | None,
+    score: str,
+    temperature: float | None,
+    local_weight: float | None,
+) -> Ask:
+    """What the page's controls say.
+
+    `recipe` is `NO_RECIPE`, a shipped recipe's title, or `UPLOADED` for `recipe_file`.
+
+    Raises:
+        ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
+    """
+    if temperature is None or not 0 < temperature <= 1000:
+        raise ValueError(f"temperature is {temperature}; give a number above 0, at most 1000")
+    if local_weight is None or not 0 <= local_weight <= 100:
+        raise ValueError(f"local weight is {local_weight}; give a number from 0 to 100")
+    return Ask(
+        backbone,
+        LabelSet.parse(labels or "", prompt or ""),
+        _recipe(library, backbone, recipe, recipe_file),
+        score or "mcm",
+        float(temperature),
+        float(local_weight),
+    )
+
+
+def _recipe(library: Library, backbone: str, title: str | None, file: str | None) -> Recipe | None:
+    if title in (None, "", NO_RECIPE):
+        return None
+    if title == UPLOADED:
+        if not file:
+            raise ValueError("no recipe file is here; upload a JSON file, or choose 'none'")
+        return Recipe.load(file)
+    made = library.made_recipe(title)
+    if made is not None:
+        return made
+    shipped = library.recipes(backbone)
+    if title not in shipped:
+        raise ValueError(
+            f"recipe {title[:80]!r} was not made for {backbone}; choose one of "
+            f"{', '.join((NO_RECIPE, *shipped))}"
+        )
+    return Recipe.load(Path(shipped[title]))
+
+
+def _drops(recipe: Recipe | None) -> str:
+    return recipe.fingerprint if recipe else ORIGINAL

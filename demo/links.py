@@ -1,0 +1,142 @@
+"""A page's settings as an address, and an address as settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from demo import chosen
+from demo.bar import OWN_LABELS, default_labels, default_recipe, label_choices, recipe_choices
+from demo.detect_handlers import RECALL
+from demo.library import Library, label_sets, shelf
+from setar_core.labels import PROMPT
+
+LONGEST = 1_500  # characters of labels in an address
+COPY = """(query) => {
+  const address = location.origin + location.pathname + query;
+  navigator.clipboard?.writeText(address);
+  return address;
+}"""
+
+
+def query(
+    backbone: str,
+    names: str,
+    prompt: str,
+    recipe: str,
+    recipe_file: str | None,
+    score: str,
+    temperature: float,
+    local_weight: float,
+    chosen_set: str,
+    recall: float,
+) -> Any:
+    """What stands behind the question mark; long labels of one's own are left out."""
+    settings = {"backbone": backbone, "recipe": recipe, "score": score, "recall": recall}
+    settings |= {"prompt": prompt} if prompt != PROMPT else {}
+    settings |= {"temperature": temperature} if temperature != 1 else {}
+    settings |= {"weight": local_weight} if local_weight != 1 else {}
+    if chosen_set != OWN_LABELS:
+        settings["labels"] = chosen_set
+    elif len(names) <= LONGEST:
+        settings["names"] = names
+    return gr.Textbox(f"?{urlencode(settings)}", visible=True)
+
+
+class Settings(NamedTuple):
+    """What the controls say when the page opens."""
+
+    backbone: str
+    chosen_set: str
+    recipe: str
+    names: str
+    prompt: str
+    score: str
+    temperature: float
+    local_weight: float
+    recall: float
+
+    @property
+    def controls(self) -> tuple:
+        """As `read_ask` takes them."""
+        score = (self.score, self.temperature, self.local_weight)
+        return (self.backbone, self.names, self.prompt, self.recipe, None, *score)
+
+
+def read(library: Library, asked: Mapping[str, str]) -> Settings:
+    """Settings of an address; what it gets wrong, and what it leaves out, is as always.
+
+    Waits for the backbone: only then are the scores, and a classifier's labels, known.
+    """
+    backbone = asked.get("backbone") or library.default
+    if backbone not in library.backbones():
+        backbone = library.default
+    recipe = asked.get("recipe")
+    if recipe not in recipe_choices(library, backbone):
+        recipe = default_recipe(library, backbone)
+    chosen_set, names = asked.get("labels", ""), asked.get("names", "")[:LONGEST]
+    if names:
+        chosen_set = OWN_LABELS
+    else:
+        chosen_set = chosen_set if chosen_set in label_sets() else default_labels(backbone)
+        names = "\n".join(shelf(chosen_set).names)
+    errand = library.open(backbone)
+    errand.wait()
+    if errand.ready and not errand.result().has_text:
+        names, chosen_set = "\n".join(chosen.own_labels(errand.result())), OWN_LABELS
+    from setar_core.scores import SCORES
+
+    score = asked.get("score")
+    return Settings(
+        backbone,
+        chosen_set,
+        recipe,
+        names,
+        asked.get("prompt", PROMPT)[:200],
+        score if score in SCORES else next(iter(SCORES)),
+        _number(asked.get("temperature"), 1.0, 0.001, 1000),
+        _number(asked.get("weight"), 1.0, 0, 100),
+        _number(asked.get("recall"), RECALL, 0.5, 1),
+    )
+
+
+def opened_by(library: Library) -> Callable[[gr.Request], list]:
+    """The handler of a page that opens."""
+
+    def opened(request: gr.Request) -> list:
+        return opening(library, dict(request.query_params))
+
+    return opened
+
+
+def opening(library: Library, asked: Mapping[str, str]) -> list:
+    """Values for backbone, label set, recipe, names, prompt, score, temperature, local weight,
+    recall, what is said of the labels and of the score."""
+    found = read(library, asked)
+    from setar_core.scores import SCORES
+
+    choices = [(score.title, name) for name, score in SCORES.items()]
+    return [
+        found.backbone,
+        gr.Dropdown(label_choices(), value=found.chosen_set),
+        gr.Dropdown(recipe_choices(library, found.backbone), value=found.recipe),
+        found.names,
+        found.prompt,
+        gr.Dropdown(choices, value=found.score),
+        found.temperature,
+        found.local_weight,
+        found.recall,
+        chosen.labels_edited(library, found.backbone, found.names),
+        chosen.score_chosen(found.score),
+    ]
+
+
+def _number(text: str | None, default: float, low: float, high: float) -> float:
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        return default
+    return value if low <= value <= high else default

@@ -1,0 +1,97 @@
+"""What the right side of Detect shows: a sheet turned into HTML and figures, field by field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from demo import notices
+from demo.ask import ALTERED, ORIGINAL, TITLES
+from demo.detail import detail
+from demo.figures import Axis, score_axes
+from demo.library import Library
+from demo.pictures import seen
+from demo.rows import rows, tally
+from demo.sheets import Entry, Sheet
+from setar_core.images import ImageError, read_image
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+KEEP = gr.skip()
+
+
+class Page(NamedTuple):
+    """One value for each output of Detect, in the order of its components; KEEP changes nothing."""
+
+    sheet: Any = KEEP
+    picked: Any = KEEP
+    notice: Any = KEEP
+    tally: Any = KEEP
+    rows: Any = KEEP
+    detail: Any = KEEP
+    axes: Any = KEEP
+    found: Any = KEEP
+    line: Any = KEEP
+    line_altered: Any = KEEP
+
+
+def shown(
+    library: Library, sheet: Sheet, by: str, picked: int | None, sliders: bool = True
+) -> Page:
+    """The whole of a sheet; the picked image defaults to the first row."""
+    order = sheet.order(by)
+    if picked is None or not 0 <= picked < len(sheet.entries):
+        picked = order[0] if order else None
+    entry = None if picked is None else sheet.entries[picked]
+    return Page(
+        picked=picked,
+        notice=notices.of_sheet(sheet),
+        tally=tally(sheet) if sheet.entries else "",
+        rows=rows(sheet, order, picked),
+        detail="" if entry is None else _detail(library, sheet, entry),
+        axes=gr.Plot(visible=False) if entry is None else _axes(sheet, entry),
+        found=notices.of_thresholds(sheet),
+        line=_slider(sheet, ORIGINAL) if sliders else KEEP,
+        line_altered=_slider(sheet, ALTERED) if sliders else KEEP,
+    )
+
+
+def _detail(library: Library, sheet: Sheet, entry: Entry) -> str:
+    from setar_core.scores import SCORES
+
+    preprocess = library.backbone(sheet.ask.backbone).preprocess
+    try:
+        picture = seen(read_image(entry.path), preprocess)
+    except ImageError:  # deleted after its hour
+        picture = None
+    return detail(sheet, entry, picture, SCORES[sheet.ask.score].title)
+
+
+def _axes(sheet: Sheet, entry: Entry) -> go.Figure:
+    from setar_core.scores import SCORES
+
+    axes = []
+    for weights in sheet.ask.weights:
+        threshold = sheet.thresholds.get(weights)
+        axes.append(
+            Axis(
+                TITLES[weights],
+                [other.verdicts[weights].score for other in sheet.entries],
+                entry.verdicts[weights].score,
+                entry.verdicts[weights].threshold,
+                getattr(threshold, "scores", ()),
+            )
+        )
+    return gr.Plot(score_axes(axes, SCORES[sheet.ask.score].title), visible=True)
+
+
+def _slider(sheet: Sheet, weights: str) -> Any:
+    """A threshold's slider over the sheet's scores; hidden where there is nothing to decide."""
+    if weights not in sheet.ask.weights or not sheet.entries:
+        return gr.Slider(visible=False)
+    low, high, step = sheet.span(weights)
+    verdict = sheet.entries[0].verdicts[weights]
+    value = low if verdict.threshold is None else verdict.threshold
+    return gr.Slider(value=float(f"{value:.6g}"), minimum=low, maximum=high, step=step, visible=True)

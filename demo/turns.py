@@ -1,0 +1,44 @@
+"""One piece of network work at a time, whoever asked for it, in the order of asking."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Turns:
+    """A lock that can say what it is held for and how many wait; who asked first goes first.
+
+    Hold it for a second or two, never across a `yield` to the page: a closed page would keep it.
+    Long work takes it piece by piece, and between two pieces everyone who waits has a turn.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._line: deque[object] = deque()  # the first holds the turn
+        self._what: str | None = None
+
+    @contextmanager
+    def turn(self, what: str) -> Iterator[None]:
+        ticket = object()
+        with self._changed:
+            self._line.append(ticket)
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self._line[0] is ticket)
+                self._what = what
+            yield
+        finally:
+            with self._changed:
+                if self._line[0] is ticket:
+                    self._what = None
+                self._line.remove(ticket)
+                self._changed.notify_all()
+
+    def running(self) -> list[str]:
+        """What runs now, and how many wait, in words; empty when nothing does."""
+        with self._changed:
+            what, waiting = self._what, max(0, len(self._line) - 1)
+        return [what] * (what is not None) + [f"{waiting} waiting"] * (waiting > 0)
