@@ -1,0 +1,234 @@
+"""What Detect does when it is asked: plain functions of plain values, free of layout.
+
+Every handler returns or yields a `Page`; a ValueError of the core becomes a notice on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from demo import notices
+from demo.ask import Ask, read_ask
+from demo.judging import (
+    Detectors,
+    Judged,
+    Progress,
+    calibrated,
+    check_batch,
+    detectors,
+    judged,
+    scores,
+)
+from demo.library import Library, examples, shipped_calibration
+from demo.page import Page, shown
+from demo.sheets import Sheet, Sheets
+
+SHIPPED, OWN = "shipped pictures", "my own pictures"
+GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
+RECALL = 0.95
+KEPT_CALIBRATIONS = 16
+
+Told = Callable[..., Iterator[Page]]
+
+
+def telling(handler: Told) -> Told:
+    """The handler, with the core's ValueErrors as a notice on the page."""
+
+    @wraps(handler)
+    def told(*args: Any) -> Iterator[Page]:
+        try:
+            yield from handler(*args)
+        except ValueError as error:
+            yield Page(notice=notices.notice(str(error), "bad"))
+
+    return told
+
+
+class DetectHandlers:
+    """Holds the shelves, the judged sheets, and scores of the shipped calibration pictures."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.sheets = Sheets()
+        self._shipped: dict[tuple, dict[str, tuple[float, ...]]] = {}
+        self._opening: tuple[Ask, Sheet] | None = None
+
+    @telling
+    def judge(
+        self,
+        files: Sequence[str] | None,
+        name: str | None,
+        by: str,
+        recall: float,
+        *controls: Any,
+    ) -> Iterator[Page]:
+        """Judge the given files, or else the sheet's own, or else the examples."""
+        ask = read_ask(self.library, *controls)
+        before = self.sheets.find(name)
+        paths = [Path(file) for file in files or ()]
+        if not paths and before is not None:
+            paths = [entry.path for entry in before.entries]
+        paths = paths or examples()
+        opening = self._opened_with(ask, paths, recall)
+        if opening is not None:
+            yield self._kept(name, opening, by)
+            return
+        check_batch(paths)
+        yield Page(notice=notices.busy("Getting ready"))
+        made = yield from _result(detectors(self.library, ask))
+        same = before is not None and before.ask == ask and not before.void
+        thresholds = dict(before.thresholds) if same else {}
+        if not thresholds:
+            found = yield from self._shipped_scores(ask, made)
+            thresholds = calibrated(made, found, recall) if found else {}
+        now = yield from self._judged(ask, made, paths, by, thresholds)
+        if paths == examples() and recall == RECALL:
+            self._opening = (ask, now)
+        yield self._kept(name, now, by)
+
+    @telling
+    def calibrate(
+        self,
+        source: str,
+        files: Sequence[str] | None,
+        name: str | None,
+        by: str,
+        picked: int | None,
+        recall: float,
+        *controls: Any,
+    ) -> Iterator[Page]:
+        """Find both thresholds on the shipped pictures or on the visitor's own."""
+        ask = read_ask(self.library, *controls)
+        yield Page(notice=notices.busy("Getting ready to calibrate"))
+        made = yield from _result(detectors(self.library, ask))
+        problems: tuple[str, ...] = ()
+        if source == OWN:
+            if not files:
+                raise ValueError(
+                    "no calibration picture is here; add pictures of your own that show your "
+                    "labels, better 20 or more"
+                )
+            paths = [Path(file) for file in files]
+            found, problems = yield from _result(scores(self.library, made, paths))
+        else:
+            found = yield from self._shipped_scores(ask, made)
+            if not found:
+                raise ValueError(
+                    "there are no shipped calibration pictures for these labels and this "
+                    f"backbone; choose “{OWN}” and add 20 or more"
+                )
+        if not any(found.values()):
+            raise ValueError(f"no calibration picture could be read: {'; '.join(problems[:3])}")
+        thresholds = calibrated(made, found, recall)
+        now = self.sheets.find(name)
+        if now is None or now.ask != ask:
+            paths = examples() if now is None else [entry.path for entry in now.entries]
+            now = yield from self._judged(ask, made, paths, by, thresholds)
+        now = replace(now.with_thresholds(thresholds), void=())
+        page = self._kept(name, now, by, picked)
+        if problems:
+            left = notices.notice("Some calibration files were left out.", "bad", problems)
+            page = page._replace(notice=page.notice + left)
+        yield page
+
+    def asked(self, name: str | None, by: str, picked: int | None, *controls: Any) -> Page:
+        """A control was changed: a threshold that no longer holds is void, and the page says so."""
+        now = self.sheets.find(name)
+        if now is None:
+            return Page()
+        try:
+            ask = read_ask(self.library, *controls)
+        except ValueError as error:
+            return Page(notice=notices.notice(str(error), "bad"))
+        void = tuple(ask.changed(now.ask))
+        if void == now.void and not (void and now.thresholds):
+            return Page(notice=notices.of_sheet(now))
+        return self._kept(name, replace(now.with_thresholds({}), void=void), by, picked)
+
+    def recall_moved(self, recall: float, name: str | None, by: str, picked: int | None) -> Page:
+        """Another recall on the calibration scores that are kept; asks no network."""
+        from setar_core.calibration import calibrate
+
+        now = self.sheets.find(name)
+        if now is None:
+            return Page(notice=notices.notice(GONE, "warn"))
+        thresholds = {
+            weights: t if isinstance(t, float) else calibrate(t.scores, recall, t.context)
+            for weights, t in now.thresholds.items()
+        }
+        return self._kept(name, now.with_thresholds(thresholds), by, picked)
+
+    def line_moved(
+        self, weights: str, value: float, name: str | None, by: str, picked: int | None
+    ) -> Page:
+        """A threshold set by hand; asks no network."""
+        now = self.sheets.find(name)
+        if now is None:
+            return Page(notice=notices.notice(GONE, "warn"))
+        if now.void:
+            return Page(notice=notices.of_sheet(now))
+        now = now.with_thresholds({**now.thresholds, weights: float(value)})
+        self.sheets.put(name, now)
+        return shown(self.library, now, by, picked, sliders=False)
+
+    def look(self, name: str | None, by: str, picked: int | None) -> Page:
+        """The sheet in another order, or another image of it."""
+        now = self.sheets.find(name)
+        if now is None:
+            return Page(notice=notices.notice(GONE, "warn"))
+        return shown(self.library, now, by, picked, sliders=False)._replace(found=Page().found)
+
+    def _opened_with(self, ask: Ask, paths: list[Path], recall: float) -> Sheet | None:
+        """The examples as they were judged last, if that is what is asked for."""
+        if self._opening is None or recall != RECALL or paths != examples():
+            return None
+        before, sheet = self._opening
+        return sheet if before == ask else None
+
+    def _judged(
+        self, ask: Ask, made: Detectors, paths: list[Path], by: str, thresholds: dict
+    ) -> Iterator[Page]:
+        now = Sheet(ask)
+        for step in judged(self.library, made, paths):
+            if isinstance(step, Judged):
+                now = Sheet(ask, now.entries + step.entries, now.problems + step.problems)
+                continue
+            page = Page(notice=notices.busy(*step))
+            if now.entries:
+                part = shown(self.library, now.with_thresholds(thresholds), by, None, False)
+                page = page._replace(tally=part.tally, rows=part.rows)
+            yield page
+        return now.with_thresholds(thresholds)
+
+    def _shipped_scores(self, ask: Ask, made: Detectors) -> Iterator[Page]:
+        """Scores of the shipped calibration pictures by weights; None where there are none."""
+        key = tuple(detector.context for detector in made.values())
+        if key not in self._shipped:
+            paths = shipped_calibration(ask.backbone, ask.labels)
+            if not paths:
+                return None
+            found, _ = yield from _result(scores(self.library, made, paths))
+            while len(self._shipped) >= KEPT_CALIBRATIONS:
+                self._shipped.pop(next(iter(self._shipped)))
+            self._shipped[key] = found
+        return self._shipped[key]
+
+    def _kept(self, name: str | None, sheet: Sheet, by: str, picked: int | None = None) -> Page:
+        name = name or self.sheets.new_name()
+        self.sheets.put(name, sheet)
+        return shown(self.library, sheet, by, picked)._replace(sheet=name)
+
+
+def _result(steps: Iterator) -> Iterator[Page]:
+    """Progress as pages; returns what the steps made."""
+    made = None
+    for step in steps:
+        if isinstance(step, Progress):
+            yield Page(notice=notices.busy(*step))
+        else:
+            made = step
+    return made

@@ -1,0 +1,231 @@
+"""Detect: pictures in, verdicts out, with the original and with the SeTAR weights."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import gradio as gr
+
+from demo import chosen, exports, links, notices
+from demo.ask import ALTERED, ORIGINAL
+from demo.bar import Bar, status
+from demo.controls import (
+    PICK,
+    Controls,
+    Pictures,
+    Thresholds,
+    build_controls,
+    build_pictures,
+    build_thresholds,
+)
+from demo.detect_handlers import OWN, DetectHandlers
+from demo.library import Library, examples
+from demo.page import Page
+
+SHOW_PATCHES = (
+    "(on, opacity) => { document.documentElement.style.setProperty('--patches', on ? opacity : 0);"
+    " return [on, opacity]; }"
+)
+
+
+class Results(NamedTuple):
+    notice: gr.HTML
+    tally: gr.HTML
+    by: gr.Radio
+    rows: gr.HTML
+    detail: gr.HTML
+    patches: gr.Checkbox
+    opacity: gr.Slider
+    axes: gr.Plot
+    csv: gr.Button
+    json: gr.Button
+    link: gr.Button
+    files: dict[str, gr.DownloadButton]
+    address: gr.Textbox
+
+
+def build_results() -> Results:
+    """The right side: the list, the chosen picture, its score among the others, downloads."""
+    notice = gr.HTML(notices.busy("Starting: the model is being loaded"), elem_id="notice")
+    with gr.Row(elem_id="over-rows"):
+        tally = gr.HTML(elem_id="tally", min_width=240)
+        by = gr.Radio(
+            ["score", "name", "disagreements"],
+            value="score",
+            label="Sort by",
+            elem_id="sort",
+            min_width=240,
+        )
+    rows = gr.HTML(js_on_load=PICK, elem_id="rows")
+    detail = gr.HTML(elem_id="detail")
+    with gr.Row(elem_id="patches"):
+        patches = gr.Checkbox(True, label="Show the patch map", min_width=180)
+        opacity = gr.Slider(
+            0.0, 1.0, 0.55, step=0.05, label="Opacity of the patch map", min_width=220
+        )
+    axes = gr.Plot(
+        label="The score among the others", show_label=False, visible=False, elem_id="axes"
+    )
+    with gr.Row(elem_id="downloads"):
+        csv = gr.Button("Download CSV", size="sm", min_width=110)
+        json = gr.Button("Download JSON", size="sm", min_width=110)
+        link = gr.Button("Copy link to these settings", size="sm", min_width=110)
+    address = gr.Textbox(
+        label="Link to these settings", visible=False, interactive=False, elem_id="address"
+    )
+    files = {
+        kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"file-{kind}")
+        for kind in ("csv", "json")
+    }
+    return Results(
+        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, link, files, address
+    )
+
+
+class Parts(NamedTuple):
+    """Everything on the tab, and what its events need again and again.
+
+    `page` are the outputs of every handler, `asked` the inputs of `read_ask`, `view` what says
+    which sheet is shown and how.
+    """
+
+    library: Library
+    bar: Bar
+    handlers: DetectHandlers
+    pictures: Pictures
+    controls: Controls
+    thresholds: Thresholds
+    results: Results
+    page: list
+    asked: list
+    view: list
+
+
+def build_detect(demo: gr.Blocks, library: Library, bar: Bar, handlers: DetectHandlers) -> None:
+    """Lay the tab out and join it to its handlers."""
+    name = gr.State(None, time_to_live=7200, delete_callback=handlers.sheets.drop)
+    picked = gr.State(None)
+    with gr.Row(equal_height=False, elem_id="detect"):
+        with gr.Column(scale=4, min_width=300, elem_id="left"):
+            with gr.Column(elem_id="left-pictures"):
+                pictures = build_pictures()
+            with gr.Column(elem_id="left-settings"):
+                controls = build_controls(library)
+                thresholds = build_thresholds()
+        with gr.Column(scale=8, min_width=300, elem_id="right"):
+            results = build_results()
+    page = Page(
+        name, picked, results.notice, results.tally, results.rows, results.detail, results.axes,
+        thresholds.found, thresholds.line, thresholds.line_altered,
+    )  # fmt: skip
+    asked = [
+        bar.backbone, controls.names, controls.prompt, bar.recipe, controls.recipe_file,
+        controls.score, controls.temperature, controls.local_weight,
+    ]  # fmt: skip
+    view = [name, results.by, picked]
+    parts = Parts(
+        library, bar, handlers, pictures, controls, thresholds, results, list(page), asked, view
+    )
+    _join_judging(demo, parts)
+    _join_thresholds(parts)
+    _join_choosing(parts)
+    _join_results(parts)
+
+
+def _quiet(**more) -> dict:
+    """Options of every event of the page itself: no overlay, and no endpoint for clients."""
+    return {"show_progress": "hidden", "api_visibility": "private", **more}
+
+
+def _join_judging(demo: gr.Blocks, on: Parts) -> None:
+    inputs = [on.view[0], on.results.by, on.thresholds.recall, *on.asked]
+    busy = _quiet(concurrency_limit=4)
+
+    def example(event: gr.EventData, *values):
+        yield from on.handlers.judge([str(examples()[event.index])], *values)
+
+    def camera(picture, *values):
+        if picture:
+            yield from on.handlers.judge([picture], *values)
+
+    bar, controls = on.bar, on.controls
+    opened = demo.load(
+        links.opened_by(on.library),
+        None,
+        [bar.backbone, bar.labels, bar.recipe, *on.asked[1:3], *on.asked[5:],
+         on.thresholds.recall, controls.said, controls.question],
+        **_quiet(),
+    )  # fmt: skip
+    for event in (opened.then, controls.judge.click, on.pictures.files.upload):
+        event(on.handlers.judge, [on.pictures.files, *inputs], on.page, **busy)
+    on.pictures.examples.select(example, inputs, on.page, **busy)
+    on.pictures.camera.change(camera, [on.pictures.camera, *inputs], on.page, **busy)
+    gr.Timer(3).tick(partial(status, on.library), None, bar.status, **_quiet(queue=False))
+
+
+def _join_thresholds(on: Parts) -> None:
+    part = on.thresholds
+    part.calibrate.click(
+        on.handlers.calibrate,
+        [part.source, part.own, *on.view, part.recall, *on.asked],
+        on.page,
+        **_quiet(concurrency_limit=4),
+    )
+    part.source.change(
+        lambda source: gr.File(visible=source == OWN), part.source, part.own, **_quiet()
+    )
+    fast = _quiet(trigger_mode="always_last", queue=False)
+    part.recall.input(on.handlers.recall_moved, [part.recall, *on.view], on.page, **fast)
+    for weights, line in ((ORIGINAL, part.line), (ALTERED, part.line_altered)):
+        line.input(partial(on.handlers.line_moved, weights), [line, *on.view], on.page, **fast)
+
+
+def _join_choosing(on: Parts) -> None:
+    bar, controls = on.bar, on.controls
+    choice = [bar.labels, controls.names, controls.said, bar.recipe, on.results.notice]
+    void = {"fn": on.handlers.asked, "inputs": [*on.view, *on.asked], "outputs": on.page}
+    fast = _quiet(trigger_mode="always_last")
+    for event, choose, inputs in (
+        (bar.labels.input, chosen.labels_chosen, [bar.backbone, bar.labels]),
+        (controls.names.change, chosen.labels_written, [bar.backbone, controls.names]),
+        (bar.backbone.input, chosen.backbone_chosen, [bar.backbone, controls.names]),
+        (controls.recipe_file.change, chosen.recipe_given, [bar.backbone, controls.recipe_file]),
+    ):
+        happened = event(partial(choose, on.library), inputs, choice, **fast)
+        happened.then(**void, **fast)
+    controls.score.input(chosen.score_chosen, controls.score, controls.question, **_quiet())
+    # A box's `input` event comes with key presses alone, not with a paste or a backspace.
+    written = (controls.prompt, controls.temperature, controls.local_weight)
+    for event in (bar.recipe.input, controls.score.input, *(part.change for part in written)):
+        event(**void, **fast)
+
+
+def _join_results(on: Parts) -> None:
+    results = on.results
+
+    def pick(event: gr.EventData, name, by):
+        return on.handlers.look(name, by, event.index)
+
+    results.rows.select(pick, on.view[:2], on.page, **_quiet(trigger_mode="always_last"))
+    results.by.input(on.handlers.look, on.view, on.page, **_quiet())
+    for part in (results.patches, results.opacity):
+        part.change(None, [results.patches, results.opacity], None, js=SHOW_PATCHES, **_quiet())
+    for kind, button in (("csv", results.csv), ("json", results.json)):
+        saved = button.click(
+            partial(_saved, on.handlers, kind), on.view[0], results.files[kind], **_quiet()
+        )
+        saved.then(None, None, None, js=f"() => document.querySelector('#file-{kind}').click()")
+    results.link.click(
+        links.query,
+        [*on.asked, on.bar.labels, on.thresholds.recall],
+        results.address,
+        **_quiet(),
+    ).then(None, results.address, results.address, js=links.COPY)
+
+
+def _saved(handlers: DetectHandlers, kind: str, name: str | None) -> str | None:
+    sheet = handlers.sheets.find(name)
+    if sheet is None:
+        raise gr.Error("Judge some pictures first.", print_exception=False)
+    return exports.saved(sheet, kind)

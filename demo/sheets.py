@@ -1,0 +1,123 @@
+"""What was judged, kept on the server under a name that cannot be guessed.
+
+A page holds only that name, so moving a threshold sends no image and asks no network.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from demo.ask import ALTERED, ORIGINAL, Ask
+
+if TYPE_CHECKING:
+    from setar_core.calibration import Threshold
+    from setar_core.detector import Verdict
+
+KEPT_SHEETS = 100
+
+
+class Entry(NamedTuple):
+    """One image: its file, a small picture of it, and a verdict for each of the weights."""
+
+    path: Path
+    name: str
+    thumbnail: str
+    verdicts: Mapping[str, Verdict]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the original and the SeTAR weights decide differently."""
+        decisions = {v.in_distribution for v in self.verdicts.values() if v.decided}
+        return len(decisions) > 1
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A batch of judged images; `thresholds` has an entry for each of the weights that has
+    one, `void` what was changed since."""
+
+    ask: Ask
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[str, ...] = ()
+    thresholds: Mapping[str, Threshold | float] = field(default_factory=dict)
+    void: tuple[str, ...] = ()
+
+    def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Sheet:
+        """The same scores decided anew; asks no network."""
+        values = {weights: float(getattr(t, "value", t)) for weights, t in thresholds.items()}
+        entries = tuple(
+            entry._replace(
+                verdicts={
+                    weights: replace(verdict, threshold=values.get(weights))
+                    for weights, verdict in entry.verdicts.items()
+                }
+            )
+            for entry in self.entries
+        )
+        return replace(self, entries=entries, thresholds=dict(thresholds))
+
+    def span(self, weights: str) -> tuple[float, float, float]:
+        """Where a threshold may lie: from, to, and a step that is fine and round."""
+        threshold = self.thresholds.get(weights)
+        values = [entry.verdicts[weights].score for entry in self.entries]
+        values += list(getattr(threshold, "scores", ()))
+        if threshold is not None:
+            values.append(float(getattr(threshold, "value", threshold)))
+        low, high = min(values), max(values)
+        width = (high - low) or max(abs(high), 1e-6)
+        digits = 2 - math.floor(math.log10(width))
+        step = 10.0**-digits
+        return round(low - 2 * step, digits), round(high + 2 * step, digits), step
+
+    def order(self, by: str) -> list[int]:
+        """Places of the entries by `score` (highest first), `name` or `disagreements` first."""
+        last = ALTERED if ALTERED in self.ask.weights else ORIGINAL
+        keys = {
+            "score": lambda i: -self.entries[i].verdicts[last].score,
+            "name": lambda i: self.entries[i].name.lower(),
+            "disagreements": lambda i: (
+                not self.entries[i].differs,
+                -self.entries[i].verdicts[last].score,
+            ),
+        }
+        return sorted(range(len(self.entries)), key=keys[by])
+
+
+class Sheets:
+    """The last sheets of all visitors; the oldest goes first."""
+
+    def __init__(self, kept: int = KEPT_SHEETS) -> None:
+        self._kept = kept
+        self._sheets: OrderedDict[str, Sheet] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def new_name() -> str:
+        return secrets.token_urlsafe(18)
+
+    def put(self, name: str, sheet: Sheet) -> None:
+        with self._lock:
+            self._sheets[name] = sheet
+            self._sheets.move_to_end(name)
+            while len(self._sheets) > self._kept:
+                self._sheets.popitem(last=False)
+
+    def find(self, name: str | None) -> Sheet | None:
+        """The sheet, or None when it is no longer kept."""
+        with self._lock:
+            if name in self._sheets:
+                self._sheets.move_to_end(name)
+            return self._sheets.get(name)
+
+    def drop(self, name: object) -> None:
+        """Forget the sheet; any other value names none."""
+        if isinstance(name, str):
+            with self._lock:
+                self._sheets.pop(name, None)
