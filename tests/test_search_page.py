@@ -1,0 +1,183 @@
+"""Search in a real Chromium: watched from its start, stopped, used, found again after a reload."""
+
+import json
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from demo.library import examples
+
+pytestmark = pytest.mark.browser
+SCREENSHOTS = Path(__file__).resolve().parent.parent / "assets" / "screenshots"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SLOW = 240_000  # milliseconds; machines that run tests are busy
+SMALL = "0, 0.3"
+LONG = ", ".join(f"{i / 100:g}" for i in range(40))
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, served):
+    """Opens the page on Search, each time as another visitor."""
+    contexts = []
+
+    def visit(width=1280, height=900, dark=False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, accept_downloads=True
+        )
+        context.set_default_timeout(SLOW)
+        contexts.append(context)
+        return opened(context.new_page(), served, dark)
+
+    yield visit
+    for context in contexts:
+        for page in context.pages:  # what a test left running would keep the next one waiting
+            if page.locator("#search-stop").is_visible():
+                page.locator("#search-stop").click()
+                expect(page.locator("#search-start")).to_be_visible(timeout=SLOW)
+        context.close()
+
+
+def opened(page, served, dark=False):
+    page.set_default_timeout(SLOW)
+    page.broken = []
+    page.on("pageerror", lambda error: page.broken.append(str(error)))
+    page.goto(f"{served}?__theme={'dark' if dark else 'light'}")
+    page.get_by_role("tab", name="Search").click()
+    expect(page.locator("#search-state .notice")).to_be_visible(timeout=SLOW)
+    return page
+
+
+def search(page, ratios=SMALL):
+    page.locator("#search-ratios").locator("input, textarea").fill(ratios)
+    page.locator("#search-start").click()
+
+
+def says(page, words):
+    expect(page.locator("#search-state")).to_contain_text(re.compile(words), timeout=SLOW)
+
+
+def drawn(page, name):
+    """A picture for the README, when it is asked for."""
+    if os.environ.get("SCREENSHOTS"):
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.mouse.move(0, 0)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_a_whole_search_is_watched_and_used(visit):
+    page = visit()
+    says(page, "Press Search")
+    search(page)
+    says(page, r"Candidate \d+ of 18")
+    expect(page.locator("#search-stop")).to_be_visible()
+    expect(page.locator("#search-start")).to_be_hidden()
+    expect(page.locator("#search-map td")).to_have_count(9)
+    expect(page.locator("#search-patches rect").first).to_be_attached()
+    expect(page.locator("#search-strip button")).to_have_count(8)
+    says(page, "Done: loss")
+    expect(page.locator("#search-objective-chart")).to_contain_text("18 of 18 candidates")
+    expect(page.locator("#search-result")).to_contain_text("Before and after")
+    drawn(page, "search")
+    page.locator("#search-strip button").nth(3).click()
+    expect(page.locator("#search-strip button").nth(3)).to_have_attribute("aria-pressed", "true")
+    for kind in ("recipe", "trace"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Download {kind}").click()
+        text = Path(download.value.path()).read_text()
+        assert json.loads(text.splitlines()[0] if kind == "trace" else text)
+    page.locator("#search-use").click()
+    expect(page.locator("#detect")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#recipe input")).to_have_value(re.compile("^searched "))
+    expect(page.locator("#rows button.row")).to_have_count(len(examples()), timeout=SLOW)
+    assert page.broken == []
+
+
+def test_a_search_is_found_again_after_a_reload_and_stopped(visit, served):
+    page = visit()
+    search(page, LONG)
+    says(page, "Candidate")
+    opened(page, served)
+    says(page, "Candidate")
+    expect(page.locator("#search-stop")).to_be_visible()
+    page.locator("#search-stop").click()
+    says(page, r"Stopped as you asked, after \d+ of 360")
+    expect(page.locator("#search-use")).to_be_visible()
+    opened(page, served)
+    says(page, "Stopped as you asked")
+    expect(page.locator("#search-result")).to_contain_text("Before and after")
+
+
+def test_a_second_visitor_waits_and_can_use_detect(visit):
+    first, second = visit(), visit()
+    search(first, LONG)
+    says(first, "Candidate")
+    search(second)
+    says(second, "In the queue: another search is before yours")
+    second.get_by_role("tab", name="Detect").click()
+    second.locator("#examples button").first.click()
+    expect(second.locator("#rows button.row")).to_have_count(1, timeout=SLOW)
+    first.locator("#search-stop").click()
+    says(first, "Stopped")
+    second.get_by_role("tab", name="Search").click()
+    says(second, "Done")
+
+
+def test_bad_files_are_refused_in_words(visit, tmp_path):
+    page = visit()
+    page.get_by_label("my own pictures (zip)").check()
+    page.locator("#search-start").click()
+    says(page, "no zip is here")
+    bad = tmp_path / "bad.zip"
+    with zipfile.ZipFile(bad, "w") as archive:
+        archive.writestr("../evil.png", b"x")
+    page.locator("#search-zip input[type=file]").set_input_files(str(bad))
+    expect(page.locator("#search-zip")).to_contain_text("bad")
+    page.locator("#search-start").click()
+    says(page, "leads out of its folder")
+    page.get_by_label("shipped pictures").check()
+    page.locator("#search-again").get_by_role("button").first.click()
+    trace = tmp_path / "other.jsonl"
+    plan = {"order": "visual_text", "ratios": [0, 0.1], "top_k": 12, "lambda_ood": 0.1}
+    made_for = {"backbone": "x", "weights": "0", "labels": "0", "images": "0"}
+    candidate = {
+        "step": 0, "tower": "visual", "weight": "up", "block": 5, "ratio": 0, "locoop_loss": 1,
+        "loss_id": 1, "loss_ood": 0, "acc": 50, "ood_patch_percent": 0,
+    }  # fmt: skip
+    lines = ({"plan": plan, "fingerprint": made_for}, candidate)
+    trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page.locator("#search-file input[type=file]").set_input_files(str(trace))
+    expect(page.locator("#search-file")).to_contain_text("other")
+    page.locator("#search-continue").click()
+    says(page, "was made for weights")
+    page.locator("#search-replay").click()
+    says(page, "A replay of a trace with 1 candidate")
+    assert page.broken == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_narrow_screen_needs_no_sideways_scrolling(visit, dark):
+    page = visit(width=390, height=844, dark=dark)
+    search(page)
+    says(page, "Done")
+    wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide[0] <= wide[1]
+    drawn(page, "search-narrow-dark" if dark else "search-narrow")
