@@ -1,0 +1,117 @@
+"""The parts of the Benchmark tab: what is chosen, and what is behind one cell of its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import gradio as gr
+
+from demo.bar import default_recipe
+from demo.benchmark_files import FIGURES
+from demo.benchmark_handlers import ORIGINAL, recipe_names
+from demo.benchmark_sets import id_choices, ood_choices
+from demo.benchmark_shown import View
+from demo.controls import PICK, head
+from demo.library import Library
+from setar_core.archives import MAX_FILES, MAX_TOTAL
+
+FOLDER = Path(__file__).resolve().parent
+STYLE, DRAG, FILES = (
+    (FOLDER / name).read_text(encoding="utf-8")
+    for name in ("benchmark.css", "benchmark.js", "benchmark_files.js")
+)
+LIMITS = (
+    f"A zip is one set: up to {MAX_FILES:,} images and {MAX_TOTAL // 10**9} GB unpacked, in a "
+    "folder a class for accuracy. Uploads stay on the machine that runs this page."
+)
+
+
+class Choice(NamedTuple):
+    """The controls of this tab, in the order of `Controls`."""
+
+    recipes: gr.CheckboxGroup
+    scores: gr.CheckboxGroup
+    inside: gr.Dropdown
+    id_zip: gr.File
+    outside: gr.CheckboxGroup
+    ood_zips: gr.File
+
+
+def build_choice(library: Library) -> Choice:
+    """Known images, foreign images, detectors: three columns."""
+    with gr.Row(elem_id="bench-choice", equal_height=False):
+        with gr.Column(scale=3, min_width=280):
+            head("Known images (ID)", "They show your labels and should be accepted.")
+            inside = gr.Dropdown(id_choices(library), label="ID set", elem_id="bench-id")
+            with gr.Accordion("Your own images, zipped", open=False):
+                id_zip = gr.File(
+                    file_types=[".zip"], label="ID set (one zip)", height=110, elem_id="bench-zip"
+                )
+                ood_zips = gr.File(
+                    file_types=[".zip"],
+                    file_count="multiple",
+                    label="OOD sets (a zip each)",
+                    height=110,
+                    elem_id="bench-zips",
+                )
+                gr.HTML(f'<p class="hint">{LIMITS}</p>')
+        with gr.Column(scale=4, min_width=280):
+            head("Foreign images (OOD)", "They show none of your labels and should be refused.")
+            choices = ood_choices(library)
+            shipped = [value for _, value in choices if value.startswith("shipped:")]
+            outside = gr.CheckboxGroup(
+                choices, value=shipped, label="OOD sets", elem_id="bench-oods"
+            )
+        with gr.Column(scale=3, min_width=280):
+            head("Detectors", "Every score under every one of the weights, in one pass.")
+            names = recipe_names(library, library.default, None)
+            ticked = [ORIGINAL, default_recipe(library, library.default)]
+            recipes = gr.CheckboxGroup(
+                names,
+                value=[name for name in ticked if name in names],
+                label="Weights",
+                elem_id="bench-recipes",
+            )
+            scores = gr.CheckboxGroup([], label="Scores", elem_id="bench-score-names")
+    return Choice(recipes, scores, inside, id_zip, outside, ood_zips)
+
+
+def build_behind() -> tuple[View, gr.HTML]:
+    """What is behind one cell: rates, figures, mistakes; and the keys that save figures."""
+    with gr.Column(visible=False) as behind:
+        head("Behind one cell", "One detector on one OOD set. Drag the dashed line, or type.")
+        with gr.Row():
+            detector = gr.Dropdown([], label="Detector", elem_id="bench-detector")
+            ood = gr.Dropdown([], label="OOD set", elem_id="bench-ood")
+            threshold = gr.Number(label="Threshold", elem_id="bench-threshold")
+        rates = gr.HTML(js_on_load=DRAG, elem_id="bench-rates")
+        scores = gr.Plot(show_label=False, elem_id="bench-scores")
+        with gr.Row(equal_height=True):
+            roc = gr.Plot(show_label=False, min_width=300, elem_id="bench-roc")
+            precision = gr.Plot(show_label=False, min_width=300, elem_id="bench-precision")
+        keys = gr.HTML(_figure_keys(), js_on_load=FILES, elem_id="bench-figure-keys")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=280):
+                labels = gr.HTML(elem_id="bench-labels")
+            with gr.Column(scale=8, min_width=280):
+                worst = gr.HTML(js_on_load=PICK, elem_id="bench-worst")
+    return View(
+        behind=behind, detector=detector, ood=ood, threshold=threshold, rates=rates, scores=scores,
+        roc=roc, precision=precision, labels=labels, worst=worst,
+    ), keys  # fmt: skip
+
+
+def _figure_keys() -> str:
+    """Three buttons a figure."""
+    groups = "".join(
+        f"<span>{title}"
+        + "".join(
+            f'<button type="button" data-figure="{figure}" data-kind="{kind}" '
+            f'aria-label="Save {title} as {kind.upper()}">{kind.upper()}</button>'
+            for kind in ("png", "svg", "html")
+        )
+        + "</span>"
+        for figure, title in FIGURES.items()
+    )
+    return f'<div class="figure-keys"><span>Save figures:</span>{groups}</div>'

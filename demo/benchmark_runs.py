@@ -1,0 +1,75 @@
+"""A visitor's benchmark: what was asked, how far it is, and what is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from demo.benchmark_sets import Opened, SetsAsked
+from demo.sheets import Sheets
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from setar_core.benchmark import Benchmark
+    from setar_core.results import Detection, Row
+    from setar_core.scored import Scored
+
+KEPT_RUNS = 12
+
+
+@dataclass(frozen=True)
+class BenchmarkAsk:
+    """Everything that the scores depend on; `recipes` by name, None for the original weights."""
+
+    backbone: str
+    labels: LabelSet
+    recipes: Mapping[str, Recipe | None]
+    scores: tuple[str, ...]
+    temperature: float
+    local_weight: float
+    sets: SetsAsked
+
+
+@dataclass
+class Run:
+    """A benchmark under way or done; a stopped one goes on where it was."""
+
+    ask: BenchmarkAsk
+    bench: Benchmark
+    opened: Opened
+    rows: list[Row] = field(default_factory=list)
+    look: Look | None = None  # the cell that is open
+
+    @property
+    def ready(self) -> list[str]:
+        """OOD sets that have rows, in order."""
+        wanted = [ood.images.name for ood in self.bench.oods]
+        return [name for name in wanted if any(row.ood == name for row in self.rows)]
+
+    def ood(self, name: str) -> Scored:
+        return next(ood for ood in self.bench.oods if ood.images.name == name)
+
+    def scores(self, look: Look) -> tuple[np.ndarray, np.ndarray]:
+        """ID and OOD scores of what is looked at."""
+        bench = self.bench
+        return bench.of(bench.id, look.detection), bench.of(self.ood(look.ood), look.detection)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One detector on one OOD set, at one threshold."""
+
+    detection: Detection
+    ood: str
+    threshold: float
+
+
+class Runs(Sheets):
+    """The last runs of all visitors, by a name that cannot be guessed; the oldest goes first."""
+
+    def __init__(self) -> None:
+        super().__init__(KEPT_RUNS)
