@@ -94,4 +94,5 @@ def _slider(sheet: Sheet, weights: str) -> Any:
     low, high, step = sheet.span(weights)
     verdict = sheet.entries[0].verdicts[weights]
     value = low if verdict.threshold is None else verdict.threshold
-    return gr.Slider(value=float(f"{value:.6g}"), minimum=low, maximum=high, step=step, visible=True)
+    value = float(f"{value:.6g}")
+    return gr.Slider(value=value, minimum=low, maximum=high, step=step, visible=True)

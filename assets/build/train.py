@@ -36,7 +36,7 @@ PATCHES = (IMAGE_SIDE // CONFIG["model_cfg"]["vision_cfg"]["patch_size"]) ** 2
 class Plan:
     """How long and how fast to learn."""
 
-    steps: int = 4900
+    steps: int = 6200
     minutes: float = math.inf  # of each core's time, after which the schedule has ended in any case
     seed: int = 0
     rate: float = 2e-3
