@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import open_clip
 import pytest
@@ -233,7 +234,137 @@ def test_a_hub_that_is_away_is_told_with_what_works_offline(monkeypatch, tmp_pat
     for name in ("ViT-B-16/openai", "timm:deit_tiny_patch16_224.fb_in1k", "hf-hub:some/where"):
         with pytest.raises(BackboneError, match=r"could not be reached.*[Oo]ffline: emoji"):
             load_backbone(name, progress=said.append)
-    assert any("vit_base_patch16_clip_224.openai" in sentence for sentence in said)
+    assert not said  # the error is the one line
+
+
+class Hub:
+    """A hub with one file of the given size, whose connection is lost in the middle of it."""
+
+    def __init__(self, monkeypatch, folder, size):
+        import huggingface_hub
+
+        from setar_core.backbones import checkpoints
+
+        self.size, self.fetched = size, 0
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder))
+        monkeypatch.setattr(checkpoints, "_knock", lambda: None)
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", self)
+
+    def __call__(self, repo, name, dry_run=False):
+        if dry_run:
+            return SimpleNamespace(file_size=self.size)
+        self.fetched += 1
+        from huggingface_hub.errors import HTTPError
+
+        raise HTTPError("peer closed the connection")
+
+
+def test_a_connection_that_is_lost_on_the_way_is_told(monkeypatch, tmp_path):
+    Hub(monkeypatch, tmp_path, 599e6)
+    said = []
+    with pytest.raises(BackboneError, match=r"could not be reached for timm/vit_base.*offline"):
+        load_backbone("ViT-B-16/openai", progress=said.append)
+    assert "599 MB" in said[0]
+
+
+def test_a_file_above_the_limit_is_not_fetched(monkeypatch, tmp_path):
+    hub = Hub(monkeypatch, tmp_path, 3.9e9)
+    for name in ("ViT-B-16/openai", "timm:deit_tiny_patch16_224.fb_in1k"):
+        with pytest.raises(BackboneError, match=r"3\.9 GB, and at most 2\.0 GB.*--backbone"):
+            load_backbone(name, limit=2 * 10**9)
+    assert hub.fetched == 0
+    with pytest.raises(BackboneError, match="could not be reached"):
+        load_backbone("ViT-B-16/openai")
+    assert hub.fetched == 1
+
+
+def test_the_check_of_an_architecture_takes_no_memory(monkeypatch):
+    """A name may stand for tens of gigabytes; it is refused by its shape alone."""
+    create, devices = timm.create_model, []
+
+    def watched(*args, **more):
+        model = create(*args, **more)
+        devices.append(next(model.parameters()).device.type)
+        return model
+
+    monkeypatch.setattr(timm, "create_model", watched)
+    with pytest.raises(BackboneError, match="not supported"):
+        load_backbone("timm:eva02_tiny_patch14_224.mim_in22k")
+    assert devices == ["meta"]
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_224.augreg_in21k_ft_in1k", "swinv2_tiny_window8_256.ms_in1k"]
+)
+def test_a_timm_name_loads_its_safetensors(monkeypatch, tmp_path, name):
+    """The path of `timm:NAME` with random weights; augreg's are declared as .npz files."""
+    original = timm.create_model(name.split(".")[0])
+    safetensors.torch.save_file(original.state_dict(), tmp_path / "model.safetensors")
+    from setar_core.backbones import loading
+
+    monkeypatch.setattr(loading, "fetch", lambda *_: tmp_path / "model.safetensors")
+    backbone = load_backbone(f"timm:{name}")
+    assert torch.equal(backbone.tower("visual").head.weight, original.get_classifier().weight)
+    assert len(backbone.class_names) == 1000
+
+
+TIMM = {
+    "architecture": "vit_tiny_patch16_224",
+    "num_classes": 5,
+    "model_args": {"img_size": 32, "depth": 1, "embed_dim": 12},
+    "pretrained_cfg": {"input_size": [3, 32, 32], "num_classes": 5},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"architecture": 7},
+        {"num_classes": 6},
+        {"num_classes": "many"},
+        {"model_args": {"depth": 2}},
+        {"model_args": {"depht": 2}},
+        {"model_args": [2]},
+        {"pretrained_cfg": [2]},
+        {"pretrained_cfg": {"input_size": "wide"}},
+        {"pretrained_cfg": {"input_size": [3, 32, 32], "interpolation": "magic"}},
+        {"pretrained_cfg": {"input_size": [3, 32, 32], "mean": "grey"}},
+        {"pretrained_cfg": {"input_size": [3, 32, 32], "label_names": 5}},
+    ],
+    ids=str,
+)
+def test_a_timm_folder_whose_parts_do_not_fit_is_refused(tmp_path, change):
+    model = timm.create_model(TIMM["architecture"], num_classes=5, **TIMM["model_args"])
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(TIMM))
+    load_backbone(f"timm:local-dir:{tmp_path}")
+    (tmp_path / "config.json").write_text(json.dumps(TIMM | change))
+    with pytest.raises(BackboneError, match="save"):
+        load_backbone(f"timm:local-dir:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_cfg": 3},
+        {"model_cfg": {"vision_cfg": 3}},
+        {"model_cfg": {"text_cfg": None}},
+        {"model_cfg": {"embed_dim": "wide"}},
+        {"model_cfg": {"vision_cfg": {"image_size": 48, "patch_size": 0}}},
+        {"preprocess_cfg": [3]},
+        {"preprocess_cfg": {"mean": "grey"}},
+        {"preprocess_cfg": {"interpolation": "magic"}},
+    ],
+    ids=str,
+)
+def test_a_clip_folder_whose_parts_do_not_fit_is_refused(golden, tmp_path, change):
+    config = json.loads((golden / "clip" / "open_clip_config.json").read_text())
+    for key, value in change.items():
+        config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    shutil.copy(golden / "clip" / "open_clip_model.safetensors", tmp_path)
+    with pytest.raises(BackboneError, match=r"save|not supported"):
+        load_backbone(f"local-dir:{tmp_path}")
 
 
 def test_openai_tags_get_quick_gelu_and_others_do_not(monkeypatch):
@@ -243,7 +374,7 @@ def test_openai_tags_get_quick_gelu_and_others_do_not(monkeypatch):
 
     from setar_core.backbones import loading
 
-    def fetch(repo, names, progress=None):
+    def fetch(repo, names, progress=None, limit=None):
         model = open_clip.create_model("ViT-B-32", force_quick_gelu="openai" in repo)
         path = Path(tempfile.mkdtemp()) / names[0]
         safetensors.torch.save_file(model.state_dict(), path)

@@ -159,6 +159,17 @@ def test_what_is_refused_takes_one_line_and_exit_code_2(case, model, images, tmp
     assert reason in error
 
 
+@pytest.mark.parametrize("name", ["ViT-B-16/openai", "timm:deit_tiny_patch16_224.fb_in1k"])
+def test_a_hub_that_is_away_takes_one_line_too(name, images, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert main(["verdict", str(images), "--backbone", name, "--labels", "imagenet1k",
+                 "--threshold", "0"]) == 2  # fmt: skip
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "could not be reached" in error
+
+
 def test_a_prune_that_contradicts_the_recipe_is_refused(model, images, tmp_path, capsys):
     (tmp_path / "r.json").write_text('{"ratios": {"visual.1.up": 0.1}, "prune": "principal"}')
     assert main(["verdict", str(images), *model, "--threshold", "0", "--prune", "minor",

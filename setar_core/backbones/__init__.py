@@ -20,7 +20,12 @@ __all__ = [
 ]
 
 
-def load_backbone(name: str, device: str = "cpu", progress: Progress | None = None) -> Backbone:
+def load_backbone(
+    name: str,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    limit: int | None = None,
+) -> Backbone:
     """The backbone of that name, in float32 on `device`.
 
     Args:
@@ -29,10 +34,12 @@ def load_backbone(name: str, device: str = "cpu", progress: Progress | None = No
             `timm:local-dir:PATH` for a SwinV2 or plain ViT classifier.
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
         progress: receives a sentence before each step that may take long.
+        limit: bytes of the largest file that may be fetched from the hub; None for any.
 
     Raises:
         BackboneError: unknown name (near matches are listed), unsupported architecture, a
-            checkpoint that is not safetensors, no such device, or the hub cannot be reached.
+            checkpoint that is not safetensors, no such device, the hub cannot be reached, or a
+            file above the limit.
     """
     _check_device(device)
     if name == "emoji":
@@ -42,7 +49,7 @@ def load_backbone(name: str, device: str = "cpu", progress: Progress | None = No
         family = FAMILIES[prefixes[-1]] if prefixes else clip_tag
     if family is clip_tag and "/" not in name:
         raise unknown(name)
-    backbone = family(name, progress)
+    backbone = family(name, progress, limit)
     backbone.model.to(device)
     return backbone
 

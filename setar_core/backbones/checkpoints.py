@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ MAX_CONFIG_BYTES = 1_000_000
 OFFLINE = "Works offline: emoji, local-dir:PATH and timm:local-dir:PATH"
 
 
-def read_config(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """A model folder's JSON with the keys that its library needs.
+def read_config(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
+    """A model folder's JSON with the keys that its library needs, each of the given type.
 
     Raises:
-        BackboneError: no such file, not JSON, or a key is missing.
+        BackboneError: no such file, not JSON, or a key is missing or of another type.
     """
     if not path.parent.is_dir():
         raise BackboneError(
@@ -39,6 +39,12 @@ def read_config(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     missing = [key for key in keys if not isinstance(page, dict) or key not in page]
     if missing:
         raise BackboneError(f"{path} lacks {', '.join(missing)}; save the model with its library")
+    for key, kind in keys.items():
+        if not isinstance(page[key], kind):
+            raise BackboneError(
+                f"{path}: {key} is a {type(page[key]).__name__}, not a {kind.__name__}; save the "
+                "model with its library"
+            )
     return page
 
 
@@ -77,43 +83,49 @@ def check_safetensors(path: Path) -> None:
     )
 
 
-def fetch(repo: str, names: Sequence[str], progress: Progress | None = None) -> Path:
+def fetch(
+    repo: str,
+    names: Sequence[str],
+    progress: Progress | None = None,
+    limit: int | None = None,
+) -> Path:
     """The first of the named files of a hub repository, from the cache or the network.
 
-    The size is told before the first byte is fetched.
+    The size is told before the first byte is fetched, and nothing before the hub has answered.
+
+    Args:
+        limit: bytes; a larger file is refused, None refuses none.
 
     Raises:
-        BackboneError: the hub cannot be reached, or has no such repository or file.
+        BackboneError: the hub cannot be reached or is lost on the way, it has no such repository
+            or file, or the file is above the limit.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
 
+    # What its client raises when it is away or lost; the last two come from its fast downloads.
+    away = (errors.HTTPError, OSError, RuntimeError)
+    away += (getattr(errors, "XetDownloadError", OSError),)
     for name in names:
         cached = try_to_load_from_cache(repo, name)
         if isinstance(cached, str):
+            _check_size(f"{repo}/{name}", Path(cached).stat().st_size, limit)
             return Path(cached)
     try:
-        if progress:
-            progress(f"asking the hub for {repo}")
         _knock()
         for name in names:
             try:
                 size = hf_hub_download(repo, name, dry_run=True).file_size
-            except LocalEntryNotFoundError:  # the hub is away; it is an EntryNotFoundError too
+            except errors.LocalEntryNotFoundError:  # the hub is away; an EntryNotFoundError too
                 raise
-            except EntryNotFoundError:
+            except errors.EntryNotFoundError:
                 continue
+            _check_size(f"{repo}/{name}", size, limit)
             if progress:
                 progress(f"fetching {repo}/{name}: {size / 1e6:,.0f} MB")
             return Path(hf_hub_download(repo, name))
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         raise BackboneError(f"the hub has no repository {repo!r}; check its spelling") from None
-    except (HfHubHTTPError, OSError) as error:  # what the hub's client raises when it is away
+    except away as error:
         raise BackboneError(
             f"the model hub could not be reached for {repo} ({type(error).__name__}); tried "
             f"{', '.join(names)}, in the cache and on the network. {OFFLINE}"
@@ -122,6 +134,15 @@ def fetch(repo: str, names: Sequence[str], progress: Progress | None = None) -> 
         f"{repo} offers no {' or '.join(names)}; only safetensors are read, since a pickle may "
         f"run code. {OFFLINE}"
     )
+
+
+def _check_size(file: str, size: int, limit: int | None) -> None:
+    if limit is not None and size > limit:
+        raise BackboneError(
+            f"{file} has {size / 1e9:.1f} GB, and at most {limit / 1e9:.1f} GB are fetched from "
+            "here; take a smaller model, or name this one when the app is started "
+            "(python app.py --backbone NAME)"
+        )
 
 
 def _knock() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
+from PIL import Image
 
 from ..labels import LabelSet
 from .base import Backbone, BackboneError, Progress
@@ -15,24 +19,24 @@ CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
 
 
-def emoji(name: str, progress: Progress | None) -> Backbone:
+def emoji(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     """The embedded CLIP; it knows only the words it was trained on."""
     return _clip_folder(name, EMOJI)
 
 
-def clip_folder(name: str, progress: Progress | None) -> Backbone:
+def clip_folder(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     return _clip_folder(name, Path(name.removeprefix("local-dir:")).expanduser())
 
 
-def clip_hub(name: str, progress: Progress | None) -> Backbone:
+def clip_hub(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     repo = name.removeprefix("hf-hub:")
-    config = fetch(repo, ["open_clip_config.json"], progress)
-    _refuse(name, read_config(config, ["model_cfg"])["model_cfg"])
-    fetch(repo, CLIP_WEIGHTS, progress)
+    config = fetch(repo, ["open_clip_config.json"], progress, limit)
+    _refuse(name, read_config(config, {"model_cfg": dict})["model_cfg"])
+    fetch(repo, CLIP_WEIGHTS, progress, limit)
     return _clip_folder(name, config.parent)
 
 
-def clip_tag(name: str, progress: Progress | None) -> Backbone:
+def clip_tag(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     """`MODEL/TAG`; quick-GELU where the tag was trained with it."""
     import open_clip
 
@@ -47,23 +51,25 @@ def clip_tag(name: str, progress: Progress | None) -> Backbone:
         raise BackboneError(
             f"{name} is not offered as safetensors; use another tag of {model_name}"
         )
-    weights = fetch(repo, [file] if file.endswith(".safetensors") else CLIP_WEIGHTS, progress)
+    weights = fetch(
+        repo, [file] if file.endswith(".safetensors") else CLIP_WEIGHTS, progress, limit
+    )
     config["quick_gelu"] = config.get("quick_gelu", False) or known.get("quick_gelu", False)
     return _clip(name, config, known, weights)
 
 
-def timm_folder(name: str, progress: Progress | None) -> Backbone:
+def timm_folder(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     return _timm_folder(name, Path(name.removeprefix("timm:local-dir:")).expanduser())
 
 
-def timm_hub(name: str, progress: Progress | None) -> Backbone:
+def timm_hub(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     repo = name.removeprefix("timm:hf-hub:")
-    config = fetch(repo, ["config.json"], progress)
-    fetch(repo, TIMM_WEIGHTS, progress)
+    config = fetch(repo, ["config.json"], progress, limit)
+    fetch(repo, TIMM_WEIGHTS, progress, limit)
     return _timm_folder(name, config.parent)
 
 
-def timm_tag(name: str, progress: Progress | None) -> Backbone:
+def timm_tag(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     """`timm:NAME`; the architecture is checked before its weights are fetched."""
     import timm
 
@@ -72,16 +78,16 @@ def timm_tag(name: str, progress: Progress | None) -> Backbone:
     model_name = name.removeprefix("timm:")
     if not timm.is_model(model_name.split(".")[0]) or not timm.is_model_pretrained(model_name):
         raise unknown(name)
-    model = timm.create_model(model_name, pretrained=False)
+    with torch.device("meta"):  # its shape alone: a refused one may have 27 GB
+        model = timm.create_model(model_name, pretrained=False)
     tower_of(name, model)
     repo = model.pretrained_cfg.get("hf_hub_id")
     if not repo:
         raise BackboneError(f"{name} is not offered on the hub; use another timm ViT or SwinV2")
-    weights = fetch(repo, TIMM_WEIGHTS, progress)
-    model = timm.create_model(
-        model_name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)}
-    )
-    return _timm(name, model)
+    weights = fetch(repo, TIMM_WEIGHTS, progress, limit)
+    # Some were published as .npz, read by a function of their own; on the hub all are safetensors.
+    overlay = {"file": str(weights), "custom_load": False}
+    return _timm(name, model_name, pretrained_cfg_overlay=overlay)
 
 
 def known_names() -> list[str]:
@@ -106,7 +112,7 @@ def unknown(name: str) -> BackboneError:
     )
 
 
-FAMILIES: dict[str, Callable[[str, Progress | None], Backbone]] = {
+FAMILIES: dict[str, Callable[[str, Progress | None, int | None], Backbone]] = {
     "local-dir:": clip_folder,
     "hf-hub:": clip_hub,
     "timm:local-dir:": timm_folder,
@@ -116,10 +122,13 @@ FAMILIES: dict[str, Callable[[str, Progress | None], Backbone]] = {
 
 
 def _clip_folder(name: str, folder: Path) -> Backbone:
-    page = read_config(folder / "open_clip_config.json", ["model_cfg"])
+    page = read_config(folder / "open_clip_config.json", {"model_cfg": dict})
     _refuse(name, page["model_cfg"])
     weights = safe_weights(folder, CLIP_WEIGHTS)
-    backbone = _clip(name, page["model_cfg"], page.get("preprocess_cfg", {}), weights)
+    preprocessing = page.get("preprocess_cfg") or {}
+    if not isinstance(preprocessing, dict):
+        raise BackboneError(f"{name}: its preprocess_cfg is no table of settings; save it again")
+    backbone = _clip(name, page["model_cfg"], preprocessing, weights)
     words = folder / "words.txt"
     if words.is_file():
         backbone.vocabulary = frozenset(words.read_text(encoding="utf-8").split())
@@ -134,54 +143,70 @@ def _clip(name: str, config: dict, preprocessing: dict, weights: Path) -> Backbo
 
     parts = dict(config)
     build = open_clip.CustomTextCLIP if parts.pop("custom_text", False) else open_clip.CLIP
-    try:
+    wanted = ("mean", "std", "interpolation", "resize_mode", "fill_color")
+    with _fitting(name, "open_clip"):
         model = build(**parts)
         open_clip.load_checkpoint(model, str(weights))
-    except (TypeError, RuntimeError, KeyError) as error:
-        reason = str(error).split("\n")[0]
-        raise BackboneError(
-            f"{name}: the configuration or the weights do not fit open_clip ({reason}); save both "
-            "with the same version"
-        ) from None
-    wanted = ("mean", "std", "interpolation", "resize_mode", "fill_color")
-    preprocess = open_clip.image_transform(
-        model.visual.image_size,
-        is_train=False,
-        **{key: preprocessing[key] for key in wanted if key in preprocessing},
-    )
-    tokenizer = open_clip.SimpleTokenizer(
-        context_length=model.context_length, **config["text_cfg"].get("tokenizer_kwargs", {})
-    )
+        preprocess = open_clip.image_transform(
+            model.visual.image_size,
+            is_train=False,
+            **{key: preprocessing[key] for key in wanted if key in preprocessing},
+        )
+        preprocess(Image.new("RGB", (8, 8)))
+        tokenizer = open_clip.SimpleTokenizer(
+            context_length=model.context_length, **config["text_cfg"].get("tokenizer_kwargs", {})
+        )
     return ClipBackbone(name, model, preprocess, tokenizer)
 
 
 def _timm_folder(name: str, folder: Path) -> Backbone:
     import timm
 
-    config = read_config(folder / "config.json", ["architecture"])
+    config = read_config(folder / "config.json", {"architecture": str})
     if not timm.is_model(config["architecture"]):
         raise BackboneError(f"{name}: timm has no architecture {config['architecture']!r}")
     safe_weights(folder, TIMM_WEIGHTS)
-    return _timm(name, timm.create_model(f"local-dir:{folder}", pretrained=True))
+    return _timm(name, f"local-dir:{folder}")
 
 
-def _timm(name: str, model: Any) -> Backbone:
+def _timm(name: str, source: str, **overlay: dict[str, Any]) -> Backbone:
+    """timm's model of that name or folder, with its weights and its own preprocessing."""
+    import timm
     from timm.data import create_transform, resolve_model_data_config
 
     from .vision import VisionBackbone
 
-    preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
-    names = model.pretrained_cfg.get("label_names")
+    with _fitting(name, "timm"):
+        model = timm.create_model(source, pretrained=True, **overlay)
+        preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
+        preprocess(Image.new("RGB", (8, 8)))
+        names = tuple(model.pretrained_cfg.get("label_names") or ())
     if not names and model.num_classes == 1000:
         names = LabelSet.load("imagenet1k").names
-    return VisionBackbone(name, model, preprocess, tuple(names) if names else None)
+    return VisionBackbone(name, model, preprocess, names or None)
+
+
+@contextmanager
+def _fitting(name: str, library: str) -> Iterator[None]:
+    """What a library raises for a configuration or weights that do not fit, as a BackboneError."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError,
+            ArithmeticError) as error:  # fmt: skip
+        reason = f"{type(error).__name__}: {error}".split("\n")[0]
+        raise BackboneError(
+            f"{name}: the configuration or the weights do not fit {library} ({reason}); save both "
+            "with the same version"
+        ) from None
 
 
 def _refuse(name: str, config: dict) -> None:
     """Raises BackboneError for a configuration that is no ViT CLIP, before a weight is fetched."""
     vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
     reason = None
-    if "multimodal_cfg" in config:
+    if not isinstance(vision, dict) or not isinstance(text, dict):
+        reason = "its vision_cfg or its text_cfg is no table of settings"
+    elif "multimodal_cfg" in config:
         reason = "it is a captioner (CoCa)"
     elif vision.get("timm_model_name"):
         reason = f"its image tower is timm's {vision['timm_model_name']}, not a plain ViT"
