@@ -155,9 +155,15 @@ def _join_judging(demo: gr.Blocks, on: Parts) -> None:
         None,
         [bar.backbone, bar.labels, bar.recipe, *on.asked[1:3], *on.asked[5:],
          on.thresholds.recall, controls.said, controls.question],
-        **_quiet(),
+        **_quiet(concurrency_limit=None),
     )  # fmt: skip
-    for event in (opened.then, controls.judge.click, on.pictures.files.upload):
+    loaded = opened.then(
+        partial(links.arrived, on.library),
+        [bar.backbone, controls.names],
+        _choice(on),
+        **_quiet(concurrency_limit=None),
+    )
+    for event in (loaded.then, controls.judge.click, on.pictures.files.upload):
         event(on.handlers.judge, [on.pictures.files, *inputs], on.page, **busy)
     on.pictures.examples.select(example, inputs, on.page, **busy)
     on.pictures.camera.change(camera, [on.pictures.camera, *inputs], on.page, **busy)
@@ -181,9 +187,14 @@ def _join_thresholds(on: Parts) -> None:
         line.input(partial(on.handlers.line_moved, weights), [line, *on.view], on.page, **fast)
 
 
+def _choice(on: Parts) -> list:
+    """The outputs of a `chosen.Choice`."""
+    bar, controls = on.bar, on.controls
+    return [bar.labels, controls.names, controls.said, bar.recipe, on.results.notice]
+
+
 def _join_choosing(on: Parts) -> None:
     bar, controls = on.bar, on.controls
-    choice = [bar.labels, controls.names, controls.said, bar.recipe, on.results.notice]
     void = {"fn": on.handlers.asked, "inputs": [*on.view, *on.asked], "outputs": on.page}
     fast = _quiet(trigger_mode="always_last")
     for event, choose, inputs in (
@@ -192,7 +203,9 @@ def _join_choosing(on: Parts) -> None:
         (bar.backbone.input, chosen.backbone_chosen, [bar.backbone, controls.names]),
         (controls.recipe_file.change, chosen.recipe_given, [bar.backbone, controls.recipe_file]),
     ):
-        happened = event(partial(choose, on.library), inputs, choice, **fast)
+        # No limit: one visitor's slow backbone must not keep another's from being chosen.
+        choosing = partial(choose, on.library)
+        happened = event(choosing, inputs, _choice(on), concurrency_limit=None, **fast)
         happened.then(**void, **fast)
     controls.score.input(chosen.score_chosen, controls.score, controls.question, **_quiet())
     # A box's `input` event comes with key presses alone, not with a paste or a backspace.

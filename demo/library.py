@@ -9,11 +9,12 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.errand import Errand, Tell
+from demo.loadings import Loadings, shown_name
 from demo.turns import Turns
 from setar_core.labels import LabelSet, shipped_label_sets
 from setar_core.recipe import Recipe
@@ -31,12 +32,11 @@ SUGGESTED = (
     "timm:swinv2_base_window16_256.ms_in1k",
 )
 IMAGES = (".webp", ".png", ".jpg", ".jpeg")
-KEPT_BACKBONES = 2
 KEPT_ALTERED = 4
 KEPT_DETECTORS = 8
 KEPT_RECIPES = 200
 
-_OPEN_NAME = re.compile(r"(timm:)?[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w\-]*)?")
+_OPEN_NAME = re.compile(r"(?=.{,120}\Z)(timm:)?[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w\-]*)?")
 
 
 class Library:
@@ -54,11 +54,12 @@ class Library:
         device: str = "cpu",
         data: str | Path | None = None,
     ) -> None:
-        self.given = {_shown(name): name for name in backbones or (EMBEDDED,)}
+        self.given = {shown_name(name): name for name in backbones or (EMBEDDED,)}
         self.device = device
         self.data = None if data is None else Path(data)
         self.turns = Turns()
-        self._loadings: OrderedDict[str, Errand[Backbone]] = OrderedDict()
+        stay = (self.default, EMBEDDED)
+        self._loadings = Loadings(device, self.given, stay, self._forget)
         self._altered: OrderedDict[tuple[str, str], Backbone] = OrderedDict()
         self._detectors: OrderedDict[tuple[Backbone, str], Detector] = OrderedDict()
         self._made: OrderedDict[str, Recipe] = OrderedDict()
@@ -93,21 +94,20 @@ class Library:
         """The errand that loads the backbone, begun in the background when it is not loaded yet.
 
         Raises:
-            ValueError: a name that only the start of the app may give, or that is none.
+            ValueError: a name that only the start of the app may give, or that is none; too many
+                are being loaded.
         """
-        real = self._allowed(name)
-        with self._lock:
-            loading = self._loadings.get(real)
-            if loading is None or loading.failed:
-                loading = self._loadings[real] = Errand(partial(self._load, real))
-                while len(self._loadings) > KEPT_BACKBONES:
-                    self._forget(next(iter(self._loadings)))
-            self._loadings.move_to_end(real)
-        return loading
+        return self._loadings.open(self._allowed(name))
 
     def waiting(self, name: str) -> Iterator[str]:
-        """Plain sentences until the backbone is loaded; nothing when it is."""
-        yield from self.open(name).sentences()
+        """Plain sentences until the backbone is loaded; nothing when it is.
+
+        Raises:
+            ValueError: it cannot be had.
+        """
+        errand = self.open(name)
+        yield from errand.sentences()
+        errand.result()
 
     def backbone(self, name: str, recipe: Recipe | None = None) -> Backbone:
         """The loaded backbone, with the recipe on it where one is given; waits for it.
@@ -151,29 +151,20 @@ class Library:
         return known
 
     def is_loaded(self, name: str) -> bool:
-        loading = self._loadings.get(self.given.get(name, name))
-        return loading is not None and loading.ready
+        return self._loadings.is_ready(name)
+
+    def is_near(self, name: str) -> bool:
+        """Whether waiting for it holds nobody up: loaded, embedded or named at the start."""
+        return self._loadings.is_trusted(name) or self.is_loaded(name)
 
     def status(self) -> tuple[list[str], list[str]]:
         """What is loaded, and what is being loaded or run, in words."""
-        with self._lock:
-            loadings = [(_shown(name), loading) for name, loading in self._loadings.items()]
-        loaded = [name for name, loading in loadings if loading.ready]
-        coming = [f"{name}: {loading.latest}" for name, loading in loadings if loading.busy]
+        loaded, coming = self._loadings.status()
         return loaded, coming + self.turns.running()
-
-    def _load(self, name: str, tell: Tell) -> Backbone:
-        tell("preparing the libraries")
-        from setar_core.backbones import load_backbone  # seconds of imports, kept off the page
-
-        tell("reading the weights")
-        return load_backbone(name, self.device, tell)
 
     def _allowed(self, name: str) -> str:
         name = (name or "").strip()
-        if name in self.given:
-            return self.given[name]
-        if name == EMBEDDED or _OPEN_NAME.fullmatch(name):
+        if name in self.given or name == EMBEDDED or _OPEN_NAME.fullmatch(name):
             return name
         raise ValueError(
             f"{name[:80]!r} cannot be opened from here; folders and hub repositories are named "
@@ -182,11 +173,11 @@ class Library:
         )
 
     def _forget(self, name: str) -> None:
-        del self._loadings[name]
-        for key in [key for key in self._altered if key[0] == name]:
-            del self._altered[key]
-        for key in [key for key in self._detectors if key[0].name == name]:
-            del self._detectors[key]
+        with self._lock:
+            for key in [key for key in self._altered if key[0] == name]:
+                del self._altered[key]
+            for key in [key for key in self._detectors if key[0].name == name]:
+                del self._detectors[key]
 
 
 def label_sets() -> dict[str, int]:
@@ -233,9 +224,3 @@ def _pictures(folder: Path) -> list[Path]:
 def _recipes() -> tuple[tuple[Path, str | None], ...]:
     found = sorted((ASSETS / "recipes").glob("*.json"))
     return tuple((path, Recipe.load(path).backbone) for path in found)
-
-
-def _shown(name: str) -> str:
-    """A name without the folders of this server."""
-    prefix, mark, path = name.partition("local-dir:")
-    return f"{prefix}{mark}{Path(path).name}" if mark else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -10,8 +10,10 @@ import gradio as gr
 
 from demo import chosen
 from demo.bar import OWN_LABELS, default_labels, default_recipe, label_choices, recipe_choices
+from demo.chosen import Choice
 from demo.detect_handlers import RECALL
 from demo.library import Library, label_sets, shelf
+from demo.page import KEEP
 from setar_core.labels import PROMPT
 
 LONGEST = 1_500  # characters of labels in an address
@@ -69,7 +71,8 @@ class Settings(NamedTuple):
 def read(library: Library, asked: Mapping[str, str]) -> Settings:
     """Settings of an address; what it gets wrong, and what it leaves out, is as always.
 
-    Waits for the backbone: only then are the scores, and a classifier's labels, known.
+    A classifier's labels are known once it is loaded; who opens the page waits for it only where
+    that takes seconds.
     """
     backbone = asked.get("backbone") or library.default
     if backbone not in library.backbones():
@@ -83,10 +86,11 @@ def read(library: Library, asked: Mapping[str, str]) -> Settings:
     else:
         chosen_set = chosen_set if chosen_set in label_sets() else default_labels(backbone)
         names = "\n".join(shelf(chosen_set).names)
-    errand = library.open(backbone)
-    errand.wait()
-    if errand.ready and not errand.result().has_text:
-        names, chosen_set = "\n".join(chosen.own_labels(errand.result())), OWN_LABELS
+    if library.is_near(backbone):
+        errand = library.open(backbone)
+        errand.wait()
+        if errand.ready and not errand.result().has_text:
+            names, chosen_set = "\n".join(chosen.own_labels(errand.result())), OWN_LABELS
     from setar_core.scores import SCORES
 
     score = asked.get("score")
@@ -132,6 +136,15 @@ def opening(library: Library, asked: Mapping[str, str]) -> list:
         chosen.labels_edited(library, found.backbone, found.names),
         chosen.score_chosen(found.score),
     ]
+
+
+def arrived(library: Library, backbone: str, names: str) -> Iterator[Choice]:
+    """What a backbone changes that the opening page did not wait for."""
+    if library.is_loaded(backbone):
+        yield Choice()
+        return
+    for choice in chosen.backbone_chosen(library, backbone, names):
+        yield choice._replace(recipe=KEEP)
 
 
 def _number(text: str | None, default: float, low: float, high: float) -> float:
