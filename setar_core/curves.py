@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import ROUND_FLOOR, Context
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from .metrics import threshold_at_recall
 
 POINTS = 400
 
@@ -38,6 +41,26 @@ def rates(id_scores: ArrayLike, ood_scores: ArrayLike, threshold: float) -> Rate
     """What `score >= threshold` accepts of each side."""
     ids, oods = np.asarray(id_scores), np.asarray(ood_scores)
     return Rates(float((ids >= threshold).mean()), float((oods >= threshold).mean()))
+
+
+def threshold_of_fpr95(id_scores: ArrayLike, ood_scores: ArrayLike) -> float:
+    """A threshold that accepts exactly the share of OOD scores that `separation` calls FPR95.
+
+    Those of one recall lie between two ID scores; taken is the lowest score of either side among
+    them, and from what is between it and the score below, the number with the fewest digits.
+    """
+    ids, oods = np.asarray(id_scores, float), np.asarray(ood_scores, float)
+    cut = threshold_at_recall(ids)
+    refused = ids[ids < cut].max(initial=-np.inf)
+    lowest = cut
+    if refused > -np.inf:  # else the recall is 1, and is read at the lowest ID score
+        lowest = min(cut, oods[oods > refused].min(initial=np.inf))
+    below = max(refused, oods[oods < lowest].max(initial=-np.inf))
+    rounded = (
+        float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal(lowest))
+        for digits in range(4, 17)
+    )
+    return next((number for number in rounded if below < number <= lowest), float(lowest))
 
 
 def curve(id_scores: ArrayLike, ood_scores: ArrayLike, points: int = POINTS) -> Curve:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from setar_core.curves import curve, histogram, rates
+from setar_core.curves import curve, histogram, rates, threshold_of_fpr95
+from setar_core.metrics import separation
 
 
 @pytest.fixture
@@ -26,6 +27,23 @@ def test_every_threshold_has_the_rates_of_scikit_learn(scores):
     np.testing.assert_allclose(found.precision[kept][::-1][-20:], precision[:-1][-20:])
     for i in (0, 7, -1):
         assert rates(ids, oods, found.thresholds[i]) == (found.recall[i], found.fpr[i])
+
+
+@pytest.mark.parametrize("digits", [0, 1, 9])
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_the_threshold_of_the_fpr_has_that_fpr(digits, size):
+    rng = np.random.default_rng(digits)
+    for n in (1, 7, 19, 20, 21, 300):
+        ids = size * rng.normal(1, 1, n).round(digits)
+        oods = size * rng.normal(0, 1, 200).round(digits)
+        threshold = threshold_of_fpr95(ids, oods)
+        assert (oods >= threshold).mean() == separation(ids, oods).fpr95
+        recalls = [(ids >= score).mean() for score in ids]
+        nearest = min(recalls, key=lambda recall: (round(abs(recall - 0.95), 12), -recall))
+        assert (ids >= threshold).mean() == nearest
+    assert threshold_of_fpr95([1.0, 2.0], [5.0]) == threshold_of_fpr95([1.0], [-np.inf]) == 1
+    assert threshold_of_fpr95([1.0], [0.5, 2.0]) == 1
+    assert threshold_of_fpr95([0.123456789], [0.12345]) == 0.123456
 
 
 def test_many_points_are_thinned_evenly_and_the_ends_stay():

@@ -315,7 +315,9 @@ def test_metrics_of_scores_made_elsewhere(files, capsys):
     assert [row["ood"] for row in found] == ["ood", "bom"]
     wanted = separation(ids, oods)
     assert [found[0][m] for m in METRICS] == pytest.approx([100 * v for v in wanted])
-    assert found[0]["threshold"] == threshold_at_recall(ids)
+    threshold = found[0]["threshold"]
+    assert 100 * (oods >= threshold).mean() == found[0]["fpr95"]
+    assert (ids >= threshold).mean() == (ids >= threshold_at_recall(ids)).mean()
     assert main(given) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["OOD", "FPR95", "AUROC", "AUPR", "threshold"]

@@ -15,8 +15,14 @@ MAX_BYTES = 2_000_000_000
 MAGIC = b"\x93NUMPY"
 
 
+EPILOG = (
+    "At the threshold printed, the share of OOD scores that are not below it is FPR95, and the "
+    "share of ID scores is the one nearest to 95 %."
+)
+
+
 def add(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("metrics", help=__doc__, description=__doc__)
+    parser = commands.add_parser("metrics", help=__doc__, description=__doc__, epilog=EPILOG)
     parser.add_argument(
         "--id-scores",
         required=True,
@@ -29,13 +35,15 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..metrics import separation, threshold_at_recall
+    from ..curves import threshold_of_fpr95
+    from ..metrics import separation
 
     ids = read_scores(args.id_scores)
     rows = []
     for name, file in zip(_names(args.ood_scores), args.ood_scores, strict=True):
         try:
-            metrics, threshold = separation(ids, read_scores(file)), threshold_at_recall(ids)
+            oods = read_scores(file)
+            metrics, threshold = separation(ids, oods), threshold_of_fpr95(ids, oods)
         except ValueError as error:
             raise ValueError(f"{args.id_scores} and {file}: {error}") from None
         percent = {key: 100 * value for key, value in metrics._asdict().items()}
