@@ -12,7 +12,7 @@ from demo.judging import Progress
 from demo.library import ASSETS, IMAGES, Library
 from setar_core.archives import unpacking, unwrapped
 from setar_core.labels import LabelSet
-from setar_core.sets import ImageSet
+from setar_core.sets import ImageSet, check_apart
 
 SHIPPED = ASSETS / "benchmark"
 ID, CALIBRATION = "id", "calibration"
@@ -71,7 +71,8 @@ def opened(library: Library, asked: SetsAsked, labels: LabelSet) -> Iterator[Pro
     """Unpack what is to be unpacked, and list the images.
 
     Raises:
-        ValueError: nothing chosen, a set that is not offered, a zip that is refused.
+        ValueError: nothing chosen, a set that is not offered or given twice, ID and OOD sets that
+            share images, a zip that is refused.
     """
     unpacked = tempfile.TemporaryDirectory(prefix="sets-")
     if asked.inside == ZIP and not asked.id_zip:
@@ -90,14 +91,21 @@ def opened(library: Library, asked: SetsAsked, labels: LabelSet) -> Iterator[Pro
             places.append((name, unwrapped(folder)))
         else:
             places.append(_offered(library, value))
+    check_apart([folder for _, folder in places], [name for name, _ in places])
     names = _distinct([name for name, _ in places])
     yield Progress("Listing the images")
-    inside = ImageSet.from_folder(places[0][1], names[0], labels)
-    outside = tuple(
-        ImageSet.from_folder(folder, name)
-        for name, (_, folder) in zip(names[1:], places[1:], strict=True)
-    )
-    yield Opened(inside, outside, unpacked)
+    listed = [
+        _listed(folder, name, None if i else labels)
+        for i, (name, (_, folder)) in enumerate(zip(names, places, strict=True))
+    ]
+    yield Opened(listed[0], tuple(listed[1:]), unpacked)
+
+
+def _listed(folder: Path, name: str, labels: LabelSet | None) -> ImageSet:
+    try:
+        return ImageSet.from_folder(folder, name, labels)
+    except ValueError as error:  # named as the visitor knows it
+        raise ValueError(str(error).replace(str(folder), name)) from None
 
 
 def _offered(library: Library, value: str) -> tuple[str, Path]:

@@ -99,14 +99,7 @@ def open_sets(
     """
     folders = [Path(folder) for folder in (id_folder, *ood_folders)]
     real = [folder.resolve() for folder in folders]
-    for i, ood in enumerate(real[1:], start=1):
-        if real[0] == ood or real[0] in ood.parents or ood in real[0].parents:
-            raise ValueError(
-                f"{folders[0]} (ID) and {folders[i]} (OOD) share images; give folders that lie "
-                f"apart. {LAYOUTS}"
-            )
-        if ood in real[1:i]:
-            raise ValueError(f"{folders[i]} is given twice as an OOD set; give it once")
+    check_apart(real, list(map(str, folders)))
     names = _names(real)
     inside = ImageSet.from_folder(folders[0], names[0], labels)
     outside = [
@@ -117,6 +110,23 @@ def open_sets(
         return inside, outside, None
     name = f"{Path(calibration).resolve().name} (calibration)"
     return inside, outside, ImageSet.from_folder(calibration, name)
+
+
+def check_apart(folders: Sequence[Path], names: Sequence[str]) -> None:
+    """The first folder is the ID set's, the others are OOD sets.
+
+    Raises:
+        ValueError: an OOD folder that holds the ID folder, lies in it, or is given twice.
+    """
+    real = [folder.resolve() for folder in folders]
+    for i, ood in enumerate(real[1:], start=1):
+        if real[0] == ood or real[0] in ood.parents or ood in real[0].parents:
+            raise ValueError(
+                f"{names[0]} (ID) and {names[i]} (OOD) share images; give folders that lie "
+                f"apart. {LAYOUTS}"
+            )
+        if ood in real[1:i]:
+            raise ValueError(f"{names[i]} is given twice as an OOD set; give it once")
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
