@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo import notices
-from demo.ask import NO_RECIPE, UPLOADED, Ask, read_ask
+from demo.ask import NO_RECIPE, Ask, read_ask
 from demo.benchmark_runs import BenchmarkAsk, Look, Run, Runs
 from demo.benchmark_sets import Opened, SetsAsked, opened
-from demo.benchmark_shown import DIGITS, KEEP, View, shown
+from demo.benchmark_shown import KEEP, View, shown
 from demo.benchmark_table import table
 from demo.errand import Errand, Tell
 from demo.judging import Progress
@@ -74,7 +74,7 @@ class BenchmarkHandlers:
         )
 
     def look(self, name: str | None, detector: int, ood: str) -> View:
-        """Another detector or OOD set, at the threshold that keeps 95 % of the ID images."""
+        """Another detector or OOD set, at the threshold of its FPR95 in the table."""
         run = self.runs.find(name)
         if run is None or not run.ready:
             return View(notice=notices.notice(GONE, "warn"))
@@ -101,8 +101,7 @@ class BenchmarkHandlers:
             return View()
         detection = run.bench.detections[int(detector)]
         run.look = Look(detection, ood, float(threshold))
-        page = shown(run, run.look, moved=True)
-        return page._replace(threshold=round(float(threshold), DIGITS))
+        return shown(run, run.look, moved=True)._replace(threshold=float(threshold))
 
     def _run(self, name: str | None, *controls: Any) -> Iterator[View]:
         ask = self._read(Controls(*controls))
@@ -195,15 +194,10 @@ class BenchmarkHandlers:
 
     @staticmethod
     def _default(run: Run, detection: Any, ood: str) -> Look:
-        from setar_core.metrics import threshold_at_recall
+        from setar_core.curves import threshold_of_fpr95
 
-        ids = run.bench.of(run.bench.id, detection)
-        return Look(detection, ood, threshold_at_recall(ids))
-
-
-def recipe_names(library: Library, backbone: str, file: str | None) -> list[str]:
-    """The weights to choose from: the original, shipped recipes, the visitor's own."""
-    return [ORIGINAL, *library.recipes(backbone), *([UPLOADED] if file else [])]
+        threshold = threshold_of_fpr95(*run.scores(Look(detection, ood, 0.0)))
+        return Look(detection, ood, threshold)
 
 
 def _sets(run: Run) -> Any:

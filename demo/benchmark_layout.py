@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.ask import NO_RECIPE, UPLOADED
 from demo.bar import default_recipe
 from demo.benchmark_files import FIGURES
-from demo.benchmark_handlers import ORIGINAL, recipe_names
+from demo.benchmark_handlers import ORIGINAL
 from demo.benchmark_sets import id_choices, ood_choices
 from demo.benchmark_shown import View
 from demo.controls import PICK, head
@@ -36,6 +38,39 @@ class Choice(NamedTuple):
     id_zip: gr.File
     outside: gr.CheckboxGroup
     ood_zips: gr.File
+
+
+def recipe_names(
+    library: Library, backbone: str, file: str | None, own: Sequence[str] = ()
+) -> list[str]:
+    """The weights to choose from: the original, shipped recipes, those of `own` that were searched
+    or set by hand in this app for this backbone, the visitor's file."""
+    made = {title: library.made_recipe(title) for title in own}
+    name = library.backbone(backbone).name if library.is_loaded(backbone) else backbone
+    fitting = [
+        title for title, recipe in made.items() if recipe and recipe.backbone in (None, name)
+    ]
+    return [ORIGINAL, *library.recipes(backbone), *fitting, *([UPLOADED] if file else [])]
+
+
+def weights_offered(
+    library: Library, backbone: str, file: str | None, chosen: str, ticked: list[str]
+) -> Any:
+    """Another backbone or file: what is ticked stays where it still fits."""
+    names = recipe_names(library, backbone, file, [*ticked, chosen])
+    kept = [name for name in ticked if name in names]
+    if kept in ([], [ORIGINAL]):
+        kept = [*dict.fromkeys((ORIGINAL, names[-1]))]
+    return gr.update(choices=names, value=kept)
+
+
+def recipe_chosen(
+    library: Library, backbone: str, file: str | None, chosen: str, ticked: list[str]
+) -> Any:
+    """The bar's recipe is measured beside the original weights; others can be ticked again."""
+    names = recipe_names(library, backbone, file, [*ticked, chosen])
+    wanted = [ORIGINAL] if chosen == NO_RECIPE else [ORIGINAL, chosen]
+    return gr.update(choices=names, value=[name for name in wanted if name in names])
 
 
 def build_choice(library: Library) -> Choice:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 KEEP = gr.skip()
 WORST = 12  # pictures a side
 LABELS = 10  # that draw the most false positives
-DIGITS = 8  # of a threshold in the page
 
 
 class View(NamedTuple):
@@ -72,7 +71,7 @@ def shown(run: Run, look: Look, moved: bool = False) -> View:
         behind=gr.update(visible=True),
         detector=gr.update(choices=options(detections), value=detections.index(look.detection)),
         ood=gr.update(choices=run.ready, value=look.ood),
-        threshold=round(look.threshold, DIGITS),
+        threshold=look.threshold,
     )
 
 
@@ -99,7 +98,7 @@ def _rates(run: Run, look: Look, now: Rates, found: Curve) -> str:
             others.append(f"{escape(name)} <b>{share:.1%}</b>")
     more = f'<span class="others"> Of the other sets: {", ".join(others)}.</span>' if others else ""
     points = {
-        "t": [round(float(t), DIGITS) for t in found.thresholds],
+        "t": [float(t) for t in found.thresholds],
         "r": [round(float(r), 5) for r in found.recall],
         "f": [round(float(f), 5) for f in found.fpr],
     }

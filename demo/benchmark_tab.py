@@ -10,8 +10,15 @@ import gradio as gr
 
 from demo.bar import Bar
 from demo.benchmark_files import KINDS, figure_page, picture, saved
-from demo.benchmark_handlers import GONE, ORIGINAL, BenchmarkHandlers, recipe_names
-from demo.benchmark_layout import STYLE, Choice, build_behind, build_choice
+from demo.benchmark_handlers import GONE, BenchmarkHandlers
+from demo.benchmark_layout import (
+    STYLE,
+    Choice,
+    build_behind,
+    build_choice,
+    recipe_chosen,
+    weights_offered,
+)
 from demo.benchmark_runs import Look, Run
 from demo.benchmark_sets import ZIP
 from demo.benchmark_shown import View
@@ -110,13 +117,6 @@ def _join_files(
 def _join_choice(
     demo: gr.Blocks, library: Library, bar: Bar, recipe_file: gr.File, choice: Choice
 ) -> None:
-    def recipes(backbone: str, file: str | None, ticked: list[str]) -> Any:
-        names = recipe_names(library, backbone, file)
-        kept = [name for name in ticked if name in names]
-        if kept in ([], [ORIGINAL]):
-            kept = [*dict.fromkeys((ORIGINAL, names[-1]))]
-        return gr.update(choices=names, value=kept)
-
     def scores() -> Any:
         from setar_core.scores import SCORES
 
@@ -124,8 +124,10 @@ def _join_choice(
         return gr.update(choices=titles, value=["mcm", "gl_mcm"])
 
     demo.load(scores, None, choice.scores, **_quiet())
+    asked = [bar.backbone, recipe_file, bar.recipe, choice.recipes]
     for event in (bar.backbone.change, recipe_file.change):
-        event(recipes, [bar.backbone, recipe_file, choice.recipes], choice.recipes, **_quiet())
+        event(partial(weights_offered, library), asked, choice.recipes, **_quiet())
+    bar.recipe.change(partial(recipe_chosen, library), asked, choice.recipes, **_quiet())
     choice.id_zip.upload(lambda: ZIP, None, choice.inside, **_quiet())
 
 

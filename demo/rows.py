@@ -105,8 +105,8 @@ def _axis(verdict: Verdict, scale: tuple[float, float]) -> str:
 
 
 def number(value: float) -> str:
-    """A score with the digits that tell it from its neighbours."""
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
+    """A score with the five digits that tell it from its neighbours, however small it is."""
+    return f"{value:#.5g}".rstrip(".")
 
 
 def _scale(sheet: Sheet, weights: str) -> tuple[float, float]:

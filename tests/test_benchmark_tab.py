@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.ask import UPLOADED
+from demo.ask import NO_RECIPE, UPLOADED
 from demo.benchmark_files import figure_page, picture, saved
-from demo.benchmark_handlers import ORIGINAL, BenchmarkHandlers, recipe_names
+from demo.benchmark_handlers import ORIGINAL, BenchmarkHandlers
+from demo.benchmark_layout import recipe_chosen, recipe_names, weights_offered
 from demo.benchmark_runs import Look
 from demo.benchmark_sets import ZIP, SetsAsked, folders, id_choices, ood_choices, opened
 from demo.benchmark_shown import View, mistakes
 from demo.benchmark_table import table
 from demo.library import ASSETS, EMBEDDED, Library, shelf
 from setar_core.labels import PROMPT
+from setar_core.recipe import Recipe, Site
 from setar_core.results import Detection
 
 ANIMALS = "\n".join(shelf("animals").names)
@@ -170,6 +172,39 @@ def test_moving_the_threshold_moves_the_rates(done):
     assert len(points["t"]) == len(points["r"]) == len(points["f"])
 
 
+def test_a_cell_opens_at_the_threshold_of_its_fpr(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    for row in run.rows:
+        if row.ood != "mean":
+            seen = Detection(row.recipe, row.score)
+            view = handlers.look(name, run.bench.detections.index(seen), row.ood)
+            ids, oods = run.scores(Look(seen, row.ood, 0.0))
+            assert (oods >= view.threshold).mean() == row.metrics.fpr95
+            assert f"{row.metrics.fpr95:.1%}" in words(view.rates)
+            assert abs((ids >= view.threshold).mean() - 0.95) <= 0.5 / len(ids) + 1e-9
+
+
+def test_scores_near_zero_are_told_apart(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(scores=["variance"], id_zip=zips["pets"], ood_zips=[zips["static"]])
+    views = list(handlers.run(None, *asked))
+    name = next(view.name for view in views if isinstance(view.name, str))
+    run = handlers.runs.find(name)
+    detection = run.bench.detections[0]
+    for scored in (run.bench.id, run.bench.oods[0]):  # as with many labels
+        scored.values *= 1e-6
+    view = handlers.look(name, 0, "static")
+    ids, oods = run.scores(Look(detection, "static", 0.0))
+    assert ids.max() < 1e-5 and (oods >= view.threshold).mean() == run.rows[0].metrics.fpr95
+    moved = handlers.threshold_moved(name, 0, "static", float(np.sort(ids)[3]))
+    assert moved.threshold == np.sort(ids)[3]
+    assert f"{(ids >= moved.threshold).mean():.1%}" in words(moved.rates)
+    points = json.loads(re.search('data-curve="([^"]+)"', moved.rates)[1].replace("&quot;", '"'))
+    assert len(set(points["t"])) == len(points["t"]) > 12
+    assert re.search(r"from\s+\d\.\d{4}e-\d\d", words(moved.rates))
+
+
 def test_mistakes_and_false_positives_are_those_at_the_threshold(done):
     handlers, name, _, _ = done
     run = handlers.runs.find(name)
@@ -298,6 +333,45 @@ def test_folders_are_offered_only_when_the_operator_named_one(tmp_path, zips):
     *_, found = opened(offering, SetsAsked("shipped:id", None, ("data:SUN",), ()), shelf("animals"))
     assert found.outside[0].files == ("images/1.png",)
     assert set(found.inside.classes) == set(range(40))
+
+
+def test_a_folder_is_no_id_and_ood_set_at_once(tmp_path):
+    for name in ("SUN", "Empty"):
+        (tmp_path / "shelf" / name).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "shelf" / "SUN" / "1.png")
+    (tmp_path / "shelf" / "Again").symlink_to(tmp_path / "shelf" / "SUN")
+    offering = Library(data=tmp_path / "shelf")
+    for inside, outside, said in (
+        ("data:SUN", ("data:SUN",), "SUN (ID) and SUN (OOD) share images"),
+        ("data:SUN", ("data:Again",), "SUN (ID) and Again (OOD) share images"),
+        ("shipped:id", ("data:SUN", "data:Again"), "given twice"),
+        ("shipped:id", ("data:Empty",), "Empty: "),
+    ):
+        with pytest.raises(ValueError) as caught:
+            list(opened(offering, SetsAsked(inside, None, outside, ()), shelf("animals")))
+        assert said in str(caught.value) and str(tmp_path) not in str(caught.value)
+
+
+def test_a_recipe_made_here_is_measured_too(library, zips):
+    recipe = Recipe({Site.parse("visual.5.up"): 0.3}, EMBEDDED)
+    title = library.keep_recipe(recipe, "searched")
+    other = library.keep_recipe(Recipe({Site.parse("visual.5.up"): 0.3}, "another"), "other")
+    shipped = recipe_names(library, EMBEDDED, None)
+    offered = recipe_chosen(library, EMBEDDED, None, title, [ORIGINAL, shipped[1]])
+    assert offered["choices"] == [*shipped, title]
+    assert offered["value"] == [ORIGINAL, title]
+    later = recipe_chosen(library, EMBEDDED, "mine.json", UPLOADED, offered["value"])
+    assert later["choices"] == [*shipped, title, UPLOADED]
+    assert later["value"] == [ORIGINAL, UPLOADED]
+    assert recipe_chosen(library, EMBEDDED, None, NO_RECIPE, [title])["value"] == [ORIGINAL]
+    assert other not in recipe_chosen(library, EMBEDDED, None, other, [])["choices"]
+    away = weights_offered(library, "ViT-B-16/openai", None, title, offered["value"])
+    assert title not in away["choices"] and len(away["value"]) == 2
+    asked = controls(
+        recipes=offered["value"], scores=["mcm"], id_zip=zips["pets"], ood_zips=[zips["static"]]
+    )
+    views = list(BenchmarkHandlers(library).run(None, *asked))
+    assert title in filled(views, "table")[-1] and "Done." in words(filled(views, "notice")[-1])
 
 
 def test_the_weights_to_choose_from_follow_the_backbone(library):
