@@ -74,7 +74,7 @@ def verdict(
     shipped = shipped_calibration(backbone, ask.labels)
     if shipped:
         found, _ = _last(scores(library, made, shipped))
-        sheet = sheet.with_thresholds(calibrated(made, found, RECALL))
+        sheet = sheet.calibrated(calibrated(made, found, RECALL))
     return as_dict(sheet)
 
 

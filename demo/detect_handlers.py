@@ -80,12 +80,12 @@ class DetectHandlers:
         check_batch(paths)
         yield Page(notice=notices.busy("Getting ready"))
         made = yield from _result(detectors(self.library, ask))
-        same = before is not None and before.ask == ask and not before.void
-        thresholds = dict(before.thresholds) if same else {}
-        if not thresholds:
+        if before is not None and before.ask == ask and not before.void and before.thresholds:
+            start = replace(before, entries=(), problems=())
+        else:
             found = yield from self._shipped_scores(ask, made)
-            thresholds = calibrated(made, found, recall) if found else {}
-        now = yield from self._judged(ask, made, paths, by, thresholds)
+            start = Sheet(ask).calibrated(calibrated(made, found, recall) if found else {})
+        now = yield from self._judged(start, made, paths, by)
         if paths == examples() and recall == RECALL:
             self._opening = (ask, now)
         yield self._kept(name, now, by)
@@ -123,12 +123,11 @@ class DetectHandlers:
                 )
         if not any(found.values()):
             raise ValueError(f"no calibration picture could be read: {'; '.join(problems[:3])}")
-        thresholds = calibrated(made, found, recall)
         now = self.sheets.find(name)
         if now is None or now.ask != ask:
             paths = examples() if now is None else [entry.path for entry in now.entries]
-            now = yield from self._judged(ask, made, paths, by, thresholds)
-        now = replace(now.with_thresholds(thresholds), void=())
+            now = yield from self._judged(Sheet(ask), made, paths, by)
+        now = replace(now, void=()).calibrated(calibrated(made, found, recall))
         page = self._kept(name, now, by, picked)
         if problems:
             left = notices.notice("Some calibration files were left out.", "bad", problems)
@@ -136,7 +135,10 @@ class DetectHandlers:
         yield page
 
     def asked(self, name: str | None, by: str, picked: int | None, *controls: Any) -> Page:
-        """A control was changed: a threshold that no longer holds is void, and the page says so."""
+        """A control was changed: a threshold that no longer holds is void, and the page says so.
+
+        Where the change is taken back, the thresholds that were found hold again.
+        """
         now = self.sheets.find(name)
         if now is None:
             return Page()
@@ -145,9 +147,9 @@ class DetectHandlers:
         except ValueError as error:
             return Page(notice=notices.notice(str(error), "bad"))
         void = tuple(ask.changed(now.ask))
-        if void == now.void and not (void and now.thresholds):
+        if void == now.void:
             return Page(notice=notices.of_sheet(now))
-        return self._kept(name, replace(now.with_thresholds({}), void=void), by, picked)
+        return self._kept(name, now.voided(void), by, picked)
 
     def recall_moved(self, recall: float, name: str | None, by: str, picked: int | None) -> Page:
         """Another recall on the calibration scores that are kept; asks no network."""
@@ -156,11 +158,11 @@ class DetectHandlers:
         now = self.sheets.find(name)
         if now is None:
             return Page(notice=notices.notice(GONE, "warn"))
-        thresholds = {
-            weights: t if isinstance(t, float) else calibrate(t.scores, recall, t.context)
-            for weights, t in now.thresholds.items()
+        calibration = {
+            weights: calibrate(found.scores, recall, found.context)
+            for weights, found in now.calibration.items()
         }
-        return self._kept(name, now.with_thresholds(thresholds), by, picked)
+        return self._kept(name, now.calibrated(calibration), by, picked)
 
     def line_moved(
         self, weights: str, value: float, name: str | None, by: str, picked: int | None
@@ -173,14 +175,14 @@ class DetectHandlers:
             return Page(notice=notices.of_sheet(now))
         now = now.with_thresholds({**now.thresholds, weights: float(value)})
         self.sheets.put(name, now)
-        return shown(self.library, now, by, picked, sliders=False)
+        return shown(now, by, picked, sliders=False)
 
     def look(self, name: str | None, by: str, picked: int | None) -> Page:
         """The sheet in another order, or another image of it."""
         now = self.sheets.find(name)
         if now is None:
             return Page(notice=notices.notice(GONE, "warn"))
-        return shown(self.library, now, by, picked, sliders=False)._replace(found=Page().found)
+        return shown(now, by, picked, sliders=False)._replace(found=Page().found)
 
     def _opened_with(self, ask: Ask, paths: list[Path], recall: float) -> Sheet | None:
         """The examples as they were judged last, if that is what is asked for."""
@@ -189,20 +191,21 @@ class DetectHandlers:
         before, sheet = self._opening
         return sheet if before == ask else None
 
-    def _judged(
-        self, ask: Ask, made: Detectors, paths: list[Path], by: str, thresholds: dict
-    ) -> Iterator[Page]:
-        now = Sheet(ask)
+    def _judged(self, now: Sheet, made: Detectors, paths: list[Path], by: str) -> Iterator[Page]:
+        """Progress as pages; returns the sheet with the paths' entries, by its own thresholds."""
+        now = replace(now, preprocess=next(iter(made.values())).backbone.preprocess)
         for step in judged(self.library, made, paths):
             if isinstance(step, Judged):
-                now = Sheet(ask, now.entries + step.entries, now.problems + step.problems)
+                entries, problems = now.entries + step.entries, now.problems + step.problems
+                now = replace(now, entries=entries, problems=problems)
+                now = now.with_thresholds(now.thresholds)
                 continue
             page = Page(notice=notices.busy(*step))
             if now.entries:
-                part = shown(self.library, now.with_thresholds(thresholds), by, None, False)
+                part = shown(now, by, None, sliders=False)
                 page = page._replace(tally=part.tally, rows=part.rows)
             yield page
-        return now.with_thresholds(thresholds)
+        return now
 
     def _shipped_scores(self, ask: Ask, made: Detectors) -> Iterator[Page]:
         """Scores of the shipped calibration pictures by weights; None where there are none."""
@@ -220,7 +223,7 @@ class DetectHandlers:
     def _kept(self, name: str | None, sheet: Sheet, by: str, picked: int | None = None) -> Page:
         name = name or self.sheets.new_name()
         self.sheets.put(name, sheet)
-        return shown(self.library, sheet, by, picked)._replace(sheet=name)
+        return shown(sheet, by, picked)._replace(sheet=name)
 
 
 def _result(steps: Iterator) -> Iterator[Page]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
@@ -10,7 +13,6 @@ from demo import notices
 from demo.ask import ALTERED, ORIGINAL, TITLES
 from demo.detail import detail
 from demo.figures import Axis, score_axes
-from demo.library import Library
 from demo.pictures import seen
 from demo.rows import rows, tally
 from demo.sheets import Entry, Sheet
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 KEEP = gr.skip()
+KEPT_PICTURES = 32
 
 
 class Page(NamedTuple):
@@ -37,9 +40,7 @@ class Page(NamedTuple):
     line_altered: Any = KEEP
 
 
-def shown(
-    library: Library, sheet: Sheet, by: str, picked: int | None, sliders: bool = True
-) -> Page:
+def shown(sheet: Sheet, by: str, picked: int | None, sliders: bool = True) -> Page:
     """The whole of a sheet; the picked image defaults to the first row."""
     order = sheet.order(by)
     if picked is None or not 0 <= picked < len(sheet.entries):
@@ -50,7 +51,7 @@ def shown(
         notice=notices.of_sheet(sheet),
         tally=tally(sheet) if sheet.entries else "",
         rows=rows(sheet, order, picked),
-        detail="" if entry is None else _detail(library, sheet, entry),
+        detail="" if entry is None else _detail(sheet, entry),
         axes=gr.Plot(visible=False) if entry is None else _axes(sheet, entry),
         found=notices.of_thresholds(sheet),
         line=_slider(sheet, ORIGINAL) if sliders else KEEP,
@@ -58,15 +59,21 @@ def shown(
     )
 
 
-def _detail(library: Library, sheet: Sheet, entry: Entry) -> str:
+def _detail(sheet: Sheet, entry: Entry) -> str:
     from setar_core.scores import SCORES
 
-    preprocess = library.backbone(sheet.ask.backbone).preprocess
     try:
-        picture = seen(read_image(entry.path), preprocess)
-    except ImageError:  # deleted after its hour
+        changed = entry.path.stat().st_mtime_ns
+        picture = _seen(entry.path, changed, sheet.preprocess)
+    except (ImageError, FileNotFoundError):  # deleted after its hour
         picture = None
     return detail(sheet, entry, picture, SCORES[sheet.ask.score].title)
+
+
+@lru_cache(maxsize=KEPT_PICTURES)
+def _seen(path: Path, changed: int, preprocess: Callable) -> str:
+    """Kept while a threshold moves: a picture of 50 megapixels takes a second to read."""
+    return seen(read_image(path), preprocess)
 
 
 def _axes(sheet: Sheet, entry: Entry) -> go.Figure:
@@ -74,14 +81,14 @@ def _axes(sheet: Sheet, entry: Entry) -> go.Figure:
 
     axes = []
     for weights in sheet.ask.weights:
-        threshold = sheet.thresholds.get(weights)
+        found = sheet.calibration.get(weights) if weights in sheet.thresholds else None
         axes.append(
             Axis(
                 TITLES[weights],
                 [other.verdicts[weights].score for other in sheet.entries],
                 entry.verdicts[weights].score,
                 entry.verdicts[weights].threshold,
-                getattr(threshold, "scores", ()),
+                () if found is None else found.scores,
             )
         )
     return gr.Plot(score_axes(axes, SCORES[sheet.ask.score].title), visible=True)

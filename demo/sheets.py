@@ -9,7 +9,7 @@ import math
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,14 +40,22 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Sheet:
-    """A batch of judged images; `thresholds` has an entry for each of the weights that has
-    one, `void` what was changed since."""
+    """A batch of judged images.
+
+    Attributes:
+        thresholds: an entry for each of the weights that has one; a number was set by hand.
+        calibration: the thresholds as they were found, which a line moved by hand leaves alone.
+        void: what was changed since, in words; then there are no thresholds.
+        preprocess: the backbone's own, to show what it saw.
+    """
 
     ask: Ask
     entries: tuple[Entry, ...] = ()
     problems: tuple[str, ...] = ()
     thresholds: Mapping[str, Threshold | float] = field(default_factory=dict)
+    calibration: Mapping[str, Threshold] = field(default_factory=dict)
     void: tuple[str, ...] = ()
+    preprocess: Callable | None = field(default=None, compare=False)
 
     def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Sheet:
         """The same scores decided anew; asks no network."""
@@ -63,11 +71,23 @@ class Sheet:
         )
         return replace(self, entries=entries, thresholds=dict(thresholds))
 
+    def calibrated(self, calibration: Mapping[str, Threshold]) -> Sheet:
+        """Decided anew by these thresholds; while something is void they only wait."""
+        now = replace(self, calibration=dict(calibration))
+        return now if self.void else now.with_thresholds({**self.thresholds, **calibration})
+
+    def voided(self, what: tuple[str, ...]) -> Sheet:
+        """Without thresholds while `what` is changed; with those found when nothing is."""
+        if what:
+            return replace(self.with_thresholds({}), void=what)
+        return replace(self.with_thresholds(self.calibration), void=())
+
     def span(self, weights: str) -> tuple[float, float, float]:
         """Where a threshold may lie: from, to, and a step that is fine and round."""
         threshold = self.thresholds.get(weights)
         values = [entry.verdicts[weights].score for entry in self.entries]
-        values += list(getattr(threshold, "scores", ()))
+        if weights in self.calibration:
+            values += self.calibration[weights].scores
         if threshold is not None:
             values.append(float(getattr(threshold, "value", threshold)))
         low, high = min(values), max(values)

@@ -253,6 +253,44 @@ def test_moving_the_threshold_asks_no_network(handlers, monkeypatch):
     assert "set by hand" in words(moved.found)
 
 
+def test_a_line_moved_by_hand_leaves_the_calibration(library, handlers):
+    page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
+    before = handlers.sheets.find(page.sheet)
+    moved = handlers.line_moved(ORIGINAL, 0.01, page.sheet, "score", None)
+    after = handlers.sheets.find(page.sheet)
+    assert after.thresholds == {**before.thresholds, ORIGINAL: 0.01}
+    assert after.calibration == before.calibration
+    assert f" of {before.calibration[ORIGINAL].n} cut" in str(moved.axes.value)  # the histogram
+    low, high, _ = after.span(ORIGINAL)
+    found = before.thresholds[ORIGINAL].scores
+    assert low <= min(found) and max(found) <= high
+    handlers.recall_moved(0.6, page.sheet, "score", None)
+    again = handlers.sheets.find(page.sheet).thresholds
+    assert [threshold.recall for threshold in again.values()] == [0.6, 0.6]
+
+
+def test_a_moving_line_reads_no_picture_again(handlers, monkeypatch):
+    page = judge(handlers)
+    monkeypatch.setattr("demo.page.read_image", None)
+    handlers.library = None
+    moved = handlers.line_moved(ORIGINAL, 0.01, page.sheet, "score", page.picked)
+    assert "as the model sees it" in moved.detail
+
+
+def test_a_change_that_is_taken_back_restores_the_thresholds(handlers):
+    first = judge(handlers)
+    before = handlers.sheets.find(first.sheet)
+    handlers.asked(first.sheet, "score", None, *controls(score="energy"))
+    handlers.recall_moved(0.6, first.sheet, "score", None)
+    assert not handlers.sheets.find(first.sheet).thresholds
+    page = handlers.asked(first.sheet, "score", None, *controls())
+    after = handlers.sheets.find(first.sheet)
+    assert after.thresholds[ORIGINAL].scores == before.thresholds[ORIGINAL].scores
+    assert after.thresholds[ORIGINAL].recall == 0.6
+    assert not after.void and page.notice == ""
+    assert "no threshold yet" not in words(page.rows)
+
+
 def test_moving_the_recall_moves_both_thresholds(library, handlers):
     page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
     before = handlers.sheets.find(page.sheet).thresholds
