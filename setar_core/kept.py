@@ -121,7 +121,7 @@ class OpenedSite:
     """A searched W_up taken apart: what it makes of every chunk, and what each component adds.
 
     A candidate takes the dropped components' share away, `W x - sum of u_k (s_k v_k^T x)`: a thin
-    product in place of a whole one. Each starts from the original output, so nothing adds up.
+    product in place of a whole one, and thinner still from one ratio to the next.
     """
 
     def __init__(
@@ -136,6 +136,7 @@ class OpenedSite:
         self.u = parts.u[:, mine].T.contiguous()  # (most, out)
         self.sv = parts.s[mine, None] * parts.vh[mine]  # (most, in)
         self.made: list[tuple[Tensor, Tensor]] = []
+        self.missing: list[int] = []  # components that each chunk's output lacks now
 
     @property
     def growth(self) -> float:
@@ -147,10 +148,14 @@ class OpenedSite:
         if number == len(self.made):
             x = self.tower.enter(self.block, state).flatten(0, -2)  # (tokens, in)
             self.made.append((self.tower.up(self.block)(x), x @ self.sv.T))
+            self.missing.append(0)
         hidden, shares = self.made[number]
-        if count:
-            mine = slice(0, count) if self.principal else slice(len(self.u) - count, None)
-            hidden = torch.addmm(hidden, shares[:, mine], self.u[mine], alpha=-1)
+        fewer, more = sorted((self.missing[number], count))
+        if fewer < more:
+            last = len(self.u)
+            mine = slice(fewer, more) if self.principal else slice(last - more, last - fewer)
+            hidden.addmm_(shares[:, mine], self.u[mine], alpha=-1 if count == more else 1)
+            self.missing[number] = count
         return self.tower.leave(self.block, state, hidden.view(*state.shape[:-1], -1))
 
 
