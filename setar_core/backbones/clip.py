@@ -63,11 +63,11 @@ class ImageTower(Tower):
         attn, x = block.attn, block.ln_1(state)
         if i < self.depth - 1:
             q, k, v = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
-            seen = attention(*(heads(part, attn.num_heads) for part in (q, k, v)))
+            left = attn.out_proj(attention(*(heads(part, attn.num_heads) for part in (q, k, v))))
         else:
-            seen = values(attn, x)  # a patch that attends to itself sees its v
-            seen[:, 0] = class_attention(attn, x)
-        return state + block.ls_1(attn.out_proj(seen))
+            left = alone(attn, x)
+            left[:, 0] = attn.out_proj(class_attention(attn, x))
+        return state + block.ls_1(left)
 
     def feed(self, i: int, state: Tensor) -> Tensor:
         return self.leave(i, state, self.up(i)(self.enter(i, state)))
@@ -93,10 +93,18 @@ class ImageTower(Tower):
         return Slot(self.visual, "proj") if i is None else block_slot(self.blocks[i], weight)
 
 
-def values(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
-    """v of every token, `(B, L, W)`."""
-    bias, width = attn.in_proj_bias, attn.embed_dim
-    return F.linear(x, attn.in_proj_weight[2 * width :], None if bias is None else bias[-width:])
+def alone(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
+    """What attention leaves where every token sees itself alone, `W_o (W_v x)`, `(B, L, W)`.
+
+    Where tokens outnumber rows, the two matrices are multiplied first.
+    """
+    width, out = attn.embed_dim, attn.out_proj
+    weight = attn.in_proj_weight[2 * width :]
+    bias = None if attn.in_proj_bias is None else attn.in_proj_bias[2 * width :]
+    if x[..., 0].numel() < 2 * width:
+        return out(F.linear(x, weight, bias))
+    bias = out.bias if bias is None else F.linear(bias, out.weight, out.bias)
+    return F.linear(x, out.weight @ weight, bias)
 
 
 def class_attention(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
