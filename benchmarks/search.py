@@ -3,6 +3,7 @@
     python -m benchmarks.search                                    # emoji, its calibration set
     python -m benchmarks.search --backbone ViT-B-16 --images 128 --sample 6
     python -m benchmarks.search --growth                           # with images, labels, blocks ...
+    python -m benchmarks.search --record "2 cores, no GPU"         # into assets/published
     python -m benchmarks.search --backbone ViT-B-16 --images 1000 --device cuda --sample 0
     python -m benchmarks.search --backbone ViT-B-16 --images 1000 --device cuda --sample 0 \
         --precision bf16 --agree
@@ -19,11 +20,14 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import math
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -39,6 +43,8 @@ from setar_core.objective import measure
 from setar_core.plan import SearchPlan, settled, sites
 from setar_core.recipe import Recipe
 from setar_core.search import Trial, greedy_search
+
+TIMES = Path(__file__).resolve().parent.parent / "assets" / "published" / "search_times.json"
 
 
 @torch.inference_mode()
@@ -258,6 +264,33 @@ def compare(args: argparse.Namespace) -> None:
     ratios = [theirs / mine for theirs, mine in zip(total, seconds, strict=True)]
     print(f"largest difference of a loss: {worst:.1e}")
     print(f"ratio: {ratios[0]:.2f}x on the wall, {ratios[1]:.2f}x in processor time")
+    if args.record:
+        record(args, calibration, trials, seconds, total)
+
+
+def record(
+    args: argparse.Namespace,
+    calibration: CalibrationSet,
+    trials: list[Trial],
+    mine: Time,
+    theirs: Time,
+) -> None:
+    """Keep the figures among the facts that the Published tab shows; one entry a title."""
+    page = json.loads(TIMES.read_text("utf-8")) if TIMES.exists() else {"measured": []}
+    title = args.backbone if args.backbone == "emoji" else f"{args.backbone}, random weights"
+    entry = {
+        "title": title,
+        "images": len(calibration),
+        "labels": len(calibration.labels),
+        "candidates": len(trials),
+        "seconds": round(mine.wall, 1),
+        "procedure_seconds": round(theirs.wall, 1),
+        "sampled": args.sample or None,
+        "command": " ".join(["python -m benchmarks.search", *sys.argv[1:]]).partition(" --rec")[0],
+    }
+    others = [old for old in page["measured"] if old["title"] != title]
+    page = {"machine": args.record, "measured": [*others, entry]}
+    TIMES.write_text(json.dumps(page, indent=1) + "\n", "utf-8")
 
 
 def agreement(backbone, calibration, exact: SearchPlan, trials, memory: int | None) -> None:
@@ -317,6 +350,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, metavar="N", help="time the replay on N candidates")
     parser.add_argument("--agree", action="store_true", help="search in fp32 too and compare")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--record", metavar="MACHINE", help="keep the figures; the last argument")
     parser.add_argument("--growth", action="store_true", help="a table of time against sizes")
     args = parser.parse_args()
     if args.threads:
