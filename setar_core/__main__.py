@@ -35,9 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         say(f"error: {error}")
         return 2
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:160]
+        say(f"error: out of memory ({reason}); give a smaller --memory or --batch-size")
+        return 2
     except KeyboardInterrupt:
         say("stopped")
         return 130
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Told by name and words, because a plain RuntimeError is all that torch raises on a CPU."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from setar_core.__main__ import main
 from setar_core.scores import SCORES
@@ -17,6 +18,32 @@ from setar_core.scores import SCORES
 def model(golden):
     clip = golden / "clip"
     return ["--backbone", f"local-dir:{clip}", "--labels", str(clip / "labels.json")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        lambda: torch.empty(10**15),
+        lambda: np.empty(10**16),
+    ],
+    ids=["cuda", "cpu", "numpy"],
+)
+def test_too_little_memory_is_said_in_one_line(error, monkeypatch, capsys):
+    def run(args):
+        found = error()
+        if isinstance(found, Exception):
+            raise found
+
+    monkeypatch.setattr("setar_core.commands.metrics.run", run)
+    given = ["metrics", "--id-scores", "a", "--ood-scores", "b"]
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "out of memory" in said and "--batch-size" in said
+    monkeypatch.setattr("setar_core.commands.metrics.run", lambda args: (_ for _ in ()).throw(
+        RuntimeError("another fault")))  # fmt: skip
+    with pytest.raises(RuntimeError, match="another fault"):
+        main(given)
 
 
 @pytest.fixture
