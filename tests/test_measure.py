@@ -46,7 +46,7 @@ def given(golden, folders):
         "benchmark", "--id", str(folders / "id"),
         "--ood", str(folders / "noise"), str(folders / "dark"),
         "--backbone", f"local-dir:{clip}", "--labels", str(clip / "labels.json"),
-        "--recipe", str(folders / "heavy.json"), "--scores", "mcm,gl_mcm,energy",
+        "--recipe", "original", str(folders / "heavy.json"), "--scores", "mcm,gl_mcm,energy",
         "--bootstrap", "50", "--out", str(folders / "r.json"),
     ]  # fmt: skip
 
@@ -100,11 +100,18 @@ def test_results_csv_tables_and_scores_are_written(given, folders, capsys):
     assert files["t.tex"].read_text().startswith(r"\begin{tabular}")
 
 
-def test_original_weights_may_be_left_out_and_named(given, folders):
-    assert main([*given, "--no-original"]) == 0
-    assert {row["recipe"] for row in page(folders)["rows"]} == {"heavy"}
-    assert main([*given, "--recipe", "original"]) == 0
-    assert [row["recipe"] for row in page(folders)["rows"][:6]] == ["original"] * 3 + ["heavy"] * 3
+def test_exactly_the_recipes_named_are_measured(given, folders):
+    at = given.index("--recipe")
+    rest, heavy = [*given[:at], *given[at + 3 :]], given[at + 2]
+    for named, found in (
+        ([], ["original"]),
+        (["--recipe", heavy], ["heavy"]),
+        (["--recipe", heavy, "original"], ["heavy", "original"]),
+        (["--recipe", "original", "--recipe", heavy], ["original", "heavy"]),
+    ):
+        assert main([*rest, *named, "--bootstrap", "0"]) == 0
+        recipes = [row["recipe"] for row in page(folders)["rows"]]
+        assert list(dict.fromkeys(recipes)) == found
 
 
 def test_one_score_without_bootstrap(given, folders):

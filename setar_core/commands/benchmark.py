@@ -31,10 +31,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         action="extend",
         default=[],
         metavar="R",
-        help="shipped names or .json files, measured beside the original weights",
-    )
-    parser.add_argument(
-        "--no-original", action="store_true", help="measure the recipes only, not the original"
+        help="shipped names or .json files, `original` for the weights as they are (original)",
     )
     parser.add_argument(
         "--prune",
@@ -121,8 +118,6 @@ def _check(args: argparse.Namespace) -> None:
     unknown = [name for name in _scores(args) if name not in SCORES]
     if unknown:
         raise ValueError(f"score {unknown[0]!r} is unknown; use {', '.join(SCORES)}")
-    if args.no_original and not args.recipes:
-        raise ValueError("--no-original leaves nothing to measure; give a --recipe")
     if args.table and Path(args.table).suffix not in (".md", ".tex"):
         raise ValueError(f"{args.table}: a table ends in .md or .tex")
 
@@ -132,12 +127,12 @@ def _scores(args: argparse.Namespace) -> list[str]:
 
 
 def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
-    """By recipe name: the original weights, then each recipe."""
+    """By recipe name, in the order given; the original weights where none is."""
     from ..benchmark import ORIGINAL
     from ..detector import Detector
 
-    recipes = {} if args.no_original else {ORIGINAL: None}
-    for given in args.recipes:
+    recipes = {}
+    for given in args.recipes or [ORIGINAL]:
         if given != ORIGINAL:
             name = Path(given).stem
             recipes[given if name in recipes else name] = open_recipe(given, args.prune)
