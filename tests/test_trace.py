@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +21,7 @@ from setar_core.labels import LabelSet
 from setar_core.plan import SearchPlan
 from setar_core.recipe import Recipe
 from setar_core.search import greedy_search
-from setar_core.trace import Trace, header, replay
+from setar_core.trace import Trace, header, line, replay
 
 PLAN = SearchPlan(ratios=(0, 0.1, 0.3), top_k=5)
 EXHAUSTIVE = SearchPlan(order="layer_exhaustive", ratios=(0, 0.2), top_k=5)
@@ -160,6 +162,46 @@ def test_a_replay_shows_what_the_search_showed(world, tmp_path):
             assert again.recipe.backbone == world[0].name
 
 
+BAD = {
+    "infinite": ({"locoop_loss": math.inf}, "locoop_loss is inf, not a finite number"),
+    "not a number": ({"loss_id": math.nan}, "loss_id is nan"),
+    "huge": ({"loss_ood": 10**400}, "loss_ood is 1000"),
+    "a word": ({"acc": "all"}, "acc is 'all', not a number"),
+    "an infinite step": ({"step": math.inf}, "step is inf"),
+    "a list": ({"ratio": [0.1]}, "ratio is"),
+    "seconds": ({"seconds": "long"}, "seconds is 'long'"),
+    "metrics": ({"auroc": 50, "aupr": math.inf, "fpr": 1}, "aupr is inf"),
+    "no site": ({"block": "x"}, "'visual.x.up' names no site"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_no_search_writes_is_refused_with_its_line(world, tmp_path, case):
+    changes, said = BAD[case]
+    path = tmp_path / "t.jsonl"
+    searched(path, world, PLAN, stop=2)
+    first, one, two = map(json.loads, path.read_text().splitlines())
+    text = "".join(json.dumps(row) + "\n" for row in (first, one, two | changes))
+    with pytest.raises(ValueError, match=f"line 3: {re.escape(said)}"):
+        list(replay(text))
+    with pytest.raises(ValueError, match="line 1: backbone is"):
+        list(replay(text.replace(f'"backbone": "{world[0].name}"', '"backbone": 3')))
+
+
+def test_an_objective_that_cannot_be_measured_is_at_its_worst(world, tmp_path):
+    for objective, worst in (("auroc", 0.0), ("aupr", 0.0), ("fpr", 100.0)):
+        plan = dataclasses.replace(SCORED, objective=objective)
+        (trial, *_) = searched(tmp_path / f"{objective}.jsonl", world, plan, stop=1)
+        none = dataclasses.replace(trial.measures, metrics=None)
+        none = dataclasses.replace(trial, measures=none, objective=math.nan, improved=False)
+        row = line(none)
+        assert row["objective"] == worst and row["improved"] is False
+        text = "".join(json.dumps(page) + "\n" for page in (header(*world, plan), line(trial), row))
+        again = list(replay(text))
+        assert math.isnan(again[1].objective) and not again[1].improved
+        assert again[1].best.objective(objective) == pytest.approx(trial.objective)
+
+
 def test_the_authors_traces_can_be_replayed(shared):
     for slug in ("clip_base-imagenet1k", "swin_base-imagenet1k", "clip_base-pascal_voc"):
         text = (shared / "published" / f"{slug}-setar.trace.json").read_text()
@@ -195,6 +237,21 @@ def test_the_command_line_writes_recipe_and_trace(golden, tmp_path, capsys):
     assert "visual tower: the inputs of all 4" in out.err
     for row in values(tmp_path / "t.jsonl")[1:]:
         assert row["objective"] == row["locoop_loss"]
+
+
+def test_a_trace_with_candidates_is_not_written_over(golden, tmp_path, capsys):
+    trace, old = tmp_path / "t.jsonl", tmp_path / "t.jsonl.old"
+    short = command(golden, tmp_path, "--order", "visual_only", "--ratios", "0,0.1")
+    trace.write_text('{"plan": {}}\n')  # nothing to lose
+    assert main(short) == 0 and not old.exists()
+    before = trace.read_text()
+    capsys.readouterr()
+    assert main(short) == 0
+    assert old.read_text() == before
+    said = [row for row in capsys.readouterr().err.splitlines() if ".old" in row]
+    assert len(said) == 1 and "holds 8 candidates" in said[0]
+    assert main([*short, "--resume"]) == 0
+    assert old.read_text() == before
 
 
 def test_swin_blocks_are_pairs_in_the_trace(golden, tmp_path):
@@ -280,7 +337,7 @@ def test_a_killed_search_loses_only_the_candidate_in_flight(golden, tmp_path):
     assert len(after) == 1 + 8 * 50
     again = tmp_path / "again.jsonl"
     arguments[arguments.index("--trace") + 1] = str(again)
-    best = (tmp_path / "r.json").read_text()
+    best = Recipe.load(tmp_path / "r.json")
     assert main(arguments) == 0
-    assert values(again) == values(trace)
-    assert (tmp_path / "r.json").read_text() == best
+    assert values(again) == close(values(trace))
+    assert Recipe.load(tmp_path / "r.json").ratios == best.ratios

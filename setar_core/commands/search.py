@@ -65,7 +65,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of --prune random (%(default)s)")
     parser.add_argument("--precision", default="fp32", help="fp32, tf32 or bf16 (%(default)s)")
     parser.add_argument("--out", required=True, metavar="recipe.json")
-    parser.add_argument("--trace", metavar="trace.jsonl", help="a line a candidate")
+    parser.add_argument(
+        "--trace", metavar="trace.jsonl", help="a line a candidate; one that is there becomes .old"
+    )
     parser.add_argument("--resume", action="store_true", help="go on where the trace ends")
     parser.set_defaults(run=run)
 
@@ -107,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
     backbone, calibration, skipped = _open(args)
     trace = done = None
     if args.trace:
+        if not args.resume:
+            _set_aside(Path(args.trace))
         trace = Trace(args.trace, header(backbone, calibration, plan), args.resume)
         if done := trace.done:
             say(f"{len(done)} candidates are in {args.trace} already")
@@ -175,6 +179,18 @@ def _agree(backbone, calibration, plan, trial) -> None:
         f"{plan.precision}: in fp32 this recipe takes {plan.objective} from {before:.6g} to "
         f"{after:.6g}, where the search took it to end at {found:.6g}"
     )
+
+
+def _set_aside(trace: Path) -> None:
+    """A trace that holds candidates is not written over."""
+    if not trace.is_file():
+        return
+    with trace.open("rb") as file:
+        held = sum(line.endswith(b"\n") for line in file) - 1  # the first is the plan
+    if held > 0:
+        kept = trace.with_name(f"{trace.name}.old")
+        os.replace(trace, kept)
+        say(f"{trace} holds {held} candidates; it is now {kept} (--resume would go on from it)")
 
 
 def _ratios(text: str) -> tuple[float, ...]:
