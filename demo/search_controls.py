@@ -77,6 +77,7 @@ class Left(NamedTuple):
     search: gr.Button
     estimate: gr.Button
     stop: gr.Button
+    resume: gr.Button
     file: gr.File
     go_on: gr.Button
     replay: gr.Button
@@ -138,6 +139,7 @@ def build_plan(library: Library) -> Left:
         stop = gr.Button(
             "Stop", variant="stop", min_width=100, visible=False, elem_id="search-stop"
         )
+        resume = gr.Button("Resume", min_width=100, visible=False, elem_id="search-resume")
         estimate = gr.Button("How long?", min_width=100, elem_id="search-estimate")
     with gr.Column(visible=False, elem_id="search-keeping") as keeping:
         use = gr.Button("Use this recipe in Detect", variant="primary", elem_id="search-use")
@@ -163,8 +165,8 @@ def build_plan(library: Library) -> Left:
             js_on_load=TO_PUBLISHED,
         )
     return Left(
-        preset, told, Plan(source, zip_file, ratios, *plan), search, estimate, stop, file, go_on,
-        replay, keeping, use, recipe, trace,
+        preset, told, Plan(source, zip_file, ratios, *plan), search, estimate, stop, resume, file,
+        go_on, replay, keeping, use, recipe, trace,
     )  # fmt: skip
 
 

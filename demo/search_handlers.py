@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -19,13 +19,11 @@ from demo import notices
 from demo import search_words as words
 from demo.library import Library
 from demo.search_ask import SearchAsk, going_on, read_search, read_trace
-from demo.search_jobs import Job, Jobs
+from demo.search_job import Job
+from demo.search_jobs import Jobs
 from demo.search_page import SearchPage, drawn, frame, moved, strip, whole
 from demo.search_work import replayed
 from setar_core.recipe import Recipe
-
-if TYPE_CHECKING:
-    from setar_core.search import Trial
 
 STEPS = 60  # looks that a replay takes
 
@@ -66,13 +64,27 @@ class SearchHandlers:
         return self._started(page, going_on(read_search(*controls), file))
 
     @telling
+    def resume(self, page: str, name: str | None) -> SearchPage:
+        """Go on with a stopped search from its own trace."""
+        job = self.jobs.find(name)
+        if job is None or not job.resumable:
+            raise ValueError("there is no stopped search to resume; press Search for a new one")
+        ask = job.ask
+        if ask.zip is not None and not ask.zip.is_file():
+            raise ValueError(
+                f"{ask.zip.name} is no longer kept here; download the trace, add the zip again and "
+                "press Continue"
+            )
+        trace = job.trace.read_text(encoding="utf-8")
+        return self._started(page, replace(ask, trace=trace))
+
+    @telling
     def replay(self, page: str, file: str | None) -> SearchPage:
         """Look at a trace or at a recipe; nothing is run."""
         text = read_trace(file)
         if _is_recipe(text):
-            return SearchPage(result=words.recipe_told(Recipe.loads(text)))
-        trials, _ = replayed(text)
-        return self._whole(self.jobs.replay(list(trials), text, page))
+            return self._whole(self.jobs.show(Recipe.loads(text), page))
+        return self._whole(self.jobs.replay(list(replayed(text)), text, page))
 
     def stop(self, name: str | None) -> SearchPage:
         """End it after the candidate that runs."""
@@ -89,7 +101,7 @@ class SearchHandlers:
             gone = notices.notice(words.GONE) if stored else None
             page_now = self._whole(None)
             return page_now._replace(state=gone, stored=None) if gone else page_now
-        job.watch(page)
+        self.jobs.watch(job, page)
         return self._whole(job)
 
     def poll(self, page: str, name: str | None, seen: object, picked: int) -> SearchPage:
@@ -97,7 +109,7 @@ class SearchHandlers:
         job = self.jobs.find(name)
         if job is None:
             return SearchPage(clock=gr.Timer(active=False))
-        job.watch(page)
+        self.jobs.watch(job, page)
         before = self.jobs.before(job)
         if not job.active:
             return self._whole(job, picked)
@@ -160,30 +172,33 @@ class SearchHandlers:
         Raises:
             ValueError: there is none.
         """
-        recipe = self._last(name).recipe
+        recipe, how = self._recipe(name)
         known = recipe.backbone if recipe.backbone in self.library.backbones() else backbone
-        return known, self.library.keep_recipe(recipe, "searched")
+        return known, self.library.keep_recipe(recipe, how)
 
     def saved_recipe(self, name: str | None) -> str:
         """The path of a new file; raises ValueError where there is nothing to save."""
-        recipe = self._last(name).recipe
+        recipe, how = self._recipe(name)
         short = (recipe.backbone or "backbone").split(":")[-1].replace("/", "-").lower()
-        path = Path(tempfile.mkdtemp(prefix="recipe-")) / f"{short}-searched.json"
+        path = Path(tempfile.mkdtemp(prefix="recipe-")) / f"{short}-{how}.json"
         recipe.save(path)
         return str(path)
 
     def saved_trace(self, name: str | None) -> str:
         """The path of a new file; raises ValueError where there is nothing to save."""
-        self._last(name)
-        path = Path(tempfile.mkdtemp(prefix="trace-")) / "trace.jsonl"
-        path.write_bytes(self.jobs.find(name).trace.read_bytes())
-        return str(path)
-
-    def _last(self, name: str | None) -> Trial:
         job = self.jobs.find(name)
         if job is None or not job.trials:
             raise ValueError("nothing was searched yet; press Search first")
-        return job.trials[-1]
+        path = Path(tempfile.mkdtemp(prefix="trace-")) / "trace.jsonl"
+        path.write_bytes(job.trace.read_bytes())
+        return str(path)
+
+    def _recipe(self, name: str | None) -> tuple[Recipe, str]:
+        """The recipe that is shown, and how it came here."""
+        job = self.jobs.find(name)
+        if job is None or job.recipe is None:
+            raise ValueError("nothing was searched yet; press Search first")
+        return job.recipe, "searched" if job.trials else "uploaded"
 
     def _started(self, page: str, ask: SearchAsk) -> SearchPage:
         job: Job = self.jobs.start(ask, page)

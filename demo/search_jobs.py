@@ -6,104 +6,36 @@ again. When no page has looked at it for `ORPHANED` seconds it ends, and what it
 
 from __future__ import annotations
 
-import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.library import Library
 from demo.search_ask import SearchAsk
+from demo.search_job import (
+    ESTIMATED,
+    FAILED,
+    FINISHED,
+    PREPARING,
+    RECIPE,
+    REPLAY,
+    SEARCHING,
+    STOPPED,
+    Clock,
+    Job,
+)
 from demo.search_work import Ready, Stopped, work
 
 if TYPE_CHECKING:
+    from setar_core.recipe import Recipe
     from setar_core.search import Trial
 
-WAITING, PREPARING, SEARCHING = "waiting", "preparing", "searching"
-FINISHED, STOPPED, FAILED, ESTIMATED, REPLAY = (
-    "finished", "stopped", "failed", "estimated", "replay",
-)  # fmt: skip
-ACTIVE = (WAITING, PREPARING, SEARCHING)
-ORPHANED = 30.0  # seconds without a page
 KEPT_SECONDS = 3600.0
 KEPT_JOBS = 40
 LONGEST_LINE = 10
 LOOK_EVERY = 0.25  # seconds between two looks of a waiting search
-
-Clock = Callable[[], float]
-
-
-class Job:
-    """One search: what was asked, how far it is, and every trial so far."""
-
-    def __init__(self, ask: SearchAsk | None, clock: Clock) -> None:
-        self.name = secrets.token_urlsafe(18)
-        self.ask = ask
-        self.state = WAITING
-        self.sentence = ""
-        self.problem = ""
-        self.ready: Ready | None = None
-        self.trials: list[Trial] = []
-        self.began: float | None = None
-        self.ended: float | None = None
-        self.orphaned = False
-        self.folder = Path(tempfile.mkdtemp(prefix="search-"))
-        self._clock = clock
-        self._watchers: set[str] = set()
-        self._left = clock()
-        self._stop = threading.Event()
-
-    @property
-    def active(self) -> bool:
-        return self.state in ACTIVE
-
-    @property
-    def stopping(self) -> bool:
-        return self.active and self._stop.is_set()
-
-    @property
-    def trace(self) -> Path:
-        return self.folder / "trace.jsonl"
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since it began to search, until it ended."""
-        if self.began is None:
-            return 0.0
-        return (self._clock() if self.ended is None else self.ended) - self.began
-
-    @property
-    def seen(self) -> tuple:
-        """Changes whenever a page has something new to show."""
-        return (self.state, self.sentence, len(self.trials), self.stopping)
-
-    def watch(self, page: str) -> None:
-        """A page looks on."""
-        self._watchers.add(page)
-        self._left = self._clock()
-
-    def leave(self, page: str) -> None:
-        """A page is closed, or shows something else now."""
-        if page in self._watchers:
-            self._watchers.discard(page)
-            self._left = self._clock()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def wanted(self) -> bool:
-        """False once it was stopped, or every page has been gone for too long."""
-        if not self._watchers and self._clock() - self._left > ORPHANED:
-            self.orphaned = True
-            self._stop.set()
-        return not self._stop.is_set()
-
-    def tell(self, sentence: str) -> None:
-        self.sentence = sentence
 
 
 class Jobs:
@@ -126,8 +58,8 @@ class Jobs:
         if line >= LONGEST_LINE:
             raise ValueError(f"{line} searches are waiting already; try again in a few minutes")
         job = Job(ask, self.clock)
-        job.watch(page)
         self._keep(job)
+        self.watch(job, page)
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return job
 
@@ -137,9 +69,26 @@ class Jobs:
         job.trials, job.state = list(trials), REPLAY
         job.began = job.ended = self.clock()
         job.trace.write_text(text, encoding="utf-8")
-        job.watch(page)
         self._keep(job)
+        self.watch(job, page)
         return job
+
+    def show(self, recipe: Recipe, page: str) -> Job:
+        """An uploaded recipe to look at, to use and to download."""
+        job = Job(None, self.clock)
+        job.uploaded, job.state = recipe, RECIPE
+        job.began = job.ended = self.clock()
+        self._keep(job)
+        self.watch(job, page)
+        return job
+
+    def watch(self, job: Job, page: str) -> None:
+        """A page looks at one search at a time."""
+        with self._changed:
+            others = [other for other in self._jobs.values() if other is not job]
+        for other in others:
+            other.leave(page)
+        job.watch(page)
 
     def find(self, name: object) -> Job | None:
         """The search, or None when it is not kept any more."""

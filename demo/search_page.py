@@ -10,7 +10,7 @@ import gradio as gr
 
 from demo import search_words as words
 from demo.search_charts import objective_chart, term_charts
-from demo.search_jobs import ESTIMATED, REPLAY, Job
+from demo.search_job import ESTIMATED, REPLAY, Job
 from demo.search_map import live_map, patches, unpictured
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class SearchPage(NamedTuple):
     search: Any = KEEP
     estimate: Any = KEEP
     stop: Any = KEEP
+    resume: Any = KEEP
+    go_on: Any = KEEP
+    replay: Any = KEEP
     objective: Any = KEEP
     terms: Any = KEEP
     map: Any = KEEP
@@ -43,6 +46,7 @@ class SearchPage(NamedTuple):
     candidate: Any = KEEP
     result: Any = KEEP
     keeping: Any = KEEP
+    trace: Any = KEEP
 
 
 def whole(
@@ -62,13 +66,17 @@ def whole(
         search=gr.Button(visible=not active),
         estimate=gr.Button(visible=not active),
         stop=gr.Button(visible=active, interactive=active and not job.stopping),
+        resume=gr.Button(visible=job is not None and job.resumable),
+        go_on=gr.Button(interactive=not active),
+        replay=gr.Button(interactive=not active),
         frame=frame(_examples(job), picked),
         strip=strip(_examples(job), picked),
         looking=gr.Row(visible=over),
         at=gr.Slider(minimum=1, maximum=max(2, len(trials)), value=max(1, len(trials))),
         candidate=words.candidate(trials[-1], words.objective_of(job)) if over else "",
         result=words.result(job, others),
-        keeping=gr.Column(visible=over),
+        keeping=gr.Column(visible=over or _uploaded(job)),
+        trace=gr.Button(visible=over),
     )
 
 
@@ -80,9 +88,9 @@ def moved(job: Job, before: list[Job], picked: int) -> SearchPage:
 
 def drawn(job: Job | None, before: list[Job], at: int, picked: int) -> SearchPage:
     """The drawings after the first `at` candidates."""
-    if job is None:
+    if job is None or _uploaded(job):
         return SearchPage(
-            state=words.state(None, []),
+            state=words.state(job, []),
             objective=objective_chart([], 1, "locoop_loss"),
             terms=term_charts([], 1),
             map=live_map((), None),
@@ -119,6 +127,10 @@ def strip(examples: tuple[Example, ...], picked: int) -> str:
     return (
         f'<div class="strip" role="group" aria-label="Pictures">{buttons}</div>' if buttons else ""
     )
+
+
+def _uploaded(job: Job | None) -> bool:
+    return job is not None and job.uploaded is not None
 
 
 def _examples(job: Job | None) -> tuple[Example, ...]:

@@ -74,9 +74,10 @@ def build_views(bar: Bar, left: Left) -> Right:
         name=gr.State(None), stored=bar.search,
         seen=gr.State(None), clock=gr.Timer(EVERY, active=False),
         film=gr.Timer(EVERY, active=False), state=state, search=left.search,
-        estimate=left.estimate, stop=left.stop, objective=objective, terms=terms, map=ratios,
+        estimate=left.estimate, stop=left.stop, resume=left.resume, go_on=left.go_on,
+        replay=left.replay, objective=objective, terms=terms, map=ratios,
         frame=frame, patches=marked, strip=strip, looking=looking, at=at, candidate=candidate,
-        result=result, keeping=left.keeping,
+        result=result, keeping=left.keeping, trace=left.trace,
     )  # fmt: skip
     return Right(page, play, files)
 
@@ -131,6 +132,9 @@ def _join_searching(
     def continued(request: gr.Request, *values: Any) -> SearchPage:
         return searches.go_on(request.session_hash, *values)
 
+    def resumed(request: gr.Request, name: str | None) -> SearchPage:
+        return searches.resume(request.session_hash, name)
+
     def replayed(request: gr.Request, file: str | None) -> SearchPage:
         return searches.replay(request.session_hash, file)
 
@@ -146,6 +150,7 @@ def _join_searching(
     left.search.click(searched, asked, shown, **_quiet())
     left.estimate.click(estimated, asked, shown, **_quiet())
     left.go_on.click(continued, [left.file, *asked], shown, **_quiet())
+    left.resume.click(resumed, page.name, shown, **_quiet())
     left.replay.click(replayed, left.file, shown, **_quiet())
     left.stop.click(searches.stop, page.name, shown, **_quiet(queue=False))
     page.clock.tick(polled, [page.name, page.seen, picked], shown, **_quiet(queue=False))

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from demo.notices import busy, notice
 from demo.ratio_map import ratio_map
 from demo.search_charts import OBJECTIVES
-from demo.search_jobs import (
+from demo.search_job import (
     ESTIMATED,
     FAILED,
     FINISHED,
     PREPARING,
+    RECIPE,
     REPLAY,
     STOPPED,
     WAITING,
@@ -94,6 +95,8 @@ def _over(job: Job) -> str:
     if job.state == FAILED:
         return notice(f"No search: {job.problem}." if job.problem else "No search.", "bad")
     count = len(job.trials)
+    if job.state == RECIPE:
+        return notice("An uploaded recipe. Nothing is run; use it in Detect, or look at it below.")
     if job.state == REPLAY:
         return notice(f"A replay of a trace with {count} candidates. Nothing is run.")
     if job.state == ESTIMATED:
@@ -111,7 +114,8 @@ def _over(job: Job) -> str:
         why = "when no page looked at it any more" if job.orphaned else "as you asked"
         return notice(
             f"Stopped {why}, after {count} of {job.trials[-1].total} candidates. The best recipe "
-            "so far is kept below. Go on later: download the trace, and continue from it.",
+            "so far is kept below. Press Resume to go on, or download the trace and continue from "
+            "it later.",
             "warn",
         )
     assert job.state == FINISHED
@@ -148,7 +152,10 @@ def candidate(trial: Trial, objective: str) -> str:
 
 
 def result(job: Job | None, others: Mapping[str, Recipe]) -> str:
-    """Before and after, the recipe as a table, and maps of others; nothing without a trial."""
+    """Before and after, the recipe as a table, and maps of others; or an uploaded recipe; nothing
+    without a trial."""
+    if job is not None and job.uploaded is not None:
+        return _told(job.uploaded)
     if job is None or job.active or not job.trials or job.state == ESTIMATED:
         return ""
     first, last = job.trials[0], job.trials[-1]
@@ -230,7 +237,7 @@ def _shown(measures, objective: str) -> str:
     return f"{value:.2f} %" if objective in ("auroc", "aupr", "fpr") else f"{value:.4f}"
 
 
-def recipe_told(recipe: Recipe) -> str:
+def _told(recipe: Recipe) -> str:
     """An uploaded recipe, as a map and in a sentence."""
     lost = sum(ratio > 0 for ratio in recipe.ratios.values())
     made = escape(str(recipe.backbone)) if recipe.backbone else "any backbone with these matrices"

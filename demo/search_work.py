@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from setar_core.plan import SearchPlan
     from setar_core.recipe import Site
     from setar_core.search import Trial
+    from setar_core.trace import Trace
 
 MAX_IMAGES = 2_000
 MAX_UNPACKED = 1_000_000_000  # bytes
@@ -77,15 +78,13 @@ def work(
     from setar_core.pace import Pace
     from setar_core.plan import settled
     from setar_core.search import greedy_search
-    from setar_core.trace import Trace, header
+    from setar_core.trace import header
 
     tell("Checking the plan")
     plan = settled(ask.plan, backbone, calibration)
     pace = Pace(plan, backbone)
     ranks = {site: min(backbone.weight(site).shape) for site in pace.sites}
-    if ask.trace:
-        trace.write_text(ask.trace, encoding="utf-8")
-    with Trace(trace, header(backbone, calibration, plan), resume=bool(ask.trace)) as file:
+    with _trace(trace, header(backbone, calibration, plan), ask.trace) as file:
         yield Ready(
             plan, calibration.labels, pace.sites, ranks, len(calibration), examples, problems, pace
         )
@@ -103,6 +102,23 @@ def work(
             yield trial
             if ask.only_estimate and trial.index + 1 >= MEASURED:
                 return
+
+
+def _trace(path: Path, first: dict, text: str) -> Trace:
+    """A new trace, or `text` to go on from.
+
+    Raises:
+        ValueError: that is of another search; says so without the folders of this server.
+    """
+    from setar_core.trace import Trace
+
+    if not text:
+        return Trace(path, first)
+    path.write_text(text, encoding="utf-8")
+    try:
+        return Trace(path, first, resume=True)
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(path), "the uploaded trace")) from None
 
 
 def _pictures(
@@ -182,22 +198,15 @@ def _check(wanted: Callable[[], bool]) -> None:
         raise Stopped
 
 
-def replayed(text: str) -> tuple[tuple[Trial, ...], SearchPlan | None]:
-    """The trials of a trace, ours or the authors', without running anything, and its plan.
+def replayed(text: str) -> tuple[Trial, ...]:
+    """The trials of a trace, ours or the authors', without running anything.
 
     Raises:
         ValueError: not a trace, or one without a candidate.
     """
-    from setar_core.plan import SearchPlan
-    from setar_core.trace import replay
+    from setar_core.replay import replay
 
     trials = tuple(replay(text))
     if not trials:
         raise ValueError("this trace holds no whole candidate; give one that was written further")
-    page = trials[0].recipe.notes.get("plan")
-    plan = SearchPlan(**{**page, "ratios": tuple(page["ratios"])}) if page else None
-    sites = {trial.site for trial in trials}
-    if plan is None and len(trials) % len(sites) == 0:
-        ratios = tuple(sorted({trial.ratio for trial in trials}))
-        plan = replace(SearchPlan(), ratios=ratios) if ratios[0] == 0 else None
-    return trials, plan
+    return trials

@@ -27,17 +27,8 @@ from demo.search_charts import MORE_IS_BETTER, OBJECTIVES, TERMS
 from demo.search_controls import OBJECTIVES as OBJECTIVE_CHOICES
 from demo.search_controls import ORDERS, PRECISIONS, PRUNES, RATIOS, WEIGHTS
 from demo.search_handlers import SearchHandlers
-from demo.search_jobs import (
-    ESTIMATED,
-    FAILED,
-    FINISHED,
-    LONGEST_LINE,
-    ORPHANED,
-    REPLAY,
-    STOPPED,
-    WAITING,
-    Jobs,
-)
+from demo.search_job import ESTIMATED, FAILED, FINISHED, ORPHANED, REPLAY, STOPPED, WAITING
+from demo.search_jobs import LONGEST_LINE, Jobs
 from demo.search_page import KEEP, SearchPage
 from demo.search_presets import OTHER, PRESETS, fitting, proposed
 from demo.turns import Turns
@@ -503,6 +494,63 @@ def test_a_trace_goes_on_where_it_ended(handlers, pictures, tmp_path):
     assert len(kept) == len(lines) and kept[:10] == [line.rstrip() for line in lines[:10]]
 
 
+def test_a_stopped_search_is_resumed_from_its_own_trace(handlers, pictures, held, library):
+    job = started(handlers, zip=pictures)
+    until(lambda: "1 waiting" in library.turns.running())
+    assert "no stopped search" in words(handlers.resume("page", job.name).state)
+    assert handlers.stop(job.name).resume == KEEP
+    held.set()
+    until(lambda: not job.active)
+    page = handlers.poll("page", job.name, None, 0)
+    assert page.resume.visible and "Press Resume" in words(page.state)
+    before = Path(handlers.saved_trace(job.name)).read_text()
+    page = handlers.resume("page", job.name)
+    again = handlers.jobs.find(page.name)
+    assert page.stored == again.name != job.name and not page.resume.visible
+    until(lambda: not again.active)
+    assert again.state == FINISHED, again.problem
+    assert Path(handlers.saved_trace(again.name)).read_text().startswith(before)
+    assert not handlers.poll("page", again.name, None, 0).resume.visible
+    assert "no stopped search" in words(handlers.resume("page", again.name).state)
+    assert "no stopped search" in words(handlers.resume("page", None).state)
+
+
+def test_a_zip_that_is_gone_is_told_when_resuming(handlers, pictures, held, library, tmp_path):
+    path = tmp_path / "mine.zip"
+    path.write_bytes(Path(pictures).read_bytes())
+    job = started(handlers, zip=str(path))
+    until(lambda: "1 waiting" in library.turns.running())
+    handlers.stop(job.name)
+    held.set()
+    until(lambda: not job.active)
+    path.unlink()
+    said = words(handlers.resume("page", job.name).state)
+    assert "mine.zip is no longer kept here" in said and "Continue" in said
+    assert str(tmp_path) not in said
+
+
+def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
+    clock = Clock()
+    handlers = SearchHandlers(library, Jobs(library, clock))
+    for elsewhere in ("search", "replay", "recipe"):
+        job = started(handlers, page="one", zip=pictures)
+        page = handlers.poll("one", job.name, None, 0)
+        page = handlers.found("one", job.name)
+        assert page.go_on.interactive is page.replay.interactive is False
+        if elsewhere == "search":
+            other = started(handlers, page="one", zip=pictures)
+        elif elsewhere == "replay":
+            other = handlers.jobs.replay([], "", "one")
+        else:
+            other = handlers.jobs.show(Recipe({}), "one")
+        clock.now += ORPHANED + 1
+        assert not job.wanted(), elsewhere
+        other.stop()
+    held.set()
+    until(lambda: not any(job.active for job in handlers.jobs._jobs.values()))
+    assert handlers.found("one", other.name).go_on.interactive
+
+
 def test_a_trace_of_other_pictures_is_refused(handlers, pictures, golden, tmp_path):
     done = finished(handlers, zip=pictures, ratios="0, 0.4")
     trace = handlers.saved_trace(done.name)
@@ -512,6 +560,8 @@ def test_a_trace_of_other_pictures_is_refused(handlers, pictures, golden, tmp_pa
     job = handlers.jobs.find(page.name)
     until(lambda: not job.active)
     assert job.state == FAILED and "was made for weights" in job.problem
+    assert job.problem.startswith("the uploaded trace ")
+    assert "/" not in job.problem and "--" not in job.problem
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", '{"plan": 3}\n', '{"plan": {"x": 1}}\n', "\0"])
@@ -560,6 +610,42 @@ def test_an_uploaded_recipe_is_shown(handlers, tmp_path):
     assert "0.15" in page.result
     file.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
     assert "&lt;b&gt;x" in handlers.replay("page", str(file)).result
+
+
+def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('[["visual", "W_up", 3, 0.15]]')
+    mine = Recipe.load(file)
+    for before in (None, finished(handlers, zip=pictures).name):
+        page = handlers.replay("page", str(file))
+        assert page.name not in (None, before) and page.keeping.visible and not page.trace.visible
+        assert "An uploaded recipe" in words(page.state)
+        known, title = handlers.use(page.name, TINY)
+        assert known == TINY and title.startswith("uploaded ")
+        assert library.made_recipe(title).ratios == mine.ratios
+        assert Recipe.load(handlers.saved_recipe(page.name)).ratios == mine.ratios
+        with pytest.raises(ValueError, match="press Search first"):
+            handlers.saved_trace(page.name)
+        for empty in (handlers.look(page.name, 1, 0), handlers.play(page.name, 1)):
+            assert empty == SearchPage()
+        assert handlers.pick(page.name, 1, 0) == SearchPage()
+        assert handlers.found("page", page.name).result == page.result
+
+
+def test_a_trace_that_is_malformed_or_bare_is_no_crash(handlers, tmp_path):
+    row = {
+        "step": 0, "tower": "visual", "weight": "up", "block": 5, "ratio": 0, "locoop_loss": 1,
+        "loss_id": 1, "loss_ood": 0, "acc": 50, "ood_patch_percent": 0,
+    }  # fmt: skip
+    file = tmp_path / "trace.jsonl"
+    for plan in ({}, {"ratios": 3}, {"strange": 1}, {"order": ["x"]}):
+        file.write_text(json.dumps({"plan": plan}) + "\n" + json.dumps(row) + "\n")
+        page = handlers.replay("page", str(file))
+        assert "A replay of a trace with 1 candidate" in words(page.state), page.state
+    line = json.dumps(row).replace('"loss_id": 1', '"loss_id": 1e999')
+    file.write_text(json.dumps({"plan": {}}) + "\n" + json.dumps(row) + "\n" + line + "\n")
+    said = words(handlers.replay("page", str(file)).state)
+    assert "line 3: loss_id is inf, not a finite number" in said
 
 
 def test_a_recipe_is_used_elsewhere_by_its_title(handlers, pictures, library):
