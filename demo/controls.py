@@ -67,10 +67,11 @@ def head(title: str, sentence: str) -> None:
 
 
 def build_pictures() -> Pictures:
+    """Any file may be given: our reader judges it by its bytes and names a bad one; `file_types`
+    would refuse the whole batch."""
     head("Pictures", "Drop them here, paste them (Ctrl+V), take one, or click an example.")
     files = gr.File(
         file_count="multiple",
-        file_types=["image"],
         label="Pictures to judge",
         height=130,
         elem_id="pictures",
@@ -153,7 +154,6 @@ def build_thresholds() -> Thresholds:
         source = gr.Radio([SHIPPED, OWN], value=SHIPPED, label="Calibrate on", elem_id="source")
         own = gr.File(
             file_count="multiple",
-            file_types=["image"],
             label="Pictures that do show your labels (20 or more)",
             height=130,
             visible=False,

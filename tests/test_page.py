@@ -114,9 +114,12 @@ def test_an_upload_is_judged_and_bad_files_are_named(visit, tmp_path):
     Image.open(examples()[0]).save(good)
     bad = tmp_path / "notes.jpg"
     bad.write_text("no picture")
-    upload(page, good, bad)
+    odd = tmp_path / "list.txt"
+    odd.write_text("no picture either")
+    upload(page, good, bad, odd)
     expect(rows(page)).to_have_count(1)
     expect(page.locator("#notice .notice.bad")).to_contain_text("notes.jpg")
+    expect(page.locator("#notice .notice.bad")).to_contain_text("list.txt")
     assert page.locator("#rows b, #detail h2 b").filter(has_text="good").count() == 0
     assert page.broken == []
 
