@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradio.utils import get_upload_folder
+
 from demo.rows import decision
 from demo.sheets import Entry, Sheet
 
@@ -55,9 +57,16 @@ def as_csv(sheet: Sheet) -> str:
 def saved(sheet: Sheet, kind: str) -> str:
     """The path of a new file, `kind` csv or json."""
     text = as_csv(sheet) if kind == "csv" else json.dumps(as_dict(sheet), indent=2) + "\n"
-    path = Path(tempfile.mkdtemp(prefix="verdicts-")) / f"verdicts.{kind}"
+    path = new_file(f"verdicts.{kind}")
     path.write_text(text, encoding="utf-8")
     return str(path)
+
+
+def new_file(name: str) -> Path:
+    """Where a download of that name may be written: among the uploads, and deleted with them."""
+    uploads = Path(get_upload_folder())
+    uploads.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="download-", dir=uploads)) / name
 
 
 def _record(sheet: Sheet, entry: Entry) -> dict[str, object]:

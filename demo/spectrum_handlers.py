@@ -6,10 +6,8 @@ Every handler yields a `View`; a ValueError of the core becomes a notice on it. 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -17,6 +15,7 @@ import gradio as gr
 from demo import notices
 from demo.ask import NO_RECIPE
 from demo.bar import recipe_choices
+from demo.exports import new_file
 from demo.library import Library
 from demo.spectrum_measure import Measured
 from demo.spectrum_view import (
@@ -153,7 +152,7 @@ class SpectrumHandlers:
 
     def recipe_file(self, *controls: Any) -> str:
         """The path of a new JSON file."""
-        path = Path(tempfile.mkdtemp(prefix="recipe-")) / "recipe.json"
+        path = new_file("recipe.json")
         Asked(*controls).recipe().save(path)
         return str(path)
 
@@ -167,7 +166,7 @@ class SpectrumHandlers:
         site = chosen_site(backbone, asked, self.measured.sites(backbone))
         found = known.values() if every else [self.measured.profile(backbone, site)]
         name = "spectra.csv" if every else f"spectrum-{site}.csv"
-        path = Path(tempfile.mkdtemp(prefix="spectra-")) / name
+        path = new_file(name)
         path.write_text(as_csv(found, asked.backbone), encoding="utf-8")
         return str(path)
 
