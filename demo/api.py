@@ -10,13 +10,13 @@ from typing import Any
 
 import gradio as gr
 
-from demo.ask import NO_RECIPE, Ask
+from demo.ask import NO_RECIPE, ORIGINAL, checked_ask
 from demo.detect_handlers import RECALL
 from demo.exports import as_dict
 from demo.judging import Judged, Progress, calibrated, check_batch, detectors, judged, scores
 from demo.library import EMBEDDED, Library, label_sets, shelf, shipped_calibration
 from demo.sheets import Sheet
-from setar_core.labels import PROMPT, LabelSet
+from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe
 
 ABOUT = (
@@ -25,7 +25,8 @@ ABOUT = (
     "name, or its JSON. score: mcm, gl_mcm, l_mcm, energy, max_logit, msp, entropy, variance. "
     "temperature, local_weight: numbers, 1 as published. threshold: a number for both weights; "
     "left out, both are calibrated on shipped pictures that keep 95 %, where there are any for "
-    "these labels; else the verdicts stay open. Gives settings, thresholds, images, problems."
+    "these labels; else the verdicts stay open. Gives settings, thresholds, images, problems and "
+    "unknown_words: those of labels and prompt that the embedded model never saw."
 )
 
 
@@ -51,15 +52,10 @@ def verdict(
         raise ValueError("no image is here; send at least one file")
     check_batch(paths)
     line = _line(threshold)
-    names = "\n".join(shelf(labels.strip()).names) if labels.strip() in label_sets() else labels
-    ask = Ask(
-        backbone,
-        LabelSet.parse(names, prompt),
-        _recipe(library, backbone, recipe),
-        score,
-        temperature,
-        local_weight,
-    )
+    shipped_set = (labels or "").strip()
+    names = "\n".join(shelf(shipped_set).names) if shipped_set in label_sets() else labels
+    given = _recipe(library, backbone, recipe)
+    ask = checked_ask(backbone, names, prompt, given, score, temperature, local_weight)
     made = _last(detectors(library, ask))
     sheet = Sheet(ask)
     for step in judged(library, made, paths):
@@ -69,13 +65,14 @@ def verdict(
                 entries=sheet.entries + step.entries,
                 problems=sheet.problems + step.problems,
             )
+    unknown = made[ORIGINAL].backbone.unknown_words(" ".join(ask.labels.prompts))
+    shipped = shipped_calibration(backbone, ask.labels) if line is None else []
     if line is not None:
-        return as_dict(sheet.with_thresholds(dict.fromkeys(ask.weights, line)))
-    shipped = shipped_calibration(backbone, ask.labels)
-    if shipped:
+        sheet = sheet.with_thresholds(dict.fromkeys(ask.weights, line))
+    elif shipped:
         found, _ = _last(scores(library, made, shipped))
         sheet = sheet.calibrated(calibrated(made, found, RECALL))
-    return as_dict(sheet)
+    return {**as_dict(sheet), "unknown_words": list(unknown)}
 
 
 def build_api(library: Library) -> None:

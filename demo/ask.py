@@ -64,6 +64,24 @@ def read_ask(
     Raises:
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
+    given = _recipe(library, backbone, recipe, recipe_file)
+    return checked_ask(backbone, labels, prompt, given, score, temperature, local_weight)
+
+
+def checked_ask(
+    backbone: str,
+    labels: str | None,
+    prompt: str | None,
+    recipe: Recipe | None,
+    score: str | None,
+    temperature: float | None,
+    local_weight: float | None,
+) -> Ask:
+    """What is asked for with this recipe; None stands for a field that was left empty.
+
+    Raises:
+        ValueError: labels that cannot be used, a number that is missing or out of its range.
+    """
     if temperature is None or not 0 < temperature <= 1000:
         raise ValueError(f"temperature is {temperature}; give a number above 0, at most 1000")
     if local_weight is None or not 0 <= local_weight <= 100:
@@ -71,7 +89,7 @@ def read_ask(
     return Ask(
         backbone,
         LabelSet.parse(labels or "", prompt or ""),
-        _recipe(library, backbone, recipe, recipe_file),
+        recipe,
         score or "mcm",
         float(temperature),
         float(local_weight),

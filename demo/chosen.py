@@ -13,7 +13,7 @@ from demo.ask import UPLOADED
 from demo.bar import OWN_LABELS, default_recipe, recipe_choices
 from demo.library import Library, label_sets, shelf
 from demo.page import KEEP
-from setar_core.labels import LabelSet
+from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,30 +30,33 @@ class Choice(NamedTuple):
     notice: Any = KEEP
 
 
-def labels_chosen(library: Library, backbone: str, chosen: str) -> Choice:
+def labels_chosen(library: Library, backbone: str, chosen: str, prompt: str = PROMPT) -> Choice:
     """A shipped set as text; the visitor's own text stays as it is."""
     if chosen == OWN_LABELS:
         return Choice()
     names = "\n".join(shelf(chosen).names)
-    return Choice(names=names, said=labels_edited(library, backbone, names))
+    return Choice(names=names, said=labels_edited(library, backbone, names, prompt))
 
 
-def labels_written(library: Library, backbone: str, names: str) -> Choice:
+def labels_written(library: Library, backbone: str, names: str, prompt: str = PROMPT) -> Choice:
     """The text was changed: it is a shipped set's, or the visitor's own."""
     lines = tuple(names.split("\n"))
     same = (name for name in label_sets() if shelf(name).names == lines)
-    return Choice(labels=next(same, OWN_LABELS), said=labels_edited(library, backbone, names))
+    return Choice(
+        labels=next(same, OWN_LABELS), said=labels_edited(library, backbone, names, prompt)
+    )
 
 
-def labels_edited(library: Library, backbone: str, names: str) -> str:
-    """The count, labels that are there twice, and words the backbone never saw."""
+def labels_edited(library: Library, backbone: str, names: str, prompt: str = PROMPT) -> str:
+    """The count, labels that are there twice, and words of theirs or of the prompt that the
+    backbone never saw."""
     try:
-        labels = LabelSet.parse(names)
+        labels = LabelSet.parse(names or "", prompt or "")
     except ValueError as error:
         return notices.notice(str(error), "bad")
     unknown: tuple[str, ...] = ()
     if library.is_loaded(backbone):
-        unknown = library.backbone(backbone).unknown_words("\n".join(labels.names))
+        unknown = library.backbone(backbone).unknown_words("\n".join(labels.prompts))
     return notices.of_labels(labels.names, labels.duplicates, unknown)
 
 
@@ -70,7 +73,9 @@ def score_chosen(score: str) -> str:
     )
 
 
-def backbone_chosen(library: Library, backbone: str, names: str) -> Iterator[Choice]:
+def backbone_chosen(
+    library: Library, backbone: str, names: str, prompt: str = PROMPT
+) -> Iterator[Choice]:
     """Load it, in the background if the visitor leaves; a classifier brings its own labels."""
     recipes = recipe_choices(library, backbone)
     try:
@@ -86,10 +91,12 @@ def backbone_chosen(library: Library, backbone: str, names: str) -> Iterator[Cho
         yield Choice(notice=notices.notice(str(error), "bad"))
         return
     if loaded.has_text:
-        yield Choice(said=labels_edited(library, backbone, names))
+        yield Choice(said=labels_edited(library, backbone, names, prompt))
         return
     names = "\n".join(own_labels(loaded))
-    yield Choice(labels=OWN_LABELS, names=names, said=labels_edited(library, backbone, names))
+    yield Choice(
+        labels=OWN_LABELS, names=names, said=labels_edited(library, backbone, names, prompt)
+    )
 
 
 def own_labels(backbone: Backbone) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def _join_judging(demo: gr.Blocks, on: Parts) -> None:
     )  # fmt: skip
     loaded = opened.then(
         partial(links.arrived, on.library),
-        [bar.backbone, controls.names],
+        [bar.backbone, controls.names, controls.prompt],
         _choice(on),
         **_quiet(concurrency_limit=None),
     )
@@ -197,20 +197,23 @@ def _join_choosing(on: Parts) -> None:
     bar, controls = on.bar, on.controls
     void = {"fn": on.handlers.asked, "inputs": [*on.view, *on.asked], "outputs": on.page}
     fast = _quiet(trigger_mode="always_last")
+    written = [bar.backbone, controls.names, controls.prompt]
     for event, choose, inputs in (
-        (bar.labels.input, chosen.labels_chosen, [bar.backbone, bar.labels]),
-        (controls.names.change, chosen.labels_written, [bar.backbone, controls.names]),
-        (bar.backbone.input, chosen.backbone_chosen, [bar.backbone, controls.names]),
+        (bar.labels.input, chosen.labels_chosen, [bar.backbone, bar.labels, controls.prompt]),
+        (controls.names.change, chosen.labels_written, written),
+        (bar.backbone.input, chosen.backbone_chosen, written),
         (controls.recipe_file.change, chosen.recipe_given, [bar.backbone, controls.recipe_file]),
     ):
         # No limit: one visitor's slow backbone must not keep another's from being chosen.
         choosing = partial(choose, on.library)
         happened = event(choosing, inputs, _choice(on), concurrency_limit=None, **fast)
         happened.then(**void, **fast)
+    edited = partial(chosen.labels_edited, on.library)
+    controls.prompt.change(edited, written, controls.said, **fast)
     controls.score.input(chosen.score_chosen, controls.score, controls.question, **_quiet())
     # A box's `input` event comes with key presses alone, not with a paste or a backspace.
-    written = (controls.prompt, controls.temperature, controls.local_weight)
-    for event in (bar.recipe.input, controls.score.input, *(part.change for part in written)):
+    boxes = (controls.prompt, controls.temperature, controls.local_weight)
+    for event in (bar.recipe.input, controls.score.input, *(part.change for part in boxes)):
         event(**void, **fast)
 
 

@@ -133,17 +133,17 @@ def opening(library: Library, asked: Mapping[str, str]) -> list:
         found.temperature,
         found.local_weight,
         found.recall,
-        chosen.labels_edited(library, found.backbone, found.names),
+        chosen.labels_edited(library, found.backbone, found.names, found.prompt),
         chosen.score_chosen(found.score),
     ]
 
 
-def arrived(library: Library, backbone: str, names: str) -> Iterator[Choice]:
+def arrived(library: Library, backbone: str, names: str, prompt: str = PROMPT) -> Iterator[Choice]:
     """What a backbone changes that the opening page did not wait for."""
     if library.is_loaded(backbone):
         yield Choice()
         return
-    for choice in chosen.backbone_chosen(library, backbone, names):
+    for choice in chosen.backbone_chosen(library, backbone, names, prompt):
         yield choice._replace(recipe=KEEP)
 
 

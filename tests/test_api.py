@@ -74,9 +74,35 @@ def test_a_bad_file_is_reported_and_the_others_are_judged(client, tmp_path):
     assert "notes.jpg" in answer["problems"][0]
 
 
+def test_a_file_of_any_name_spoils_no_batch(client, tmp_path):
+    strangers = [tmp_path / name for name in ("notes.txt", "bare", "phone.heic")]
+    for stranger in strangers:
+        stranger.write_text("no picture")
+    right = tmp_path / "picture without extension"
+    right.write_bytes(examples()[0].read_bytes())
+    answer = client.predict(
+        [*map(handle_file, [*strangers, right]), *files(1)], api_name="/verdict"
+    )
+    assert [image["image"] for image in answer["images"]] == [right.name, examples()[0].name]
+    assert [p.split(":")[0] for p in answer["problems"]] == [s.name for s in strangers]
+
+
+def test_unknown_words_of_labels_and_prompt_are_marked(client):
+    answer = client.predict(
+        files(1), labels="fox\nquark", prompt="a zeppelin of a {}", api_name="/verdict"
+    )
+    assert answer["unknown_words"] == ["zeppelin", "quark"]
+    assert client.predict(files(1), api_name="/verdict")["unknown_words"] == []
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
+        ({"labels": None}, "label set is empty"),
+        ({"prompt": None}, "prompt"),
+        ({"temperature": None}, "temperature is None"),
+        ({"local_weight": None}, "local weight is None"),
+        ({"backbone": None}, "cannot be opened"),
         ({"backbone": "local-dir:/etc"}, "cannot be opened from here"),
         ({"backbone": "hf-hub:someone/model"}, "cannot be opened from here"),
         ({"backbone": "timm:local-dir:/etc"}, "cannot be opened from here"),

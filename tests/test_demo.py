@@ -479,6 +479,28 @@ def test_labels_are_counted_and_marked(library):
     assert "1,000 labels" in twice and "more than once" in twice
 
 
+def test_unknown_words_of_the_prompt_are_marked(library):
+    library.backbone(EMBEDDED)
+    prompt = "a zeppelin of a {}"
+    for said in (
+        chosen.labels_edited(library, EMBEDDED, "cat\ndog", prompt),
+        chosen.labels_written(library, EMBEDDED, "cat\ndog", prompt).said,
+        chosen.labels_chosen(library, EMBEDDED, "animals", prompt).said,
+        links.opening(library, {"prompt": prompt})[-2],
+    ):
+        assert "“zeppelin”" in words(said)
+    assert "never seen" not in chosen.labels_edited(library, EMBEDDED, "cat\ndog")
+
+
+def test_a_download_lies_among_the_uploads_and_goes_with_them(handlers):
+    from gradio.utils import get_upload_folder
+
+    sheet = handlers.sheets.find(judge(handlers).sheet)
+    first, second = (Path(exports.saved(sheet, "csv")) for _ in range(2))
+    assert first != second and first.name == "verdicts.csv"
+    assert Path(get_upload_folder()) in first.parents
+
+
 def test_only_a_change_by_hand_makes_labels_ones_own(library):
     assert chosen.labels_written(library, EMBEDDED, ANIMALS).labels == "animals"
     other = chosen.labels_written(library, EMBEDDED, "cat\ndog")
