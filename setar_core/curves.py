@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .metrics import threshold_at_recall
+from .metrics import nearest_to_recall
 
 POINTS = 400
 
@@ -50,7 +50,7 @@ def threshold_of_fpr95(id_scores: ArrayLike, ood_scores: ArrayLike) -> float:
     them, and from what is between it and the score below, the number with the fewest digits.
     """
     ids, oods = np.asarray(id_scores, float), np.asarray(ood_scores, float)
-    cut = threshold_at_recall(ids)
+    cut = nearest_to_recall(ids)
     refused = ids[ids < cut].max(initial=-np.inf)
     lowest = cut
     if refused > -np.inf:  # else the recall is 1, and is read at the lowest ID score

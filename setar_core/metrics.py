@@ -6,6 +6,7 @@ images that are accepted, the false positive rate the share of OOD images that a
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ def separation(id_scores: ArrayLike, ood_scores: ArrayLike) -> Metrics:
     Ties count half in the AUROC and enter the other two together. Every threshold between the
     last ID score that is accepted at 95 % and the first that is not has the same recall; the FPR is
     read at the lowest of them, as MCM (arXiv:2211.13445) and SeTAR (arXiv:2406.12629) do, so it is
-    no lower than the FPR at `threshold_at_recall`. If all scores are equal: 1, 0.5, n / (n + m).
+    no lower than the FPR at `nearest_to_recall`. If all scores are equal: 1, 0.5, n / (n + m).
 
     Raises:
         ValueError: no scores, NaN, or not one-dimensional.
@@ -50,16 +51,30 @@ def separation(id_scores: ArrayLike, ood_scores: ArrayLike) -> Metrics:
 
 
 def threshold_at_recall(id_scores: ArrayLike, recall: float = 0.95) -> float:
-    """The ID score whose recall, the share of ID scores (n,) not below it, is nearest to `recall`.
+    """The k-th highest of the ID scores (n,), k nearest to n * recall and at least 1.
 
-    Without ties that is the k-th highest score with k nearest to n * recall, and at least 1; of two
-    equally near the lower score, which accepts more.
+    Of two k equally near the larger, which accepts more. Scores that tie with it are accepted too,
+    so among ties the recall that is reached can be higher.
 
     Raises:
         ValueError: no scores, NaN, not one-dimensional, or a recall outside (0, 1].
     """
     if not 0 < recall <= 1:
         raise ValueError(f"recall {recall!r} is not in (0, 1]; 0.95 is usual")
+    ids = _ascending(id_scores, "ID")
+    k = max(1, math.floor(len(ids) * recall + 0.5 + 1e-9))
+    return float(ids[-min(k, len(ids))])
+
+
+def nearest_to_recall(id_scores: ArrayLike, recall: float = 0.95) -> float:
+    """The ID score whose recall, the share of ID scores (n,) not below it, is nearest to `recall`.
+
+    It is where `separation` cuts, and without ties `threshold_at_recall`; of two equally near the
+    lower score, which accepts more.
+
+    Raises:
+        ValueError: no scores, NaN, or not one-dimensional.
+    """
     scores, accepted = _steps(_ascending(id_scores, "ID"))
     return float(scores[_cut(accepted, recall)])
 

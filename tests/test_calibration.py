@@ -24,6 +24,14 @@ def test_the_threshold_accepts_the_share_that_was_asked(recall, kept):
     assert threshold.warning is None
 
 
+def test_among_ties_what_is_reached_is_what_is_accepted():
+    tied = [0.3] * 92 + [0.1] * 8
+    threshold = calibrate(tied, 0.95, CONTEXT)
+    assert threshold.value == 0.1  # the 95th highest
+    assert threshold.reached == 1.0 == sum(score >= threshold.value for score in tied) / 100
+    assert threshold.interval[1] == 1.0
+
+
 def test_the_interval_is_clopper_and_pearsons():
     low, high = calibrate(SCORES, 0.95, CONTEXT).interval
     assert (low, high) == pytest.approx((0.88717, 0.98357), abs=1e-4)  # tables: 95 of 100

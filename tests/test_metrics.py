@@ -8,7 +8,13 @@ import pytest
 from scipy.stats import beta
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from setar_core.metrics import Metrics, recall_interval, separation, threshold_at_recall
+from setar_core.metrics import (
+    Metrics,
+    nearest_to_recall,
+    recall_interval,
+    separation,
+    threshold_at_recall,
+)
 
 
 def reference(ids: np.ndarray, oods: np.ndarray) -> Metrics:
@@ -82,17 +88,31 @@ def test_threshold_is_the_kth_highest_score(n, recall):
     assert accepted == max(1, np.floor(round(n * recall, 9) + 0.5))
 
 
-def test_threshold_among_ties_takes_the_nearest_recall():
-    assert threshold_at_recall([3.0] * 92 + [1.0] * 8) == 3.0  # 92 % is nearer than 100 %
-    assert threshold_at_recall([3.0] * 89 + [1.0] * 11) == 1.0
+def test_threshold_among_ties_is_the_kth_highest_score_too():
+    assert threshold_at_recall([3.0] * 92 + [1.0] * 8) == 1.0  # the 95th, though 92 % is nearer
+    assert threshold_at_recall([3.0] * 95 + [1.0] * 5) == 3.0
+    assert threshold_at_recall([3.0] * 94 + [1.0] * 6) == 1.0
     assert threshold_at_recall([5.0] * 7) == 5.0
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        ids = rng.integers(0, 9, rng.integers(1, 60)).astype(float)
+        recall = rng.choice([0.5, 0.8, 0.95, 1.0])
+        k = min(range(1, len(ids) + 1), key=lambda k: (abs(k - len(ids) * recall), -k))
+        assert threshold_at_recall(ids, recall) == np.sort(ids)[::-1][k - 1]
 
 
-def test_fpr_and_threshold_cut_at_one_place():
+def test_the_nearest_recall_among_ties():
+    assert nearest_to_recall([3.0] * 92 + [1.0] * 8) == 3.0  # 92 % is nearer than 100 %
+    assert nearest_to_recall([3.0] * 89 + [1.0] * 11) == 1.0
+    apart = np.random.default_rng(5).permutation(np.arange(70.0))
+    assert nearest_to_recall(apart, 0.8) == threshold_at_recall(apart, 0.8)
+
+
+def test_fpr_and_nearest_recall_cut_at_one_place():
     rng = np.random.default_rng(3)
     for _ in range(50):
         ids = rng.integers(0, 60, rng.integers(2, 200)).astype(float)
-        cut = threshold_at_recall(ids)
+        cut = nearest_to_recall(ids)
         rejected = ids[ids < cut]
         between = [(cut + rejected.max()) / 2] if len(rejected) else []
         assert separation(ids, [cut, *between]).fpr95 == 1
