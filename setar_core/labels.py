@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROMPT = "a photo of a {}"
-MAX_LABELS = 20_000
+MAX_LABELS = 25_000  # ImageNet-21k has 21,843 classes
 MAX_LENGTH = 200  # characters; CLIP reads 77 tokens
 MAX_BYTES = 5_000_000
 FOLDER = Path(__file__).resolve().parent.parent / "assets" / "labels"

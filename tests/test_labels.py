@@ -29,7 +29,7 @@ def test_duplicates_are_told():
     ("names", "prompt", "reason"),
     [((), "{}", "empty"), (("cat",), "{}", "only label"), (("a", ""), "{}", "no text"),
      (("a", "b" * 10_000), "{}", "10000 characters"), (("a", "b"), "no place", "must hold"),
-     (("a", "b"), "{} {}", "must hold"), (("x",) * 20_001, "{}", "too many")],
+     (("a", "b"), "{} {}", "must hold"), (("x",) * 25_001, "{}", "too many")],
 )  # fmt: skip
 def test_what_cannot_be_scored_is_refused(names, prompt, reason):
     with pytest.raises(ValueError, match=reason):
@@ -52,3 +52,10 @@ def test_every_shipped_set_reads():
     sizes = {name: len(LabelSet.load(name)) for name in shipped_label_sets()}
     expected = {"imagenet1k": 1000, "voc20": 20, "cifar10": 10, "cifar100": 100, "dtd47": 47}
     assert expected.items() <= sizes.items()
+
+
+def test_a_head_of_imagenet_21k_has_room():
+    names = tuple(f"class {i}" for i in range(21_843))
+    assert len(LabelSet(names)) == 21_843
+    with pytest.raises(ValueError, match="at most 25000"):
+        LabelSet(names * 2)
