@@ -108,6 +108,9 @@ def test_a_whole_search_is_watched_and_used(visit):
     expect(page.locator("#detect")).to_be_visible(timeout=SLOW)
     expect(page.locator("#recipe input")).to_have_value(re.compile("^searched "))
     expect(page.locator("#rows button.row")).to_have_count(len(examples()), timeout=SLOW)
+    page.get_by_role("tab", name="Benchmark").click()
+    weights = page.locator("#bench-recipes label", has_text=re.compile("searched "))
+    expect(weights.locator("input")).to_be_checked(timeout=SLOW)
     assert page.broken == []
 
 
@@ -124,6 +127,22 @@ def test_a_search_is_found_again_after_a_reload_and_stopped(visit, served):
     opened(page, served)
     says(page, "Stopped as you asked")
     expect(page.locator("#search-result")).to_contain_text("Before and after")
+    page.locator("#search-resume").click()
+    says(page, r"Candidate \d+ of 360")
+    expect(page.locator("#search-resume")).to_be_hidden()
+    page.locator("#search-again").get_by_role("button").first.click()
+    expect(page.locator("#search-replay")).to_be_disabled()
+
+
+def test_a_closed_tab_frees_the_machine(visit, monkeypatch):
+    monkeypatch.setattr("demo.search_job.ORPHANED", 3.0)
+    first, second = visit(), visit()
+    search(first, LONG)
+    says(first, "Candidate")
+    search(second)
+    says(second, "In the queue: another search is before yours")
+    first.close()
+    says(second, "Done")
 
 
 def test_a_second_visitor_waits_and_can_use_detect(visit):
