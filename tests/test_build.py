@@ -148,7 +148,7 @@ def test_a_short_training_run_learns(font):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # steps this small are slower on several
     try:
-        plan = train.Plan(steps=150, warm_up=30, sparse=1.0, company=1e9, seed=11, sizes=SMALL)
+        plan = train.Plan(steps=300, warm_up=30, sparse=1.0, company=1e9, seed=11, sizes=SMALL)
         losses = [step.terms.total.item() for step in train.train(plan)]
     finally:
         torch.set_num_threads(threads)
@@ -200,7 +200,7 @@ def test_the_backbone_holds_its_bars_on_the_shipped_pictures(scorer):
     right = inside.whole.argmax(-1) == torch.tensor([animals.index(n) for n in inside.names])
     assert right.float().mean() >= 0.95
     rows = evaluate.ood_rows(inside, {name: look(name) for name in sets.OOD_SETS})
-    for score, mean in (("mcm", 95.5), ("gl_mcm", 96.5)):
+    for score, mean in (("mcm", 96.5), ("gl_mcm", 96.5)):
         areas = {row.name: getattr(row, score).auroc for row in rows}
         assert areas["near"] >= 92
         assert np.mean(list(areas.values())) >= mean

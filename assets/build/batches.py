@@ -55,7 +55,7 @@ class SceneSource:
         made = outliers.nothings(self.things, self.sizes.counter_examples, self.gen)
         self.atlas = sprites.atlas_from(torch.cat((self.things, made)))
 
-    def batch(self, company: float = 1.0) -> Batch:
+    def batch(self, company: float = 1.0, grey_share: float = 0.45) -> Batch:
         """The next scenes; `company` in [0, 1] says how often objects are not alone."""
         named, empty, nothing = self.sizes[:3]
         size, labels, gen = named + empty + nothing, len(self.rows_of), self.gen
@@ -75,7 +75,7 @@ class SceneSource:
         layout = scenes.arrange(rows, gen, crowded)
         place = torch.randint(len(self.bank), (size,), generator=gen)
         pictures = scenes.draw(self.atlas, layout, self._grounds(place))
-        grey = torch.rand(size, generator=gen) < 0.55
+        grey = torch.rand(size, generator=gen) < grey_share
         pictures = self._weathered(pictures, grey)
 
         seen = torch.arange(scenes.MAX_OBJECTS) < count[:named, None]

@@ -1,7 +1,7 @@
-"""Trains the emoji backbone: `python -m assets.build.train --out DIR [--workers 2] [--minutes M]`.
+"""Trains the emoji backbone: `python -m assets.build.train --out DIR [--minutes M]`.
 
 Two schedules: a long one that mostly looks at half of the patches, then a polish at a lower rate
-that looks at all of them.
+that looks at all of them and asks more: what else is there, what is where, and without colour.
 
 The same seed, steps and workers draw the same scenes in the same order on any machine. A worker is
 a process of its own that draws its share of every batch; gradients are averaged once a step.
@@ -36,7 +36,7 @@ PATCHES = (IMAGE_SIDE // CONFIG["model_cfg"]["vision_cfg"]["patch_size"]) ** 2
 class Plan:
     """How long and how fast to learn."""
 
-    steps: int = 6200
+    steps: int = 7000
     minutes: float = math.inf  # of each core's time, after which the schedule has ended in any case
     seed: int = 0
     rate: float = 2e-3
@@ -45,6 +45,9 @@ class Plan:
     average: float = 0.998  # of the exponential moving average that is kept
     sparse: float = 0.85  # share of the steps that look at half of the patches
     company: float = 0.4  # share of the steps over which more objects join the first
+    grey: float = 0.25  # share of the scenes without colour
+    presence: float = 0.3  # weight of telling which labels are there
+    patches: float = 0.6  # weight of what the patches are asked
     device: str = "cpu"
     workers: int = 1
     rank: int = 0  # of this worker
@@ -87,11 +90,11 @@ def train(plan: Plan, state: dict | None = None) -> Iterator[Step]:
     while done < 1:
         for group in optimiser.param_groups:
             group["lr"] = plan.rate * pace(number, done, plan)
-        batch, keep = source.batch(min(1.0, done / plan.company)), None
+        batch, keep = source.batch(min(1.0, done / plan.company), plan.grey), None
         if done < plan.sparse:
             keep = torch.rand(len(batch.pictures), PATCHES, generator=source.gen)
             keep = keep.topk(PATCHES // 2).indices.to(plan.device)
-        terms = _terms(model, batch, source.label_prompts(), tokenize, keep)
+        terms = _terms(model, batch, source.label_prompts(), tokenize, keep, plan)
         optimiser.zero_grad()
         terms.total.backward()
         spent = (time.process_time() - start) / torch.get_num_threads()
@@ -112,8 +115,9 @@ def train(plan: Plan, state: dict | None = None) -> Iterator[Step]:
 
 def schedules(plan: Plan) -> tuple[Plan, Plan]:
     """The whole course: the plan's own schedule, then the polish."""
-    polish = replace(plan, steps=round(0.37 * plan.steps), minutes=0.35 * plan.minutes, rate=8e-4,
-                     warm_up=50, sparse=0.0, company=1e-9, polish=True)
+    polish = replace(plan, steps=round(0.43 * plan.steps), minutes=0.35 * plan.minutes, rate=8e-4,
+                     warm_up=50, sparse=0.0, company=1e-9, grey=0.45, presence=1.2, patches=1.0,
+                     polish=True)
     return replace(plan, minutes=0.65 * plan.minutes), polish
 
 
@@ -123,7 +127,7 @@ def pace(number: int, done: float, plan: Plan) -> float:
 
 
 def _terms(model: EmojiClip, batch: Batch, prompts: list[str],
-           tokenize: open_clip.SimpleTokenizer, keep: Tensor | None) -> losses.Terms:
+           tokenize: open_clip.SimpleTokenizer, keep: Tensor | None, plan: Plan) -> losses.Terms:
     device = model.words.device
     target, there = batch.target.to(device), batch.there.to(device)
     named = int((batch.target.sum(1) > 0).sum())  # they come first
@@ -140,11 +144,12 @@ def _terms(model: EmojiClip, batch: Batch, prompts: list[str],
     bias = model.presence_bias
     return losses.Terms(
         labels=losses.label_loss(whole[:named], scale, target[:named], there[:named]).mean(),
-        presence=1.2 * losses.presence_loss(whole, sharp, bias, there, ignored=unsure).mean(),
+        presence=plan.presence * losses.presence_loss(whole, sharp, bias, there, unsure).mean(),
         captions=losses.caption_loss(images.whole[:len(sayings)], sayings, scale),
-        local=0.8 * losses.label_loss(local[:named], scale, local_target[:named],
-                                      there[:named]).mean()
-        + 0.5 * losses.presence_loss(local, sharp, bias, there).mean(),
+        local=plan.patches * (
+            0.8 * losses.label_loss(local[:named], scale, local_target[:named],
+                                    there[:named]).mean()
+            + 0.5 * losses.presence_loss(local, sharp, bias, there).mean()),
     )
 
 
@@ -188,12 +193,14 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on where a run was broken off")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--workers", type=int, default=1,
-                        help="processes that share every batch; 2 is best on two cores")
+    parser.add_argument("--workers", type=int,
+                        help="processes that share every batch (2 where there are two cores, 1 "
+                        "on a GPU); the shipped weights are from 2")
     parser.add_argument("--quick", action="store_true", help="measure fewer scenes at the end")
     chosen = parser.parse_args()
+    cores = min(2, os.cpu_count() or 1) if chosen.device == "cpu" else 1
     plan = Plan(steps=chosen.steps, seed=chosen.seed, device=chosen.device,
-                workers=chosen.workers, minutes=chosen.minutes)
+                workers=chosen.workers or cores, minutes=chosen.minutes)
     begun = chosen.resume and torch.load(_beside(chosen.out), weights_only=True)["polish"]
     start = time.monotonic()
     for part in schedules(plan)[begun:]:
