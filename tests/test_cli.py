@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -128,6 +129,55 @@ def test_a_broken_image_is_skipped_and_the_exit_code_says_so(model, images, tmp_
     assert error.count("\n") == 1
     assert "x.png" in error
     assert main(["verdict", str(images), *model, "--threshold", "0"]) == 1
+
+
+def test_when_every_image_is_broken_both_commands_agree(model, tmp_path, capsys):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        (folder / name).write_text("no image")
+    out = tmp_path / "s.csv"
+    for command in (
+        ["scores", "--images", str(folder), "--out", str(out)],
+        ["verdict", str(folder), "--threshold", "0"],
+    ):
+        assert main([*command, *model]) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split(":")[:2] for line in lines] == [
+            ["skipped", " a.png"],
+            ["skipped", " b.png"],
+        ]
+    assert rows(out) == []
+
+
+def test_a_name_that_is_not_utf8_stops_nothing(model, images, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9.png")
+    try:
+        shutil.copy(images / "zebra" / "0.png", images / "zebra" / name)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    out, npz = tmp_path / "s.csv", tmp_path / "logits.npz"
+    assert main(["scores", "--images", str(images), *model, "--out", str(out),
+                 "--logits", str(npz)]) == 0  # fmt: skip
+    assert rows(out)[-1]["image"] == str(images / "zebra" / "caf\\udce9.png")
+    assert np.load(npz)["images"][-1] == str(images / "zebra" / name)
+    verdict = ["verdict", str(images), *model, "--threshold", "0"]
+    assert main([*verdict, "--json"]) == 0
+    text = capsys.readouterr().out
+    text.encode("utf-8")
+    assert json.loads(text)["images"][-1]["image"] == str(images / "zebra" / name)
+    assert main(verdict) == 0
+    assert "caf\\udce9.png: " in capsys.readouterr().out
+
+
+def test_a_calibrated_threshold_is_told(model, images, golden, capsys):
+    found = ["verdict", str(images), *model, "--calibrate", str(golden / "clip" / "images")]
+    assert main(found) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "accepts 95.0% of 40 calibration images" in line
+    assert "expect 83.1% to 99.4%" in line
+    assert main([*found, "--json"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_no_cell_is_a_formula(model, images, tmp_path, monkeypatch):

@@ -117,6 +117,11 @@ def say(sentence: str) -> None:
     print(" ".join(sentence.split()), file=sys.stderr, flush=True)
 
 
+def printable(text: object) -> str:
+    """Text that can be written as UTF-8: a byte of a file name that is none becomes `\\udcXX`."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return ", ".join(name[:40] for name in names[:8]) + more

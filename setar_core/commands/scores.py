@@ -6,7 +6,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from . import Skipped, add_model, add_recipe, existing, open_model, say
+from . import Skipped, add_model, add_recipe, existing, open_model, printable, say
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         for some, logits in detector.read(paths, skipped):
             columns = [SCORES[name](logits, args.temperature).tolist() for name in names]
             for path, *row in zip(some, *columns, strict=True):
-                table.writerow([harmless(str(path)), *(f"{value:.9g}" for value in row)])
+                table.writerow([harmless(printable(path)), *(f"{value:.9g}" for value in row)])
             bar.update(len(some))
             if args.logits:
                 read += map(str, some)
@@ -63,8 +63,6 @@ def run(args: argparse.Namespace) -> int:
                 scale=np.float64(backbone.scale),
                 images=np.array(read),
             )
-    if skipped.count == len(paths):
-        raise ValueError(f"none of the {len(paths)} images could be read; give others")
     return 1 if skipped.count else 0
 
 

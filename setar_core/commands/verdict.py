@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import Skipped, add_model, add_recipe, existing, open_model, say
+from . import Skipped, add_model, add_recipe, existing, open_model, printable, say
+
+if TYPE_CHECKING:
+    from ..calibration import Threshold
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -42,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         detector = detector.calibrate(examples, args.recall, skipped)
         if detector.threshold.warning:
             say(f"warning: {detector.threshold.warning}")
+        if not args.json:
+            say(_sentence(detector.threshold))
     rows = []
     for path, verdict in detector.verdicts(paths, skipped):
         if args.json:
@@ -49,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"{_plain(path)}: {verdict} (score {verdict.score:.6g})", flush=True)
     if args.json:
-        print(json.dumps({"threshold": _found(detector), "images": rows}, ensure_ascii=False))
+        found = {"threshold": _found(detector), "images": rows}
+        print(printable(json.dumps(found, ensure_ascii=False)))  # \udcXX is JSON's own escape
     return 1 if skipped.count else 0
 
 
@@ -80,6 +87,14 @@ def _found(detector) -> dict:
         "n": line.n,
         "context": vars(line.context),
     }
+
+
+def _sentence(found: Threshold) -> str:
+    low, high = found.interval
+    return (
+        f"threshold {found.value:.6g} accepts {found.reached:.1%} of {found.n} calibration images; "
+        f"of new images of this kind expect {low:.1%} to {high:.1%} (95 % confidence)"
+    )
 
 
 def _plain(path: Path) -> str:
