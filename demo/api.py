@@ -96,7 +96,7 @@ def build_api(library: Library) -> None:
             answer,
             api_name="verdict",
             api_description=ABOUT,
-            concurrency_limit=4,
+            concurrency_limit=16,  # they take turns; some wait long for their model
         )
 
 

@@ -27,6 +27,7 @@ SHOW_PATCHES = (
     "(on, opacity) => { document.documentElement.style.setProperty('--patches', on ? opacity : 0);"
     " return [on, opacity]; }"
 )
+AT_ONCE = 16  # batches; they take turns at the network, but some wait long for their model
 
 
 class Results(NamedTuple):
@@ -140,7 +141,7 @@ def _quiet(**more) -> dict:
 
 def _join_judging(demo: gr.Blocks, on: Parts) -> None:
     inputs = [on.view[0], on.results.by, on.thresholds.recall, *on.asked]
-    busy = _quiet(concurrency_limit=4)
+    busy = _quiet(concurrency_limit=AT_ONCE)
 
     def example(event: gr.EventData, *values):
         yield from on.handlers.judge([str(examples()[event.index])], *values)
@@ -176,7 +177,7 @@ def _join_thresholds(on: Parts) -> None:
         on.handlers.calibrate,
         [part.source, part.own, *on.view, part.recall, *on.asked],
         on.page,
-        **_quiet(concurrency_limit=4),
+        **_quiet(concurrency_limit=AT_ONCE),
     )
     part.source.change(
         lambda source: gr.File(visible=source == OWN), part.source, part.own, **_quiet()
