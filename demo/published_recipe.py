@@ -5,11 +5,13 @@ from __future__ import annotations
 from html import escape
 
 from demo.library import EMBEDDED, Library
-from demo.published_words import SETS, minutes
+from demo.published_times import times
+from demo.published_words import SETS
 from demo.ratio_map import ratio_map
 from demo.replay import replay, steps
 from setar_core.published import Run
 from setar_core.recipe import Recipe
+from setar_core.search_times import search_times
 
 
 def ours(library: Library, backbone: str) -> tuple[str, Recipe, bool] | None:
@@ -37,12 +39,11 @@ def search_section(library: Library, run: Run) -> str:
         "<p>From the top block down, the search tries for each block which share of the smallest "
         "parts of one matrix (W_up) can go, and keeps the share with the least loss so far. Here: "
         f"{len(trace)} candidates, {dropped} of {len(recipe.ratios)} blocks lost something, "
-        f"λ = {settings['locoop_lambda']:g}, K = {settings['locoop_top_k']}. "
-        f"<b>The authors' search took {minutes(run.search_seconds)} on one RTX 4090</b>.</p>"
+        f"λ = {settings['locoop_lambda']:g}, K = {settings['locoop_top_k']}.</p>"
         f'<div class="stage"><div>{replay(trace)}</div>'
         f'<div class="map"><h3>The authors\' recipe</h3>{ratio_map(recipe, steps(trace))}'
         '<p class="hint">Block by ratio dropped, top block first. SeTAR+FT trains the same '
-        f"recipe.</p></div>{_ours(library, run)}</div></section>"
+        f"recipe.</p></div>{_ours(library, run)}</div>{times(run, search_times())}</section>"
     )
 
 

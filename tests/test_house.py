@@ -16,7 +16,7 @@ SEARCH = ("search", "plan", "objective", "workbench", "kept", "memory", "replay"
 FLOORS = {
     "ground": (
         *("recipe", "lowrank", "labels", "decoding", "images", "metrics"),
-        *("bins", "published"),
+        *("bins", "published", "search_times"),
         *("archives", "sets", "curves", "bootstrap"),
         "noise",
     ),

@@ -14,6 +14,7 @@ from demo.published_words import MEASURES, contradictions, signed
 from demo.ratio_map import ratio_map
 from setar_core.published import published_runs, table
 from setar_core.recipe import Recipe, Site
+from setar_core.search_times import SearchTime, SearchTimes
 from setar_core.trace import replay
 
 B16, L14, SWIN = (name for _, name in NETWORKS)
@@ -141,10 +142,27 @@ def test_contradictions_are_said_where_they_belong():
 def test_the_search_section_tells_time_and_whose_recipe_is_beside(library):
     run = next(r for r in published_runs() if r.slug == "clip_base-imagenet1k-setar")
     said = words(search_section(library, run))
-    assert "24 min 41 s on one RTX 4090" in said and "216 candidates" in said
+    assert "24 min 41 s for 216 candidates on one RTX 4090: 6.9 s a candidate" in said
     name, recipe, same = ours(library, B16)
     assert not same and recipe.backbone == EMBEDDED and "paper" not in recipe.notes
     assert f"Ours: {name}" in said and "We have none for CLIP ViT-B/16" in said
+
+
+def test_our_time_stands_beside_their_procedure_s(monkeypatch, library):
+    run = next(r for r in published_runs() if r.slug == "clip_base-imagenet1k-setar")
+    one = SearchTime("<b>ViT", 128, 1000, 216, 100.0, 1250.0, 6, "python -m x <y>")
+    found = SearchTimes("2 cores, no GPU", (one, one._replace(seconds=2500.0, sampled=None)))
+    monkeypatch.setattr("demo.published_recipe.search_times", lambda: found)
+    html = search_section(library, run)
+    said = words(html)
+    assert "12.5 times faster" in said and "2.0 times slower" in said
+    assert "2 cores, no GPU" in said and "not compared" in said
+    assert "This app 1 min 40 s" in said and "20 min 50 s, from 6 timed candidates" in said
+    assert "&lt;b&gt;ViT" in html and "<b>ViT" not in html.replace("<b>&lt;b", "")
+    assert html.count("width:8.0%") == 1 and html.count("width:100.0%") == 2
+    monkeypatch.setattr("demo.published_recipe.search_times", lambda: None)
+    said = words(search_section(library, run))
+    assert "24 min 41 s" in said and "Their procedure" not in said
 
 
 def test_the_player_holds_every_candidate(library):
