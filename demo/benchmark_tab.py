@@ -29,6 +29,10 @@ from demo.library import Library
 # What Detect and the bar say is measured here too: their components, by what they are called.
 FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
 OPEN = (Path(__file__).resolve().parent / "open_in_detect.js").read_text(encoding="utf-8")
+STOPPING = """() => {
+  const running = document.querySelector('#bench-notice progress');
+  return { __type__: 'update', ...(running && { value: 'Stopping …', interactive: false }) };
+}"""
 EMPTY = (
     '<div class="empty"><strong>Nothing measured yet.</strong> Press Run: every image is read once '
     "and judged by all the detectors you ticked. The shipped sets take about a minute.</div>"
@@ -65,9 +69,11 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar, detect: DetectH
     elsewhere = {block.elem_id: block for block in demo.blocks.values() if block.elem_id}
     asked = [bar.backbone, *(elsewhere[part] for part in FROM_DETECT), *choice]
     running = start.click(handlers.run, [name, *asked], page, **_quiet(concurrency_limit=4))
-    stop.click(None, None, None, cancels=[running], **_quiet()).then(
-        handlers.stopped, name, page, **_quiet()
-    )
+    stop.click(None, None, stop, js=STOPPING, cancels=[running], **_quiet())
+    # A cancelled event counts as failed once the server let go of it, a batch later; before that
+    # the browser would not hear Run again.
+    running.failure(handlers.stopped, name, page, **_quiet())
+    running.then(lambda: gr.Button("Stop", interactive=True), None, stop, **_quiet())
 
     def click(event: gr.EventData, *values: Any) -> View:
         return handlers.clicked(*values, event.index)

@@ -1,11 +1,12 @@
 """The Benchmark tab in a real Chromium: from choosing sets to a saved figure."""
 
 import json
+import time
 import zipfile
 
 import pytest
 from playwright.sync_api import expect
-from test_page import SLOW, UNLABELLED, browser, visit  # noqa: F401
+from test_page import SLOW, UNLABELLED, visit  # noqa: F401
 
 from demo.library import ASSETS
 
@@ -57,9 +58,12 @@ def run(page):
     page.locator("#bench-scores .main-svg").first.wait_for()
 
 
-def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path):
+def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path, drawn):
     page = opened()
     run(page)
+    page.locator("#bench-keys").scroll_into_view_if_needed()
+    page.locator("#bench-table").scroll_into_view_if_needed()
+    drawn(page, "benchmark")
     table = page.locator("#bench-table table")
     expect(table.locator("thead")).to_contain_text("FPR95 ↓")
     expect(table.locator("tbody tr")).to_have_count(4)  # two weights, two scores
@@ -107,12 +111,33 @@ def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips):
     page = opened()
     page.get_by_text("Your own images, zipped").click()
     page.locator("#bench-zips input[type=file]").set_input_files(str(zips["static"]))
+    expect(page.locator("#bench-zips")).to_contain_text("static")
     page.locator("#bench-run").click()
-    page.locator("#bench-notice progress[value]").wait_for()
+    expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
     page.locator("#bench-stop").click()
     expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
     run(page)
     expect(page.locator("#bench-table thead")).to_contain_text("static")
+
+
+def test_run_is_heard_as_soon_as_the_stop_is_told(opened):
+    """The server lets go of a run only after its batch; a busy one takes its time."""
+
+    def late(route):
+        time.sleep(2)
+        route.continue_()
+
+    page = opened()
+    page.route("**/cancel", late)
+    page.locator("#bench-run").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    page.locator("#bench-stop").click()
+    expect(page.locator("#bench-stop")).to_contain_text("Stopping")
+    expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
+    expect(page.locator("#bench-stop")).to_have_text("Stop")
+    page.locator("#bench-run").click()
+    expect(page.locator("#bench-notice")).not_to_contain_text("Press Run to go on")
+    page.locator("#bench-notice .notice.good").wait_for(timeout=LONG)
 
 
 def test_the_tab_fits_a_phone_and_every_control_has_a_name(opened):
