@@ -3,12 +3,27 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 ROOT = Path(__file__).resolve().parent.parent
+SCREENSHOTS = ROOT / "assets" / "screenshots"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -44,6 +59,30 @@ def chromium_path() -> str:
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path) -> Iterator["Browser"]:
+    """A Chromium that asks nothing of the network."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Callable[["Page", str], None]:
+    """Draws what a page shows into the README's pictures when `SCREENSHOTS=1` asks for it."""
+
+    def drawn(page: "Page", name: str) -> None:
+        if os.environ.get("SCREENSHOTS"):
+            SCREENSHOTS.mkdir(exist_ok=True)
+            page.mouse.move(0, 0)
+            page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    return drawn
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,17 @@
-"""The page in a real Chromium: what a visitor does, from an upload to a download.
-
-`SCREENSHOTS=1` also draws the README's pictures into `assets/screenshots/`.
-"""
+"""The page in a real Chromium: what a visitor does, from an upload to a download."""
 
 import csv
 import json
-import os
 import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from demo.library import examples
 
 pytestmark = pytest.mark.browser
-SCREENSHOTS = Path(__file__).resolve().parent.parent / "assets" / "screenshots"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
 SLOW = 120_000  # milliseconds; machines that run tests are busy
 expect.set_options(timeout=SLOW)
 UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, button')]
@@ -34,14 +19,6 @@ UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, bu
   .filter((e) => !(e.labels?.length || e.ariaLabel || e.title || e.textContent.trim()
     || e.getAttribute('aria-labelledby') || e.closest('label')))
   .map((e) => e.outerHTML.slice(0, 200))"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -79,15 +56,7 @@ def rows(page):
     return page.locator("#rows button.row")
 
 
-def drawn(page, name):
-    """A picture for the README, when it is asked for."""
-    if os.environ.get("SCREENSHOTS"):
-        SCREENSHOTS.mkdir(exist_ok=True)
-        page.mouse.move(0, 0)
-        page.screenshot(path=SCREENSHOTS / f"{name}.png")
-
-
-def test_the_page_opens_with_the_examples_judged(visit, served):
+def test_the_page_opens_with_the_examples_judged(visit, served, drawn):
     page = visit()
     assert rows(page).count() == len(examples())
     expect(page.locator("h1")).to_have_text("SeTAR Explorer")
@@ -257,7 +226,7 @@ def test_a_picture_is_pasted(visit):
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_narrow_screen_needs_no_sideways_scrolling(visit, dark):
+def test_a_narrow_screen_needs_no_sideways_scrolling(visit, dark, drawn):
     page = visit(width=390, height=844, dark=dark)
     wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1]
@@ -266,7 +235,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(visit, dark):
     drawn(page, "narrow-dark" if dark else "narrow")
 
 
-def test_dark_mode_is_dark_everywhere(visit):
+def test_dark_mode_is_dark_everywhere(visit, drawn):
     page = visit(dark=True)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(map(int, re.findall(r"\d+", background)[:3])) < 60

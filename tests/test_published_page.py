@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from demo.library import EMBEDDED, Library
 from demo.published_recipe import ours, search_section
@@ -18,14 +18,6 @@ from setar_core.search_times import SearchTime, SearchTimes
 from setar_core.trace import replay
 
 B16, L14, SWIN = (name for _, name in NETWORKS)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SLOW = 60_000  # milliseconds; machines that run tests are busy
 
 
@@ -189,14 +181,6 @@ def test_the_map_has_the_top_block_first_and_stages_apart():
 # In the browser
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def visit(browser, served):
     """Opens the tab; notes every request and script error."""
@@ -227,8 +211,9 @@ def visit(browser, served):
 
 
 @pytest.mark.browser
-def test_a_visitor_reads_the_table_and_looks_behind_a_number(visit, served):
+def test_a_visitor_reads_the_table_and_looks_behind_a_number(visit, served, drawn):
     page = visit()
+    drawn(page, "published")
     expect(page.locator("#published-sentence")).to_contain_text("40.24")
     expect(page.locator("#published-table tbody tr")).to_have_count(4)
     picture = page.locator("#published-picture")

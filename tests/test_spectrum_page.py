@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from demo.ask import NO_RECIPE, read_ask
 from demo.library import EMBEDDED, Library, shelf
@@ -18,7 +18,6 @@ from setar_core.recipe import Recipe, Site
 from setar_core.spectra import profile
 
 SLOW = 180_000  # milliseconds; machines that run tests are busy
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -163,23 +162,22 @@ def test_the_words():
 
 
 @pytest.fixture(scope="module")
-def page(served, chromium_path):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-        page.set_default_timeout(SLOW)
-        expect.set_options(timeout=SLOW)
-        page.broken = []
-        page.on("pageerror", lambda error: page.broken.append(str(error)))
-        page.goto(served)
-        page.get_by_role("tab", name="Spectrum").click()
-        page.locator("#spectrum-effect .main-svg").first.wait_for()
-        yield page
-        browser.close()
+def page(served, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    page.broken = []
+    page.on("pageerror", lambda error: page.broken.append(str(error)))
+    page.goto(served)
+    page.get_by_role("tab", name="Spectrum").click()
+    page.locator("#spectrum-effect .main-svg").first.wait_for()
+    yield page
+    page.close()
 
 
 @pytest.mark.browser
-def test_a_cell_opens_its_curve(page):
+def test_a_cell_opens_its_curve(page, drawn):
+    drawn(page, "spectrum")
     page.locator("#spectrum-map button[data-site='visual.2.q']").click()
     expect(page.locator("#spectrum-story")).to_contain_text("block 2, q")
     expect(page.locator("#spectrum-site input")).to_have_value("Image tower, block 2, q")
