@@ -198,7 +198,7 @@ def test_what_is_not_supported_is_refused_with_the_reason(name, reason):
         load_backbone(name)
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda:x", "cpu:", ""])
 def test_a_device_that_is_not_there_is_refused(device):
     with pytest.raises(BackboneError, match="device"):
         load_backbone("emoji", device)
@@ -324,6 +324,10 @@ TIMM = {
         {"num_classes": "many"},
         {"model_args": {"depth": 2}},
         {"model_args": {"depht": 2}},
+        {"model_args": TIMM["model_args"] | {"num_classes": 4}},  # timm would draw a head
+        {"model_args": TIMM["model_args"] | {"in_chans": 1}},
+        {"model_args": TIMM["model_args"] | {"img_size": 48, "dynamic_img_size": True}},
+        {"pretrained_cfg": {"input_size": [3, 48, 48], "fixed_input_size": False}},
         {"model_args": [2]},
         {"pretrained_cfg": [2]},
         {"pretrained_cfg": {"input_size": "wide"}},
@@ -350,6 +354,9 @@ def test_a_timm_folder_whose_parts_do_not_fit_is_refused(tmp_path, change):
         {"model_cfg": {"vision_cfg": 3}},
         {"model_cfg": {"text_cfg": None}},
         {"model_cfg": {"embed_dim": "wide"}},
+        {"text_cfg": {"embed_cls": True}},
+        {"text_cfg": {"layers": 0}},
+        {"vision_cfg": {"layers": 0}},
         {"model_cfg": {"vision_cfg": {"image_size": 48, "patch_size": 0}}},
         {"preprocess_cfg": [3]},
         {"preprocess_cfg": {"mean": "grey"}},
@@ -360,11 +367,49 @@ def test_a_timm_folder_whose_parts_do_not_fit_is_refused(tmp_path, change):
 def test_a_clip_folder_whose_parts_do_not_fit_is_refused(golden, tmp_path, change):
     config = json.loads((golden / "clip" / "open_clip_config.json").read_text())
     for key, value in change.items():
-        config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
+        page = config["model_cfg"] if key in config["model_cfg"] else config
+        page[key] = page.get(key, {}) | value if isinstance(value, dict) else value
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
     shutil.copy(golden / "clip" / "open_clip_model.safetensors", tmp_path)
     with pytest.raises(BackboneError, match=r"save|not supported"):
         load_backbone(f"local-dir:{tmp_path}")
+
+
+def saved_clip(golden, folder, text, weights=None):
+    """A folder with the golden CLIP's image tower and another text tower, random."""
+    config = json.loads((golden / "clip" / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= text
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**config["model_cfg"])
+    folder.mkdir(exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    safetensors.torch.save_file(
+        model.state_dict() | (weights or {}), folder / "open_clip_model.safetensors"
+    )
+    return f"local-dir:{folder}"
+
+
+def test_a_text_tower_that_lacks_tokens_is_refused(golden, tmp_path):
+    with pytest.raises(BackboneError, match="has 400 tokens"):
+        load_backbone(saved_clip(golden, tmp_path, {"vocab_size": 400}))
+
+
+def test_a_text_tower_without_projection_has_no_such_site(golden, tmp_path, clip):
+    width = clip.model.visual.output_dim
+    same = {"proj_type": "none", "width": width, "heads": 1}
+    backbone = load_backbone(saved_clip(golden, tmp_path / "a", same))
+    backbone.with_recipe(Recipe({Site("text", 0, "up"): 0.3, Site("visual", None, "proj"): 0.3}))
+    with pytest.raises(ValueError, match=r"text\.proj"):
+        backbone.with_recipe(Recipe({Site("text", None, "proj"): 0.3}))
+    with pytest.raises(BackboneError, match="dimensions"):
+        load_backbone(saved_clip(golden, tmp_path / "b", same | {"width": 2 * width}))
+
+
+def test_weights_that_are_no_numbers_are_refused(golden, tmp_path):
+    broken = {"ln_final.bias": torch.full((32,), torch.nan)}
+    name = saved_clip(golden, tmp_path, {"width": 32, "heads": 1}, broken)
+    with pytest.raises(BackboneError, match=r"NaN or infinite values \(in ln_final\.bias\)"):
+        load_backbone(name)
 
 
 def test_openai_tags_get_quick_gelu_and_others_do_not(monkeypatch):

@@ -50,6 +50,7 @@ def load_backbone(
     if family is clip_tag and "/" not in name:
         raise unknown(name)
     backbone = family(name, progress, limit)
+    _check_weights(backbone)
     backbone.model.to(device)
     return backbone
 
@@ -59,14 +60,23 @@ def is_private(name: str) -> bool:
     return "local-dir:" in name or "hf-hub:" in name
 
 
+def _check_weights(backbone: Backbone) -> None:
+    for part, weight in backbone.model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise BackboneError(
+                f"{backbone.name}: its weights hold NaN or infinite values (in {part}); they may "
+                "have been saved in too low a precision, so convert them again"
+            )
+
+
 def _check_device(device: str) -> None:
-    kind, _, number = device.partition(":")
+    kind, colon, number = device.partition(":")
     available = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }
-    if kind not in available or (number and not number.isdigit()):
+    if kind not in available or (colon and not (number.isascii() and number.isdigit())):
         raise BackboneError(f"unknown device {device!r}; use cpu, cuda, cuda:1 or mps")
     if int(number or 0) >= available[kind]:
         raise BackboneError(f"device {device!r} is not on this machine; use cpu")

@@ -83,6 +83,14 @@ def check_safetensors(path: Path) -> None:
     )
 
 
+def shape_in(path: Path, tensor: str) -> tuple[int, ...] | None:
+    """The shape of a tensor in a safetensors file, from its header; None where it is not there."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return tuple(file.get_slice(tensor).get_shape()) if tensor in set(file.keys()) else None
+
+
 def fetch(
     repo: str,
     names: Sequence[str],

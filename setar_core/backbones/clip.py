@@ -41,8 +41,8 @@ class ClipBackbone(Backbone):
         done = 0
         for part in state.split():
             rows[part.order] = tower.run(part)
-            done += len(part.order)
-            if progress and FEW < done < len(rows):
+            told, done = done // FEW, done + len(part.order)
+            if progress and told < done // FEW and done < len(rows):
                 progress(f"reading labels: {done} of {len(rows)}")
         return Classifier(rows, None, len(labels))
 
@@ -145,6 +145,11 @@ def check_architecture(name: str, model: nn.Module) -> None:
         reason = "its blocks are not plain attention and MLP"
     elif model.logit_bias is not None:
         reason = "it was trained with a sigmoid loss and a bias (SigLIP)"
+    elif TextTower(text, str).width != visual.output_dim:
+        reason = (
+            f"its texts have {TextTower(text, str).width} dimensions, its images "
+            f"{visual.output_dim}"
+        )
     if reason:
         raise BackboneError(
             f"{name} is not supported: {reason}. Use a CLIP such as ViT-B-16/openai or "

@@ -12,11 +12,12 @@ from PIL import Image
 
 from ..labels import LabelSet
 from .base import Backbone, BackboneError, Progress
-from .checkpoints import fetch, read_config, safe_weights
+from .checkpoints import fetch, read_config, safe_weights, shape_in
 
 EMOJI = Path(__file__).resolve().parents[2] / "assets" / "backbones" / "emoji"
 CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
+BLANK = Image.new("RGB", (8, 8))  # what is tried before a visitor's pictures
 
 
 def emoji(name: str, progress: Progress | None, limit: int | None) -> Backbone:
@@ -87,7 +88,7 @@ def timm_tag(name: str, progress: Progress | None, limit: int | None) -> Backbon
     weights = fetch(repo, TIMM_WEIGHTS, progress, limit)
     # Some were published as .npz, read by a function of their own; on the hub all are safetensors.
     overlay = {"file": str(weights), "custom_load": False}
-    return _timm(name, model_name, pretrained_cfg_overlay=overlay)
+    return _timm(name, model_name, weights, pretrained_cfg_overlay=overlay)
 
 
 def known_names() -> list[str]:
@@ -152,10 +153,15 @@ def _clip(name: str, config: dict, preprocessing: dict, weights: Path) -> Backbo
             is_train=False,
             **{key: preprocessing[key] for key in wanted if key in preprocessing},
         )
-        preprocess(Image.new("RGB", (8, 8)))
+        preprocess(BLANK)
         tokenizer = open_clip.SimpleTokenizer(
             context_length=model.context_length, **config["text_cfg"].get("tokenizer_kwargs", {})
         )
+        if model.vocab_size < tokenizer.vocab_size:
+            raise ValueError(
+                f"its text tower has {model.vocab_size} tokens, CLIP's tokenizer "
+                f"{tokenizer.vocab_size}"
+            )
     return ClipBackbone(name, model, preprocess, tokenizer)
 
 
@@ -165,11 +171,11 @@ def _timm_folder(name: str, folder: Path) -> Backbone:
     config = read_config(folder / "config.json", {"architecture": str})
     if not timm.is_model(config["architecture"]):
         raise BackboneError(f"{name}: timm has no architecture {config['architecture']!r}")
-    safe_weights(folder, TIMM_WEIGHTS)
-    return _timm(name, f"local-dir:{folder}")
+    weights = safe_weights(folder, TIMM_WEIGHTS)
+    return _timm(name, f"local-dir:{folder}", weights)
 
 
-def _timm(name: str, source: str, **overlay: dict[str, Any]) -> Backbone:
+def _timm(name: str, source: str, weights: Path, **overlay: dict[str, Any]) -> Backbone:
     """timm's model of that name or folder, with its weights and its own preprocessing."""
     import timm
     from timm.data import create_transform, resolve_model_data_config
@@ -179,11 +185,19 @@ def _timm(name: str, source: str, **overlay: dict[str, Any]) -> Backbone:
     with _fitting(name, "timm"):
         model = timm.create_model(source, pretrained=True, **overlay)
         preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
-        preprocess(Image.new("RGB", (8, 8)))
         names = tuple(model.pretrained_cfg.get("label_names") or ())
     if not names and model.num_classes == 1000:
         names = LabelSet.load("imagenet1k").names
-    return VisionBackbone(name, model, preprocess, names or None)
+    backbone = VisionBackbone(name, model, preprocess, names or None)
+    with _fitting(name, "timm"):
+        head = f"{model.pretrained_cfg.get('classifier')}.weight"
+        found, wanted = shape_in(weights, head), tuple(backbone.head.weight.shape)
+        if found not in (None, wanted):  # timm leaves out one of another size without a word
+            raise ValueError(f"the head in the weights is {found}, the model's is {wanted}")
+        _, local, (h, w) = backbone.features(preprocess(BLANK)[None])
+        if local.shape[1] != h * w:
+            raise ValueError(f"{local.shape[1]} patches do not fill a grid of {h} x {w}")
+    return backbone
 
 
 @contextmanager
@@ -212,6 +226,10 @@ def _refuse(name: str, config: dict) -> None:
         reason = f"its image tower is timm's {vision['timm_model_name']}, not a plain ViT"
     elif not isinstance(vision.get("layers", 12), int):
         reason = "its image tower is a ResNet"
+    elif min(vision.get("layers", 12), text.get("layers", 12)) < 1:
+        reason = "one of its towers has no block"
+    elif text.get("embed_cls"):
+        reason = "its text tower is pooled at a token of its own"
     elif text.get("hf_model_name") or text.get("hf_tokenizer_name"):
         reason = "its text tower or tokenizer is not CLIP's"
     elif "init_logit_bias" in config:

@@ -127,7 +127,8 @@ class TextTower(Tower):
         """Where each prompt's end-of-text token stands, `(C,)`."""
         if pool_type(self.text) == "argmax":
             return tokens.argmax(dim=-1)
-        eos = getattr(self.text, "text_eos_id", None) or self.text.eos_id
+        eos = getattr(self.text, "text_eos_id", None)  # CLIP's; TextTransformer has an eos_id
+        eos = self.text.eos_id if eos is None else eos
         return (tokens == eos).int().argmax(dim=-1)
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:

@@ -94,7 +94,9 @@ class Tower(ABC):
         blocks = {
             (self.block_id(i), weight): i for i in range(self.depth) for weight in BLOCK_WEIGHTS
         }
-        return {**blocks, (None, "proj"): None}
+        module, name, _ = self.slot(None, "proj")
+        projected = getattr(module, name) is not None  # a few CLIPs have none
+        return {**blocks, **({(None, "proj"): None} if projected else {})}
 
 
 def heads(x: Tensor, n: int) -> Tensor:

@@ -37,8 +37,12 @@ class VisionBackbone(Backbone):
         return {"visual": self._tower(model)}
 
     @property
+    def head(self) -> nn.Linear:
+        return self.towers["visual"].head
+
+    @property
     def num_classes(self) -> int:
-        return self.towers["visual"].head.out_features
+        return self.head.out_features
 
     def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
         """The head, `(K, D)` with its bias.
@@ -56,8 +60,7 @@ class VisionBackbone(Backbone):
                 f"{len(labels)} labels for {self.name}, whose head has {self.num_classes} classes; "
                 "give one label a class, in the head's order"
             )
-        head = self.towers["visual"].head
-        return Classifier(head.weight, head.bias, len(labels))
+        return Classifier(self.head.weight, self.head.bias, len(labels))
 
 
 class VitTower(Tower):
