@@ -130,8 +130,7 @@ def _metrics(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     aupr = (a * precision).sum(axis=1) / n[:, 0]
 
     step = a > 0
-    distance = np.where(step, np.abs(accepted - 0.95 * n), np.inf)
-    cut = (distance <= distance.min(axis=1, keepdims=True) + 1e-9).argmax(axis=1)
+    cut = np.where(step, np.abs(accepted / n - 0.95), np.inf).argmin(axis=1)
     last = np.maximum.accumulate(np.where(step, np.arange(a.shape[1]), -1), axis=1)
     row = np.arange(len(a))
     lower = np.where(cut > 0, last[row, cut - 1], -1)  # the next step that would be accepted

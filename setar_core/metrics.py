@@ -69,8 +69,8 @@ def threshold_at_recall(id_scores: ArrayLike, recall: float = 0.95) -> float:
 def nearest_to_recall(id_scores: ArrayLike, recall: float = 0.95) -> float:
     """The ID score whose recall, the share of ID scores (n,) not below it, is nearest to `recall`.
 
-    It is where `separation` cuts, and without ties `threshold_at_recall`; of two equally near the
-    lower score, which accepts more.
+    It is where `separation` cuts. Without ties it is `threshold_at_recall`, but for two scores
+    that are equally near: there it is the one that rounding makes nearer.
 
     Raises:
         ValueError: no scores, NaN, or not one-dimensional.
@@ -117,6 +117,9 @@ def _steps(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cut(accepted: np.ndarray, recall: float) -> int:
-    """Which step comes nearest to a recall; of two equally near the one that accepts more."""
-    distance = np.abs(accepted - accepted[-1] * recall)
-    return int(np.flatnonzero(distance <= distance.min() + 1e-9)[-1])
+    """Which step comes nearest to a recall; of two equally near the one that accepts more.
+
+    In MCM's and SeTAR's own arithmetic: between 28 and 29 of 30 its rounding decides.
+    """
+    distance = np.abs(accepted / accepted[-1] - recall)
+    return int(np.flatnonzero(distance == distance.min())[-1])

@@ -25,7 +25,7 @@ def reference(ids: np.ndarray, oods: np.ndarray) -> Metrics:
     fpr, recall = fpr[1:], recall[1:]  # the first point accepts nothing
     last = np.searchsorted(recall, 1.0)  # below it nothing of ID is left
     fpr, recall = fpr[last::-1], recall[last::-1]
-    nearest = np.argmin(np.abs(recall - 0.95).round(12))
+    nearest = np.argmin(np.abs(recall - 0.95))
     return Metrics(
         fpr[nearest], roc_auc_score(truth, scores), average_precision_score(truth, scores)
     )
@@ -38,6 +38,13 @@ def test_equals_scikit_learn_on_ties(levels, seed):
     n, m = rng.integers(1, 300, 2)
     ids = np.floor((rng.random(n) + 0.2) * levels)
     oods = np.floor(rng.random(m) * levels)
+    assert separation(ids, oods) == pytest.approx(reference(ids, oods), abs=1e-12)
+
+
+@pytest.mark.parametrize("n", range(10, 400, 20))
+def test_between_two_recalls_that_are_equally_near_the_papers_code_decides(n):
+    rng = np.random.default_rng(n)
+    ids, oods = rng.normal(1, 1, n), rng.normal(0, 1, 500)
     assert separation(ids, oods) == pytest.approx(reference(ids, oods), abs=1e-12)
 
 
