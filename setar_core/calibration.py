@@ -92,14 +92,19 @@ def calibrate(scores: Sequence[float], recall: float, context: Context) -> Thres
         raise ValueError("there is no calibration image; give at least one, better 20 or more")
     if not all(map(math.isfinite, values)):
         raise ValueError("a calibration score is not a finite number; look for a broken image")
-    if not 0 < recall <= 1:
-        raise ValueError(f"recall is {recall}; give a share above 0 and up to 1, such as 0.95")
+    check_recall(recall)
     value = threshold_at_recall(values, recall)
     accepted = sum(score >= value for score in values)
     reached = accepted / len(values)
     return Threshold(
         value, recall, reached, recall_interval(accepted, len(values)), values, context
     )
+
+
+def check_recall(recall: float) -> None:
+    """Raises ValueError for a share outside (0, 1]."""
+    if not 0 < recall <= 1:
+        raise ValueError(f"recall is {recall}; give a share above 0 and up to 1, such as 0.95")
 
 
 @dataclass(frozen=True)

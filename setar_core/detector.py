@@ -14,10 +14,10 @@ from torch import Tensor
 
 from .backbones.base import Backbone, Logits, Progress
 from .backbones.tower import Features
-from .calibration import Context, Threshold, calibrate
+from .calibration import Context, Threshold, calibrate, check_recall
 from .images import ImageError, batches, read_image
 from .labels import LabelSet
-from .scores import SCORES, patch_map, probabilities
+from .scores import SCORES, check_temperature, patch_map, probabilities
 
 BATCH = 16  # images in the network at once
 PATCH_LOGITS = 2**24  # at most so many of them at once: 64 MB
@@ -199,6 +199,7 @@ class Detector:
         Raises:
             ValueError: no image, or a recall outside (0, 1].
         """
+        check_recall(recall)
         scores: list[float] = []
         for _, logits in self.read(paths, on_error):
             scores += self.score_of(logits).tolist()
@@ -211,8 +212,7 @@ class Detector:
     def _set_score(self, score: str, temperature: float, local_weight: float) -> None:
         if score not in SCORES:
             raise ValueError(f"score {score!r} is unknown; use one of {', '.join(SCORES)}")
-        if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature is {temperature}; give a number above 0, such as 1")
+        check_temperature(temperature)
         if not 0 <= local_weight < math.inf:
             raise ValueError(f"the local weight is {local_weight}; give 0 or more, such as 1")
         self.score = score

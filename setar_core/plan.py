@@ -12,7 +12,7 @@ from .backbones.base import Backbone
 from .calibration import CalibrationSet
 from .lowrank import dropped
 from .recipe import PRUNES, WEIGHTS, Site
-from .scores import SCORES
+from .scores import SCORES, check_temperature
 
 ORDERS = (
     "visual_text",
@@ -87,13 +87,11 @@ class SearchPlan:
                     f"{name} {value!r} is unknown; use {', '.join(filter(None, known))}"
                 )
         _check_ratios(self.ratios)
-        for name, value, least in (
-            ("lambda", self.lambda_ood, 0),
-            ("temperature", self.temperature, None),
-        ):
-            if not _number(value) or (value <= 0 if least is None else value < least):
-                bound = "above 0" if least is None else "of at least 0"
-                raise ValueError(f"{name} is {value!r}; give a finite number {bound}")
+        if not _number(self.lambda_ood) or self.lambda_ood < 0:
+            raise ValueError(f"lambda is {self.lambda_ood!r}; give a finite number of at least 0")
+        if not _number(self.temperature):
+            raise ValueError(f"temperature is {self.temperature!r}; give a number, such as 1")
+        check_temperature(self.temperature)
         for name, value, least in (
             ("top_k", self.top_k, 1),
             ("batch_size", self.batch_size, 1),

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from .backbones.base import Logits
 
+TEMPERATURES = (1e-6, 1e6)  # the lowest and the highest
+
 
 @dataclass(frozen=True)
 class Score:
@@ -45,16 +47,24 @@ class Score:
         """The score of every image, `(B,)`.
 
         Raises:
-            ValueError: a temperature that is not above 0, patches that are not there.
+            ValueError: a temperature out of its range, patches that are not there.
         """
-        if not 0 < temperature < float("inf"):
-            raise ValueError(f"temperature is {temperature}; give a number above 0, such as 1")
+        check_temperature(temperature)
         if self.uses_local and logits.local is None:
             raise ValueError(f"{self.title} needs the logits of patches, and there are none")
         named = logits.among_id()
         if self.uses_weight:
             return self.function(named, temperature, local_weight)
         return self.function(named, temperature) if self.uses_temperature else self.function(named)
+
+
+def check_temperature(temperature: float) -> None:
+    """Raises ValueError for one at which float32 can form no score."""
+    low, high = TEMPERATURES
+    if not low <= temperature <= high:
+        raise ValueError(
+            f"temperature is {temperature}; give a number from {low:g} to {high:g}, such as 1"
+        )
 
 
 def mcm(logits: Logits, temperature: float = 1.0) -> Tensor:
@@ -64,10 +74,7 @@ def mcm(logits: Logits, temperature: float = 1.0) -> Tensor:
 
 def l_mcm(logits: Logits, temperature: float = 1.0) -> Tensor:
     """The local half of GL-MCM (arXiv:2304.04521): the same maximum over all patches; in (0, 1]."""
-    scaled = logits.local / (logits.scale * temperature)  # (B, P, C)
-    # the largest softmax of a patch is exp(largest - logsumexp): no (B, P, C) of probabilities
-    sure = scaled.amax(dim=-1) - scaled.logsumexp(dim=-1)
-    return sure.amax(dim=-1).exp()
+    return _surest(logits.local / (logits.scale * temperature)).amax(dim=-1)
 
 
 def gl_mcm(logits: Logits, temperature: float = 1.0, local_weight: float = 1.0) -> Tensor:
@@ -108,8 +115,13 @@ def probabilities(logits: Logits) -> Tensor:
 
 def patch_map(logits: Logits) -> Tensor:
     """How sure each patch is of its best label, `(B, h, w)` in (0, 1], at the model's scale."""
-    local = logits.among_id().local
-    return (local.amax(dim=-1) - local.logsumexp(dim=-1)).exp().unflatten(1, logits.grid)
+    return _surest(logits.among_id().local).unflatten(1, logits.grid)
+
+
+def _surest(scaled: Tensor) -> Tensor:
+    """The largest softmax of every patch, `(B, P, C)` to `(B, P)`; by way of a logarithm it would
+    lose digits."""
+    return (scaled - scaled.amax(dim=-1, keepdim=True)).exp_().sum(dim=-1).reciprocal_()
 
 
 def _softmax(logits: Logits, temperature: float) -> Tensor:
