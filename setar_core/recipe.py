@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,7 +139,7 @@ class Recipe:
         if len(text) > MAX_BYTES:
             raise ValueError(f"the recipe has {len(text)} characters; at most {MAX_BYTES} are read")
         try:
-            page = json.loads(text)
+            page = json.loads(text, object_pairs_hook=_from_pairs)
         except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(
                 f"the recipe is not JSON ({error}); save it again from here or by hand"
@@ -157,8 +156,13 @@ class Recipe:
             raise ValueError(f"backbone is {backbone!r}; give its name as text, or null")
         if not isinstance(notes, dict):
             raise ValueError(f"notes is {notes!r}; give an object")
+        ratios: dict[Site, Any] = {}
+        for name, ratio in page["ratios"].items():
+            site = Site.parse(name)
+            _once(site, ratios)  # "visual.1.up" and "visual.01.up"
+            ratios[site] = ratio
         return cls(
-            {Site.parse(name): ratio for name, ratio in page["ratios"].items()},
+            ratios,
             backbone=backbone,
             prune=page.get("prune", prune),
             seed=page.get("seed", 0),
@@ -211,12 +215,28 @@ def _from_authors(rows: list) -> dict[Site, float]:
         tower, weight, layer, ratio = row
         weight = {"W_p": "proj"}.get(weight, weight.removeprefix("W_"))
         block = tuple(layer) if isinstance(layer, list) else layer
-        ratios[_site(tower, block, weight, row)] = ratio
+        site = _site(tower, block, weight, row)
+        _once(site, ratios)
+        ratios[site] = ratio
     return ratios
+
+
+def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of two entries with one name none can be meant."""
+    page: dict[str, Any] = {}
+    for name, value in pairs:
+        _once(name, page)
+        page[name] = value
+    return page
+
+
+def _once(name: object, known: Mapping) -> None:
+    if name in known:
+        raise ValueError(f"{str(name)[:80]} is there twice; keep one of the two entries")
 
 
 def _ratio(value: Any, site: Site) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value < 1:
+    if not number or not 0 <= value < 1:  # NaN is neither
         raise ValueError(f"ratio at {site} is {value!r}; give a number of at least 0 and below 1")
     return float(value)

@@ -60,6 +60,10 @@ def test_a_ratio_that_is_none_is_refused_with_its_site(ratio):
     ["", "{", "1", "null", '{"ratios": 1}', '{"ratios": {"visual.1.up": NaN}}', "[[1, 2]]",
      '{"ratios": {}, "prune": "all"}', '{"ratios": {}, "backbone": 3}',
      '{"ratios": {}, "seed": -1}',
+     '{"ratios": {"visual.1.up": 0.1, "visual.1.up": 0.2}}',
+     '{"ratios": {"visual.1.up": 0.1, "visual.01.up": 0.1}}',
+     '[["visual", "W_up", 1, 0.3], ["visual", "W_up", 1, 0.1]]',
+     '{"ratios": {"visual.1.up": 1' + "0" * 400 + "}}",
      '[["visual", 1, 2, 0.1]]', '[["visual", "W_up", [1], 0.1]]', '[["visual", "W_up", 1.5, 0.1]]',
      "[" * 100_000],
 )  # fmt: skip
