@@ -6,17 +6,23 @@ Exit code 0: done; 1: done, but something was left out; 2: refused, with one lin
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .commands import benchmark, metrics, say, scores, search, verdict
 
 COMMANDS = (verdict, scores, search, benchmark, metrics)
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.IGNORECASE)
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Says what is wrong in one line, and takes -1e-3 for a number."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = NEGATIVE  # argparse has no public way, and knows no e
 
     def error(self, message: str) -> NoReturn:
         say(f"{self.prog}: {message} (see {self.prog} --help)")
@@ -29,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     for command in COMMANDS:
         command.add(commands)
     args = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a label that the terminal cannot write stops nothing
+        stream.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", category=UserWarning)
     try:
         return args.run(args)

@@ -52,7 +52,7 @@ def test_trained_and_held_out_share_no_name_and_no_sprite():
     assert not {c.name for c in seen} & {c.name for c in unseen}
     sets_of_signs = [set("".join(c.emoji for c in cs)) for cs in (seen, unseen, world.glyphs())]
     for i, first in enumerate(sets_of_signs):
-        for second in sets_of_signs[i + 1:]:
+        for second in sets_of_signs[i + 1 :]:
             assert not first & second
 
 
@@ -72,9 +72,19 @@ def test_training_captions_hold_only_listed_words_and_no_held_out_name(source):
     assert not [c.name for c in world.held_out() if re.search(rf"\b{c.name}\b", rest)]
 
 
-@pytest.mark.parametrize(("words", "expected"), [
-    ("owl", "an"), ("unicorn", "a"), ("umbrella", "an"), ("hourglass", "an"), ("ice skate", "an"),
-    ("fox", "a"), ("house", "a"), ("eagle", "an")])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("owl", "an"),
+        ("unicorn", "a"),
+        ("umbrella", "an"),
+        ("hourglass", "an"),
+        ("ice skate", "an"),
+        ("fox", "a"),
+        ("house", "a"),
+        ("eagle", "an"),
+    ],
+)
 def test_articles_follow_the_sound(words, expected):
     assert world.article(words) == expected
 
@@ -114,8 +124,9 @@ def test_a_layout_looks_the_same_at_any_side(font):
 
 @pytest.mark.parametrize("name", sorted(backgrounds.TRAINED | backgrounds.HELD_OUT))
 def test_a_background_is_a_picture_fixed_by_its_seed(name):
-    first, second = (backgrounds.draw_family(name, 2, 48, torch.Generator().manual_seed(1))
-                     for _ in range(2))
+    first, second = (
+        backgrounds.draw_family(name, 2, 48, torch.Generator().manual_seed(1)) for _ in range(2)
+    )
     assert first.shape == (2, 3, 48, 48) and torch.equal(first, second)
     assert first.min() >= 0 and first.max() <= 1
 
@@ -123,8 +134,10 @@ def test_a_background_is_a_picture_fixed_by_its_seed(name):
 def test_sets_are_disjoint_by_seed_and_fixed_by_it(font):
     seeds = [chosen.seed for chosen in sets.SETS.values()]
     assert len(set(seeds)) == len(seeds) and min(seeds) >= sets.FIRST_SEED > train.Plan().seed
-    drawn = {name: [scene.picture for scene in sets.draw_set(name, 3, 48)]
-             for name in ("id", "calibration")}
+    drawn = {
+        name: [scene.picture for scene in sets.draw_set(name, 3, 48)]
+        for name in ("id", "calibration")
+    }
     assert not any(torch.equal(a, b) for a in drawn["id"] for b in drawn["calibration"])
     again = [scene.picture for scene in sets.draw_set("id", 7, 48)][:3]
     assert all(torch.equal(a, b) for a, b in zip(drawn["id"], again, strict=True))
@@ -164,7 +177,8 @@ def test_label_lists_are_the_trained_concepts():
 def test_shipped_files_are_small():
     files = [path for path in BACKBONE.iterdir() if path.is_file()]
     assert {"open_clip_config.json", "open_clip_model.safetensors", "words.txt", "README.md"} <= {
-        path.name for path in files}
+        path.name for path in files
+    }
     assert max(path.stat().st_size for path in files) < 10_000_000
     drawn = [path.stat().st_size for path in (ASSETS / "benchmark").rglob("*.webp")]
     assert len(drawn) == sum(benchmark.COUNTS.values()) and sum(drawn) <= benchmark.LIMIT

@@ -120,6 +120,33 @@ def test_verdicts_against_a_calibrated_threshold(model, images, golden, capsys):
     assert np.array(first["patches"]).shape == (6, 6)
 
 
+def test_a_score_of_the_table_is_a_threshold_to_the_last_digit(model, images, tmp_path, capsys):
+    out = tmp_path / "s.csv"
+    names = ("mcm", "energy", "entropy", "variance")
+    assert main(["scores", "--images", str(images), *model, "--out", str(out)]) == 0
+    for name in names:
+        for row in rows(out):
+            given = ["verdict", str(images), *model, "--score", name, "--threshold", row[name]]
+            assert main([*given, "--json"]) == 0
+            page = json.loads(capsys.readouterr().out)
+            found = [image["in_distribution"] for image in page["images"]]
+            assert found == [float(other[name]) >= float(row[name]) for other in rows(out)]
+
+
+def test_a_negative_threshold_may_be_written_with_an_exponent(model, images, capsys):
+    given = ["verdict", str(images), *model, "--score", "entropy", "--json", "--threshold"]
+    assert main([*given, "-1e-3"]) == 0
+    assert json.loads(capsys.readouterr().out)["threshold"]["value"] == -0.001
+
+
+def test_a_recall_that_is_none_is_refused_before_an_image_is_read(model, images, capsys):
+    given = ["verdict", str(images), *model]
+    assert main([*given, "--calibrate", str(images), "--recall", "95"]) == 2
+    assert main([*given, "--threshold", "0.1", "--recall", "0.9"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "recall is 95" in said[0] and "--recall is for --calibrate" in said[1]
+
+
 def test_a_broken_image_is_skipped_and_the_exit_code_says_so(model, images, tmp_path, capsys):
     (images / "abacus" / "x.png").write_text("no image")
     out = tmp_path / "s.csv"
@@ -212,6 +239,12 @@ REFUSED = {
     "unknown label set": (["--labels", "nothing"], "no label set 'nothing'"),
     "unknown score": (["--scores", "best"], "use mcm"),
     "no temperature": (["--temperature", "0"], "temperature is 0"),
+    "a tiny temperature": (["--temperature", "1e-40"], "from 1e-06 to 1e+06"),
+    "a prune of nothing": (["--prune", "principal"], "leave it out or give one"),
+    "a device for the result": (["--out", "/dev/null"], "a device or a pipe"),
+    "a folder that keeps nothing": (["--out", "/proc/s.csv"], "cannot be written"),
+    "two results in one": (["--out", "s.csv", "--logits", "./s.csv"], "two outputs"),
+    "a recipe of zeros for another": (["--recipe", "zeros.json"], "is for 'emoji'"),
     "no recipe": (["--recipe", "nothing.json"], "cannot be read"),
     "another's recipe": (["--recipe", "vit-b-16-imagenet1k"], "is for 'ViT-B-16/openai'"),
     "no device": (["--device", "abacus"], "unknown device"),
@@ -225,6 +258,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_refused_takes_one_line_and_exit_code_2(case, model, images, tmp_path, capsys):
     extra, reason = REFUSED[case]
+    (tmp_path / "zeros.json").write_text('{"backbone": "emoji", "ratios": {"visual.1.up": 0}}')
+    extra = [str(tmp_path / part) if part == "zeros.json" else part for part in extra]
     arguments = ["scores", "--images", str(images), *model, "--out", str(tmp_path / "s.csv")]
     try:
         code = main([*arguments, *extra])
@@ -252,6 +287,20 @@ def test_a_prune_that_contradicts_the_recipe_is_refused(model, images, tmp_path,
     assert main(["verdict", str(images), *model, "--threshold", "0", "--prune", "minor",
                  "--recipe", str(tmp_path / "r.json")]) == 2  # fmt: skip
     assert "'principal'" in capsys.readouterr().err
+
+
+def test_a_terminal_that_cannot_write_a_label_stops_nothing(model, images, tmp_path, golden):
+    names = json.loads((golden / "clip" / "labels.json").read_text())
+    (tmp_path / "l.json").write_text(json.dumps([f"{name} \u732b" for name in names]))
+    for extra in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "setar_core", "verdict", str(images), *model, "--threshold", "0",
+             "--labels", str(tmp_path / "l.json"), *extra],
+            capture_output=True, text=True, cwd=golden.parents[1],
+            env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "\\u732b" in done.stdout
 
 
 def test_the_program_itself(model, images, golden):

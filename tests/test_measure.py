@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -194,11 +195,12 @@ def changed_settings(folders):
     other = folders / "other" / "heavy.json"
     other.parent.mkdir()
     other.write_text('{"ratios": {"visual.3.up": 0.1}}')
+    shutil.copytree(folders / "dark", folders / "more")
     return {
         "scores": ["--scores", "mcm"],
         "temperature": ["--temperature", "2"],
         "labels": ["--labels", str(smaller)],
-        "sets": ["--ood", str(folders / "noise")],
+        "sets": ["--ood", str(folders / "more")],
         "recipes": ["--recipe", str(other)],
     }
 
@@ -207,7 +209,7 @@ def test_a_run_under_other_conditions_is_not_resumed(given, folders, capsys):
     assert main(given) == 0
     known = (folders / "r.scores.jsonl").read_bytes()
     for what, extra in changed_settings(folders).items():
-        named = {"sets": "other files in dark"}.get(what, f"made with {what}")
+        named = {"sets": "other files in more"}.get(what, f"made with {what}")
         assert main([*given, *extra, "--resume"]) == 2
         error = capsys.readouterr().err
         assert named in error.splitlines()[-1]
@@ -331,6 +333,31 @@ def test_metrics_of_scores_made_elsewhere(files, capsys):
     assert f"{100 * wanted.auroc:.2f}" in lines[1]
 
 
+def test_scores_come_from_a_pipe_and_sets_one_by_one(files, capsys):
+    folder, *_ = files
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=((folder / "id.txt").read_bytes(),))
+    writer.start()
+    oods = [str(folder / name) for name in ("ood.npy", "single.npy")]
+    given = ["--ood-scores", oods[0], "--ood-scores", oods[1], "--json"]
+    assert main(["metrics", "--id-scores", str(pipe), *given]) == 0
+    writer.join()
+    piped = capsys.readouterr().out
+    assert main(["metrics", "--id-scores", str(folder / "id.txt"), *given]) == 0
+    assert piped == capsys.readouterr().out
+    assert [row["ood"] for row in json.loads(piped)] == ["ood", "single"]
+
+
+def test_a_threshold_at_infinity_is_still_json(files, capsys):
+    folder, *_ = files
+    (folder / "all.txt").write_text("inf\ninf\n")
+    given = ["--ood-scores", str(folder / "ood.npy"), "--json"]
+    assert main(["metrics", "--id-scores", str(folder / "all.txt"), *given]) == 0
+    said = capsys.readouterr().out
+    assert json.loads(said, parse_constant=pytest.fail)[0]["threshold"] is None
+
+
 def test_files_of_one_name_are_named_as_given(files, capsys):
     folder, *_ = files
     for name in ("a", "b"):
@@ -366,6 +393,8 @@ def bad_files(folder):
     (folder / "cut.npy").write_bytes(whole[:20])
     (folder / "words.txt").write_text("0.5\n\nhigh\n")
     (folder / "none.txt").write_text("\n")
+    (folder / "grouped.txt").write_text("0.5\n1_000\n")
+    (folder / "arabic.txt").write_text("0.5\n\u0663\n", encoding="utf-8")
     (folder / "binary.txt").write_bytes(b"\xff\xfe\x00")
     return {
         "objects.npy": "no .npy that is read here",
@@ -373,12 +402,14 @@ def bad_files(folder):
         "complex.npy": "complex128",
         "empty.npy": "",
         "nan.npy": "1 of 2 OOD scores are NaN",
-        "many.npz": "neither text nor .npy",
+        "many.npz": "neither text nor an .npy file",
         "lie.npy": "no .npy that is read here",
         "cut.npy": "no .npy that is read here",
         "words.txt": "line 3: 'high' is no number",
+        "grouped.txt": "line 2: '1_000' is no number",
+        "arabic.txt": "is no number",
         "none.txt": "empty (0 images)",
-        "binary.txt": "neither text nor .npy",
+        "binary.txt": "neither text nor an .npy file",
         "nowhere.txt": "cannot be read",
         ".": "cannot be read",
     }

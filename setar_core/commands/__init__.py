@@ -56,11 +56,13 @@ def open_model(args: argparse.Namespace) -> tuple[Backbone, LabelSet]:
     """The backbone with its recipe, and the labels; a doubtful label is warned about on stderr."""
     labels = LabelSet.load(args.labels, args.prompt)
     recipe = open_recipe(args.recipe, args.prune) if getattr(args, "recipe", None) else None
+    if recipe is None and getattr(args, "prune", None):
+        raise ValueError("--prune is for a --recipe, and there is none; leave it out or give one")
     from ..backbones import load_backbone
 
     backbone = load_backbone(args.backbone, args.device, progress=say)
     warn(labels, backbone)
-    return (backbone.with_recipe(recipe) if recipe else backbone), labels
+    return (backbone if recipe is None else backbone.with_recipe(recipe)), labels
 
 
 def open_recipe(path: str, prune: str | None) -> Recipe:
@@ -84,6 +86,16 @@ def warn(labels: LabelSet, backbone: Backbone) -> None:
         say(
             f"warning: {backbone.name} was never trained on these words, so their labels mean "
             f"little to it: {_some(tuple(words))}"
+        )
+
+
+def warn_numbers(folder: str) -> None:
+    """Tell of class folders that are numbers and whose order as text is another."""
+    names = sorted(path.name for path in Path(folder).glob("*") if path.is_dir())
+    if all(map(str.isdecimal, names)) and names != sorted(names, key=int):
+        say(
+            f"warning: the folders of {folder} are taken as text, in the order "
+            f"{_some(tuple(names))}; pad their numbers with zeros if you mean another"
         )
 
 

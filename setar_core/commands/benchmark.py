@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import add_model, open_model, open_recipe, say
+from . import add_model, open_model, open_recipe, printable, say, warn_numbers
+from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
     from ..benchmark import Benchmark
@@ -22,7 +22,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--id", required=True, metavar="DIR", help="ID images; in folders a class, for accuracy"
     )
-    parser.add_argument("--ood", nargs="+", required=True, metavar="DIR", help="a folder a set")
+    parser.add_argument(
+        "--ood", nargs="+", action="extend", required=True, metavar="DIR", help="a folder a set"
+    )
     add_model(parser)
     parser.add_argument(
         "--recipe",
@@ -74,9 +76,14 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     labels = LabelSet.load(args.labels, args.prompt)
     inside, outside, examples = open_sets(args.id, args.ood, labels, args.threshold_from)
+    warn_numbers(args.id)
     if inside.strangers:
         few = ", ".join(inside.strangers[:4]) + (" ..." if inside.strangers[4:] else "")
         say(f"warning: no accuracy: these folders of {args.id} bear no label's name: {few}")
+    elif inside.classes is None:
+        say(f"warning: no accuracy: {args.id} does not hold one folder of images for each label")
+    if examples and examples.root.resolve() == inside.root.resolve():
+        say("warning: thresholds found on the ID set itself accept more of it than of new images")
     bench = Benchmark(
         _detectors(args), inside, outside, _scores(args), examples, args.bootstrap, args.seed
     )
@@ -85,11 +92,12 @@ def run(args: argparse.Namespace) -> int:
     for warning in {w for d in bench.detections if examples and (w := bench.threshold(d).warning)}:
         say(f"warning: {warning}")
     table = as_markdown(rows)
-    _save(args.out, json.dumps(page, indent=2) + "\n")
+    save_whole(args.out, json.dumps(page, indent=2) + "\n")
     if args.csv:
-        _save(args.csv, as_csv(rows))
+        save_whole(args.csv, printable(as_csv(rows)))
     if args.table:
-        _save(args.table, as_latex(rows) if args.table.endswith(".tex") else table)
+        text = as_latex(rows) if args.table.endswith(".tex") else table
+        save_whole(args.table, printable(text))
     print(table, end="")
     for recipe, accuracy in (page["accuracy"] or {}).items():
         print(f"{recipe}: {accuracy:.2f} % of the ID images are given their own label")
@@ -106,11 +114,7 @@ def _check(args: argparse.Namespace) -> None:
     """Everything that needs no network, before one is loaded."""
     from ..scores import SCORES
 
-    for path in filter(None, (args.out, args.csv, args.table)):
-        if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path}: its folder does not exist; make it first")
-        if Path(path).is_dir():
-            raise ValueError(f"{path} is a folder; give a file")
+    check_outputs(args.out, args.csv, args.table, str(_scorebook(args)))
     if args.batch_size < 1:
         raise ValueError(f"the batch size is {args.batch_size}; give at least 1")
     if args.bootstrap < 0 or args.seed < 0:
@@ -135,13 +139,14 @@ def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
     for given in args.recipes or [ORIGINAL]:
         if given != ORIGINAL:
             name = Path(given).stem
-            recipes[given if name in recipes else name] = open_recipe(given, args.prune)
+            taken = name == ORIGINAL or name in recipes
+            recipes[given if taken else name] = open_recipe(given, args.prune)
         else:
             recipes[ORIGINAL] = None
     backbone, labels = open_model(args)
     return {
         name: Detector(
-            backbone.with_recipe(recipe) if recipe else backbone,
+            backbone if recipe is None else backbone.with_recipe(recipe),
             labels,
             temperature=args.temperature,
             progress=say,
@@ -156,10 +161,9 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list:
 
     from ..scorebook import Scorebook
 
-    path = Path(args.out).with_suffix(".scores.jsonl")
+    path = _scorebook(args)
     if not args.resume and _unfinished(path, Path(args.out)):
-        kept = path.with_suffix(".jsonl.old")
-        os.replace(path, kept)
+        kept = set_aside(path)
         say(f"{path} is of a run that did not end; it is now {kept} (--resume would go on)")
     rows = []
     with Scorebook(path, bench, args.resume) as book:
@@ -180,13 +184,10 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list:
     return rows
 
 
+def _scorebook(args: argparse.Namespace) -> Path:
+    return Path(args.out).with_suffix(".scores.jsonl")
+
+
 def _unfinished(path: Path, out: Path) -> bool:
     """Whether the scores are newer than the results that were made of them."""
     return path.exists() and not (out.exists() and out.stat().st_mtime >= path.stat().st_mtime)
-
-
-def _save(path: str, text: str) -> None:
-    """Whole or not at all."""
-    part = f"{path}.part"
-    Path(part).write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="a number a line, or .npy; higher means more in-distribution",
     )
-    parser.add_argument("--ood-scores", nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--ood-scores", nargs="+", action="extend", required=True, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="one line: a list, an object a set")
     parser.set_defaults(run=run)
 
@@ -48,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{args.id_scores} and {file}: {error}") from None
         percent = {key: 100 * value for key, value in metrics._asdict().items()}
         rows.append({"ood": name, **percent, "threshold": threshold})
-    if args.json:
-        print(json.dumps(rows))
+    if args.json:  # JSON has no infinity
+        finite = [{**row, "threshold": _or_none(row["threshold"])} for row in rows]
+        print(json.dumps(finite, allow_nan=False))
         return 0
     wide = max(3, *(len(row["ood"]) for row in rows))
     print(f"{'OOD':{wide}}  {'FPR95':>7}  {'AUROC':>7}  {'AUPR':>7}  threshold")
@@ -69,29 +71,35 @@ def read_scores(path: str | Path) -> np.ndarray:
 
     path = Path(path)
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(
+                f"{path} has {path.stat().st_size} bytes; at most {MAX_BYTES} are read"
+            )
+        with path.open("rb") as file:  # once: a pipe cannot be read twice
             start = file.read(len(MAGIC))
+            if start == MAGIC and path.is_file():
+                return _array(path)
+            data = start + file.read(MAX_BYTES)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    if size > MAX_BYTES:
-        raise ValueError(f"{path} has {size} bytes; at most {MAX_BYTES} are read")
-    if start == MAGIC:
-        return _array(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(
-            f"{path} is neither text nor .npy; write one number a line, or use numpy.save"
+            f"{path} is neither text nor an .npy file; write one number a line, or use numpy.save"
         ) from None
-    numbered = [(i, line) for i, line in enumerate(lines, start=1) if line.strip()]
+    lines = enumerate(text.splitlines(), start=1)
+    numbered = [(i, line) for i, line in lines if line.strip()]
     try:
+        if not text.isascii() or "_" in text:  # Python would read 1_000 and Arabic digits
+            raise ValueError
         return np.array([line for _, line in numbered], dtype=np.float64)
     except ValueError:
-        number, line = next((i, line) for i, line in numbered if not _is_number(line))
-        raise ValueError(
-            f"{path}, line {number}: {line.strip()[:40]!r} is no number; write one a line"
-        ) from None
+        wrong = [(i, line) for i, line in numbered if not _is_number(line)]
+        if not wrong:
+            raise
+    number, line = wrong[0]
+    raise ValueError(f"{path}, line {number}: {line.strip()[:40]!r} is no number; write one a line")
 
 
 def _array(path: Path) -> np.ndarray:
@@ -118,9 +126,13 @@ def _names(files: Sequence[str]) -> list[str]:
     return stems if len(set(stems)) == len(stems) else list(files)
 
 
+def _or_none(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return text.isascii() and "_" not in text

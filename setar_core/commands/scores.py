@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-from pathlib import Path
 
 from . import Skipped, add_model, add_recipe, existing, open_model, printable, say
+from .outputs import check_outputs
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -34,9 +34,7 @@ def run(args: argparse.Namespace) -> int:
     unknown = [name for name in names if name not in SCORES]
     if unknown:
         raise ValueError(f"score {unknown[0]!r} is unknown; use {', '.join(SCORES)}")
-    for path in filter(None, (args.out, args.logits)):
-        if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path}: its folder does not exist; make it first")
+    check_outputs(args.out, args.logits)
     paths = existing(args.images)
     backbone, labels = open_model(args)
     detector = Detector(backbone, labels, temperature=args.temperature, progress=say)
@@ -48,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         for some, logits in detector.read(paths, skipped):
             columns = [SCORES[name](logits, args.temperature).tolist() for name in names]
             for path, *row in zip(some, *columns, strict=True):
-                table.writerow([harmless(printable(path)), *(f"{value:.9g}" for value in row)])
+                table.writerow([harmless(printable(path)), *map(repr, row)])
             bar.update(len(some))
             if args.logits:
                 read += map(str, some)

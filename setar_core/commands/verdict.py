@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Skipped, add_model, add_recipe, existing, open_model, printable, say
+from . import Skipped, add_model, add_recipe, existing, open_model, say
 
 if TYPE_CHECKING:
     from ..calibration import Threshold
@@ -26,15 +26,20 @@ def add(commands: argparse._SubParsersAction) -> None:
     line.add_argument("--threshold", type=float, metavar="X", help="accept scores from X on")
     line.add_argument("--calibrate", metavar="DIR", help="find the threshold on these ID images")
     parser.add_argument(
-        "--recall", type=float, default=0.95, help="share of the ID images to accept (%(default)s)"
+        "--recall", type=float, help="share of the images of --calibrate to accept (0.95)"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..calibration import check_recall
     from ..detector import Detector
 
+    if args.recall is not None and not args.calibrate:
+        raise ValueError("--recall is for --calibrate; a --threshold says itself what it accepts")
+    recall = 0.95 if args.recall is None else args.recall
+    check_recall(recall)
     paths = existing(args.images)
     examples = existing([args.calibrate]) if args.calibrate else []
     backbone, labels = open_model(args)
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     )
     skipped = Skipped()
     if args.calibrate:
-        detector = detector.calibrate(examples, args.recall, skipped)
+        detector = detector.calibrate(examples, recall, skipped)
         if detector.threshold.warning:
             say(f"warning: {detector.threshold.warning}")
         if not args.json:
@@ -56,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{_plain(path)}: {verdict} (score {verdict.score:.6g})", flush=True)
     if args.json:
         found = {"threshold": _found(detector), "images": rows}
-        print(printable(json.dumps(found, ensure_ascii=False)))  # \udcXX is JSON's own escape
+        print(json.dumps(found))
     return 1 if skipped.count else 0
 
 
@@ -92,7 +97,7 @@ def _found(detector) -> dict:
 def _sentence(found: Threshold) -> str:
     low, high = found.interval
     return (
-        f"threshold {found.value:.6g} accepts {found.reached:.1%} of {found.n} calibration images; "
+        f"threshold {found.value!r} accepts {found.reached:.1%} of {found.n} calibration images; "
         f"of new images of this kind expect {low:.1%} to {high:.1%} (95 % confidence)"
     )
 
