@@ -1,6 +1,6 @@
 """What a benchmark costs beyond one plain pass over its images: ratios in one run.
 
-    python -m benchmarks.benchmark [--backbone emoji] [--labels animals] [--recipe emoji-hand]
+    python -m benchmarks.benchmark [--backbone emoji] [--labels animals] [--recipe emoji-searched]
 
 The plain pass decodes every image with Pillow, preprocesses it, and runs open_clip's
 `encode_image`, in batches of the same size: once a recipe. Ours scores two recipes and three scores
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="emoji")
     parser.add_argument("--labels", default="animals")
-    parser.add_argument("--recipe", default="emoji-hand")
+    parser.add_argument("--recipe", default="emoji-searched")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--grow", type=int, metavar="N", help=argparse.SUPPRESS)

@@ -307,7 +307,7 @@ def test_moving_the_recall_moves_both_thresholds(library, handlers):
         ({"prompt": "a drawing of a {}"}, "prompt"),
         ({"score": "energy"}, "score"),
         ({"temperature": 2.0}, "temperature"),
-        ({"recipe": "emoji-hand"}, "recipe"),
+        ({"recipe": "emoji-searched"}, "recipe"),
         ({"backbone": "ViT-B-16/openai"}, "backbone"),
     ],
 )
