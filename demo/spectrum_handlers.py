@@ -53,6 +53,19 @@ def telling(handler: Telling) -> Telling:
     return told
 
 
+def refusing(handler: Callable[..., str]) -> Callable[..., str]:
+    """The handler of a download, with the core's ValueErrors as a message of the page."""
+
+    @wraps(handler)
+    def told(*args: Any) -> str:
+        try:
+            return handler(*args)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return told
+
+
 class SpectrumHandlers:
     """Holds the shelves and what was measured."""
 
@@ -140,22 +153,27 @@ class SpectrumHandlers:
     def used(self, *controls: Any) -> tuple[Any, Any]:
         """The recipe as the bar's choice, for Detect; or a notice that there is none."""
         asked = Asked(*controls)
-        recipe = asked.recipe()
-        if not recipe:
-            return gr.skip(), notices.notice(
-                "The recipe drops nothing yet; set a ratio above 0 first.", "warn"
-            )
-        self._loaded(asked).with_recipe(recipe)  # refused here, not in Detect
+        try:
+            recipe = asked.recipe()
+            if not recipe:
+                return gr.skip(), notices.notice(
+                    "The recipe drops nothing yet; set a ratio above 0 first.", "warn"
+                )
+            self._loaded(asked).with_recipe(recipe)  # refused here, not in Detect
+        except ValueError as error:
+            return gr.skip(), notices.notice(str(error), "bad")
         title = self.library.keep_recipe(recipe, OWN)
         choices = [*recipe_choices(self.library, asked.backbone), title]
         return gr.Dropdown(choices, value=title), ""
 
+    @refusing
     def recipe_file(self, *controls: Any) -> str:
         """The path of a new JSON file."""
         path = new_file("recipe.json")
         Asked(*controls).recipe().save(path)
         return str(path)
 
+    @refusing
     def values_file(self, every: bool, *controls: Any) -> str:
         """The path of a new CSV file: the matrix in view, or all that have been read."""
         from setar_core.spectra import as_csv

@@ -27,6 +27,7 @@ TO_DETECT = """(recipe) => {
   if (!document.querySelector('#spectrum-notice .notice.warn, #spectrum-notice .notice.bad')) {
     [...document.querySelectorAll('button[role=tab]')]
       .find((tab) => tab.textContent.trim() === 'Detect')?.click();
+    window.scrollTo({ top: 0 });
     setTimeout(() => document.querySelector('#judge')?.click(), 300);
   }
 }"""
@@ -161,9 +162,16 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
     def opened(before: Any, recipe: str, *controls: Any):
         now = [controls[0], recipe]
         if before == now:
+            yield (gr.skip(),) * (2 + len(view))
             return
         for page in on.opened(recipe, *controls):
-            yield now, *page
+            yield now, gr.skip(), *page
+        if on.library.is_loaded(now[0]):
+            both = Asked(*controls)
+            for others, notice in on.other_chosen(both.backbone, both.other_backbone):
+                yield now, others, *View(notice=notice)
+        else:  # to be tried again at the next visit
+            yield None, gr.skip(), *View()
 
     def picked(event: gr.EventData, *controls: Any):
         yield from on.looked(*Asked(*controls)._replace(site=event.site))
@@ -172,10 +180,7 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
         yield from on.ratio_set(event.site, event.ratio, *controls)
 
     for event in (frame.parent.select, opener.click):
-        event(opened, [seen, bar.recipe, *asked], [seen, *view], **QUIET).then(
-            on.other_chosen, [bar.backbone, part.other_backbone],
-            [part.other_site, part.notice], **QUIET,
-        )  # fmt: skip
+        event(opened, [seen, bar.recipe, *asked], [seen, part.other_site, *view], **QUIET)
     for component in (bar.backbone, bar.recipe):
         component.input(None, None, None, js=OPEN_IF_SEEN, **QUIET)
     in_turn = {**QUIET, "trigger_mode": "multiple"}  # each event carries what was clicked

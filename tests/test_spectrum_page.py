@@ -3,8 +3,10 @@
 import csv
 import json
 import re
+from functools import partial
 from pathlib import Path
 
+import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
@@ -140,6 +142,15 @@ def test_a_backbone_to_compare_with_offers_its_matrices(handlers):
     assert "notice bad" in list(handlers.other_chosen(EMBEDDED, "local-dir:secret"))[-1][1]
 
 
+def test_what_cannot_be_had_is_said_by_every_button(handlers):
+    asked = controls(backbone="ViT-B-16/opanai")
+    assert "notice bad" in handlers.used(*asked._replace(ratios={"visual.0.up": 0.2}))[1]
+    for write in (handlers.recipe_file, partial(handlers.values_file, True)):
+        bad = asked._replace(ratios={"visual.0.up": 7})
+        with pytest.raises(gr.Error):
+            write(*bad)
+
+
 def test_the_curve_shows_where_the_ratio_cuts(library):
     one = profile(library.backbone(EMBEDDED), Site("visual", 0, "up"))
     for scale in (LINEAR, LOG, CUMULATIVE):
@@ -186,16 +197,29 @@ def test_a_cell_opens_its_curve(page, drawn):
 
 
 @pytest.mark.browser
+def test_who_comes_back_to_the_tab_finds_it_as_it_was(page):
+    page.locator("#spectrum-map button[data-site='visual.1.k']").click()
+    expect(page.locator("#spectrum-story")).to_contain_text("block 1, k")
+    page.get_by_role("tab", name="Detect").click()
+    page.locator("#rows").wait_for()
+    page.get_by_role("tab", name="Spectrum").click()
+    page.wait_for_timeout(1500)  # a second look must change nothing
+    expect(page.locator("#spectrum-map button[data-site='visual.1.k']")).to_be_visible()
+    expect(page.locator("#spectrum-story")).to_contain_text("block 1, k")
+    expect(page.locator("#spectrum-site input")).to_have_value("Image tower, block 1, k")
+
+
+@pytest.mark.browser
 def test_a_slider_of_the_map_cuts(page):
     page.locator("#spectrum-map button[data-site='visual.4.up']").click()
     expect(page.locator("#spectrum-story")).to_contain_text("block 4, up")
-    slider = page.locator("#spectrum-map input[data-site='visual.3.up']")
+    slider = page.locator("#spectrum-map input[data-site='visual.5.up']")
     slider.focus()
     slider.press("ArrowRight")
-    expect(page.locator("#spectrum-story")).to_contain_text("block 3, up")
+    expect(page.locator("#spectrum-story")).to_contain_text("block 5, up")
     expect(page.locator("#spectrum-story")).to_contain_text("drops 6 of 128 components")
     expect(page.locator("#spectrum-story")).to_contain_text("changes the block's output by")
-    slider = page.locator("#spectrum-map input[data-site='visual.3.up']")
+    slider = page.locator("#spectrum-map input[data-site='visual.5.up']")
     expect(slider).to_have_value("0.05")
     expect(slider).to_be_focused()
 
