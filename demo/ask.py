@@ -13,6 +13,7 @@ ORIGINAL = "original"
 ALTERED = "altered"
 TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
 NO_RECIPE = "none"
+TEMPERATURES = (0.001, 1000)  # the lowest and the highest that a page takes
 UPLOADED = "uploaded file"
 
 
@@ -64,7 +65,7 @@ def read_ask(
     Raises:
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
-    given = _recipe(library, backbone, recipe, recipe_file)
+    given = given_recipe(library, backbone, recipe, recipe_file)
     return checked_ask(backbone, labels, prompt, given, score, temperature, local_weight)
 
 
@@ -82,10 +83,13 @@ def checked_ask(
     Raises:
         ValueError: labels that cannot be used, a number that is missing or out of its range.
     """
-    if temperature is None or not 0 < temperature <= 1000:
-        raise ValueError(f"temperature is {temperature}; give a number above 0, at most 1000")
-    if local_weight is None or not 0 <= local_weight <= 100:
-        raise ValueError(f"local weight is {local_weight}; give a number from 0 to 100")
+    for name, value, low, high in (
+        ("temperature", temperature, *TEMPERATURES),
+        ("local weight", local_weight, 0, 100),
+    ):
+        if value is None or not low <= value <= high:
+            said = "empty" if value is None else f"{value:g}"
+            raise ValueError(f"the {name} is {said}; give a number from {low:g} to {high:g}")
     return Ask(
         backbone,
         LabelSet.parse(labels or "", prompt or ""),
@@ -96,7 +100,14 @@ def checked_ask(
     )
 
 
-def _recipe(library: Library, backbone: str, title: str | None, file: str | None) -> Recipe | None:
+def given_recipe(
+    library: Library, backbone: str, title: str | None, file: str | None
+) -> Recipe | None:
+    """The recipe of that title, or the file where it is `UPLOADED`.
+
+    Raises:
+        ValueError: none of that title for this backbone, a file that is no recipe.
+    """
     if title in (None, "", NO_RECIPE):
         return None
     if title == UPLOADED:

@@ -80,6 +80,7 @@ def build_bar(library: Library) -> Bar:
             value=default_recipe(library, library.default),
             label="SeTAR recipe",
             info="Which parts of the weights are dropped",
+            allow_custom_value=True,  # else gradio refuses it, in words of its own
             min_width=200,
             elem_id="recipe",
         )

@@ -116,4 +116,4 @@ def recipe_given(library: Library, backbone: str, file: str | None) -> Choice:
             recipe=gr.Dropdown(recipes, value=recipes[0]),
             notice=notices.notice(str(error), "bad"),
         )
-    return Choice(recipe=gr.Dropdown([*recipes, UPLOADED], value=UPLOADED))
+    return Choice(recipe=gr.Dropdown([*recipes, UPLOADED], value=UPLOADED), notice="")

@@ -108,8 +108,6 @@ def build_controls(library: Library) -> Controls:
                 1.0,
                 label="Temperature",
                 info="Divides the similarities; 1 as published",
-                minimum=0.001,
-                maximum=1000,
                 min_width=120,
                 elem_id="temperature",
             )
@@ -117,8 +115,6 @@ def build_controls(library: Library) -> Controls:
                 1.0,
                 label="Local weight",
                 info="How much single places count (GL-MCM)",
-                minimum=0,
-                maximum=100,
                 min_width=120,
                 elem_id="local-weight",
             )

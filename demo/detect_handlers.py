@@ -5,9 +5,8 @@ Every handler returns or yields a `Page`; a ValueError of the core becomes a not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from demo.ask import Ask, read_ask
 from demo.judging import (
     Detectors,
     Judged,
-    Progress,
     calibrated,
     check_batch,
     detectors,
@@ -24,28 +22,13 @@ from demo.judging import (
     scores,
 )
 from demo.library import Library, examples, shipped_calibration
-from demo.page import Page, shown
+from demo.page import Page, result_of, shown, telling
 from demo.sheets import Sheet, Sheets
 
 SHIPPED, OWN = "shipped pictures", "my own pictures"
 GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
 RECALL = 0.95
 KEPT_CALIBRATIONS = 16
-
-Told = Callable[..., Iterator[Page]]
-
-
-def telling(handler: Told) -> Told:
-    """The handler, with the core's ValueErrors as a notice on the page."""
-
-    @wraps(handler)
-    def told(*args: Any) -> Iterator[Page]:
-        try:
-            yield from handler(*args)
-        except ValueError as error:
-            yield Page(notice=notices.notice(str(error), "bad"))
-
-    return told
 
 
 class DetectHandlers:
@@ -79,7 +62,7 @@ class DetectHandlers:
             return
         check_batch(paths)
         yield Page(notice=notices.busy("Getting ready"))
-        made = yield from _result(detectors(self.library, ask))
+        made = yield from result_of(detectors(self.library, ask))
         if before is not None and before.ask == ask and not before.void and before.thresholds:
             start = replace(before, entries=(), problems=())
         else:
@@ -104,7 +87,7 @@ class DetectHandlers:
         """Find both thresholds on the shipped pictures or on the visitor's own."""
         ask = read_ask(self.library, *controls)
         yield Page(notice=notices.busy("Getting ready to calibrate"))
-        made = yield from _result(detectors(self.library, ask))
+        made = yield from result_of(detectors(self.library, ask))
         problems: tuple[str, ...] = ()
         if source == OWN:
             if not files:
@@ -113,7 +96,7 @@ class DetectHandlers:
                     "labels, better 20 or more"
                 )
             paths = [Path(file) for file in files]
-            found, problems = yield from _result(scores(self.library, made, paths))
+            found, problems = yield from result_of(scores(self.library, made, paths))
         else:
             found = yield from self._shipped_scores(ask, made)
             if not found:
@@ -133,6 +116,26 @@ class DetectHandlers:
             left = notices.notice("Some calibration files were left out.", "bad", problems)
             page = page._replace(notice=page.notice + left)
         yield page
+
+    def judge_again(
+        self, files: Sequence[str] | None, name: str | None, *controls: Any
+    ) -> Iterator[Page]:
+        """Judge what is shown; the files where that is them, or nothing is shown."""
+        before = self.sheets.find(name)
+        here = set() if before is None else {str(entry.path) for entry in before.entries}
+        yield from self.judge(files if here <= set(files or ()) else None, name, *controls)
+
+    def judge_left(self, files: Sequence[str] | None, *controls: Any) -> Iterator[Page]:
+        """A file was taken off the list: judge what is left, the examples where nothing is."""
+        yield from self.judge(files or [str(path) for path in examples()], *controls)
+
+    def asked_after(self, said: str, *controls: Any) -> Page:
+        """As `asked`, under what is wrong with the choice that was just made."""
+        page = self.asked(*controls)
+        if "notice bad" not in (said or ""):
+            return page
+        more = page.notice if isinstance(page.notice, str) and page.notice not in said else ""
+        return page._replace(notice=said + more)
 
     def asked(self, name: str | None, by: str, picked: int | None, *controls: Any) -> Page:
         """A control was changed: a threshold that no longer holds is void, and the page says so.
@@ -214,7 +217,7 @@ class DetectHandlers:
             paths = shipped_calibration(ask.backbone, ask.labels)
             if not paths:
                 return None
-            found, _ = yield from _result(scores(self.library, made, paths))
+            found, _ = yield from result_of(scores(self.library, made, paths))
             while len(self._shipped) >= KEPT_CALIBRATIONS:
                 self._shipped.pop(next(iter(self._shipped)))
             self._shipped[key] = found
@@ -224,14 +227,3 @@ class DetectHandlers:
         name = name or self.sheets.new_name()
         self.sheets.put(name, sheet)
         return shown(sheet, by, picked)._replace(sheet=name)
-
-
-def _result(steps: Iterator) -> Iterator[Page]:
-    """Progress as pages; returns what the steps made."""
-    made = None
-    for step in steps:
-        if isinstance(step, Progress):
-            yield Page(notice=notices.busy(*step))
-        else:
-            made = step
-    return made

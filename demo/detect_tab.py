@@ -110,8 +110,15 @@ def _join_judging(demo: gr.Blocks, on: Parts) -> None:
         _choice(on),
         **_quiet(concurrency_limit=None),
     )
-    for event in (loaded.then, controls.judge.click, on.pictures.files.upload):
-        event(on.handlers.judge, [on.pictures.files, *inputs], on.page, **busy)
+    files = on.pictures.files
+    for event, judge in (
+        (loaded.then, on.handlers.judge),
+        (files.upload, on.handlers.judge),
+        (files.delete, on.handlers.judge_left),
+        (files.clear, on.handlers.judge_left),
+        (controls.judge.click, on.handlers.judge_again),
+    ):
+        event(judge, [files, *inputs], on.page, **busy)
     on.pictures.examples.select(example, inputs, on.page, **busy)
     on.pictures.camera.change(camera, [on.pictures.camera, *inputs], on.page, **busy)
     gr.Timer(3).tick(partial(status, on.library), None, bar.status, **_quiet(queue=False))
@@ -143,18 +150,21 @@ def _choice(on: Parts) -> list:
 def _join_choosing(on: Parts) -> None:
     bar, controls = on.bar, on.controls
     void = {"fn": on.handlers.asked, "inputs": [*on.view, *on.asked], "outputs": on.page}
+    heeding = void | {"fn": on.handlers.asked_after, "inputs": [on.results.notice, *void["inputs"]]}
     fast = _quiet(trigger_mode="always_last")
     written = [bar.backbone, controls.names, controls.prompt]
-    for event, choose, inputs in (
-        (bar.labels.input, chosen.labels_chosen, [bar.backbone, bar.labels, controls.prompt]),
-        (controls.names.change, chosen.labels_written, written),
-        (bar.backbone.input, chosen.backbone_chosen, written),
-        (controls.recipe_file.change, chosen.recipe_given, [bar.backbone, controls.recipe_file]),
+    given = [bar.backbone, controls.recipe_file]
+    labels = [bar.backbone, bar.labels, controls.prompt]
+    for event, choose, inputs, then in (
+        (bar.labels.input, chosen.labels_chosen, labels, void),
+        (controls.names.change, chosen.labels_written, written, void),
+        (bar.backbone.input, chosen.backbone_chosen, written, heeding),
+        (controls.recipe_file.change, chosen.recipe_given, given, heeding),
     ):
         # No limit: one visitor's slow backbone must not keep another's from being chosen.
         choosing = partial(choose, on.library)
         happened = event(choosing, inputs, _choice(on), concurrency_limit=None, **fast)
-        happened.then(**void, **fast)
+        happened.then(**then, **fast)
     edited = partial(chosen.labels_edited, on.library)
     controls.prompt.change(edited, written, controls.said, **fast)
     controls.score.input(chosen.score_chosen, controls.score, controls.question, **_quiet())
@@ -180,7 +190,7 @@ def _join_results(on: Parts) -> None:
         )
         saved.then(None, None, None, js=f"() => document.querySelector('#file-{kind}').click()")
     results.link.click(
-        links.query,
+        partial(links.query, on.library),
         [*on.asked, on.bar.labels, on.thresholds.recall],
         results.address,
         **_quiet(),
@@ -189,6 +199,6 @@ def _join_results(on: Parts) -> None:
 
 def _saved(handlers: DetectHandlers, kind: str, name: str | None) -> str | None:
     sheet = handlers.sheets.find(name)
-    if sheet is None:
+    if sheet is None or not sheet.entries:
         raise gr.Error("Judge some pictures first.", print_exception=False)
     return exports.saved(sheet, kind)

@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from demo import chosen
+from demo.ask import NO_RECIPE, TEMPERATURES, given_recipe
 from demo.bar import OWN_LABELS, default_labels, default_recipe, label_choices, recipe_choices
 from demo.chosen import Choice
 from demo.detect_handlers import RECALL
 from demo.library import Library, label_sets, shelf
 from demo.page import KEEP
 from setar_core.labels import PROMPT
+from setar_core.recipe import Recipe, Site
 
 LONGEST = 1_500  # characters of labels in an address
 COPY = """(query) => {
@@ -25,6 +27,7 @@ COPY = """(query) => {
 
 
 def query(
+    library: Library,
     backbone: str,
     names: str,
     prompt: str,
@@ -36,8 +39,20 @@ def query(
     chosen_set: str,
     recall: float,
 ) -> Any:
-    """What stands behind the question mark; long labels of one's own are left out."""
-    settings = {"backbone": backbone, "recipe": recipe, "score": score, "recall": recall}
+    """What stands behind the question mark, in a box that tells what a link cannot hold.
+
+    A recipe that is not shipped travels with its ratios.
+    """
+    settings = {"backbone": backbone, "score": score, "recall": recall}
+    left_out = []
+    if recipe in recipe_choices(library, backbone):
+        settings["recipe"] = recipe
+    else:
+        try:
+            settings |= _written(given_recipe(library, backbone, recipe, recipe_file))
+        except ValueError:
+            settings["recipe"] = NO_RECIPE
+            left_out.append("the recipe")
     settings |= {"prompt": prompt} if prompt != PROMPT else {}
     settings |= {"temperature": temperature} if temperature != 1 else {}
     settings |= {"weight": local_weight} if local_weight != 1 else {}
@@ -45,7 +60,10 @@ def query(
         settings["labels"] = chosen_set
     elif len(names) <= LONGEST:
         settings["names"] = names
-    return gr.Textbox(f"?{urlencode(settings)}", visible=True)
+    else:
+        left_out.append("your labels")
+    told = f"Too long for a link, and left out of it: {' and '.join(left_out)}" if left_out else ""
+    return gr.Textbox(f"?{urlencode(settings)}", info=told or None, visible=True)
 
 
 class Settings(NamedTuple):
@@ -77,9 +95,11 @@ def read(library: Library, asked: Mapping[str, str]) -> Settings:
     backbone = asked.get("backbone") or library.default
     if backbone not in library.backbones():
         backbone = library.default
-    recipe = asked.get("recipe")
-    if recipe not in recipe_choices(library, backbone):
-        recipe = default_recipe(library, backbone)
+    recipe = asked.get("recipe", default_recipe(library, backbone))
+    if asked.get("ratios"):
+        recipe = _kept(library, backbone, asked)
+    elif recipe not in recipe_choices(library, backbone):
+        recipe = NO_RECIPE  # another recipe would be a surprise
     chosen_set, names = asked.get("labels", ""), asked.get("names", "")[:LONGEST]
     if names:
         chosen_set = OWN_LABELS
@@ -101,7 +121,7 @@ def read(library: Library, asked: Mapping[str, str]) -> Settings:
         names,
         asked.get("prompt", PROMPT)[:200],
         score if score in SCORES else next(iter(SCORES)),
-        _number(asked.get("temperature"), 1.0, 0.001, 1000),
+        _number(asked.get("temperature"), 1.0, *TEMPERATURES),
         _number(asked.get("weight"), 1.0, 0, 100),
         _number(asked.get("recall"), RECALL, 0.5, 1),
     )
@@ -126,7 +146,10 @@ def opening(library: Library, asked: Mapping[str, str]) -> list:
     return [
         found.backbone,
         gr.Dropdown(label_choices(), value=found.chosen_set),
-        gr.Dropdown(recipe_choices(library, found.backbone), value=found.recipe),
+        gr.Dropdown(
+            list(dict.fromkeys((*recipe_choices(library, found.backbone), found.recipe))),
+            value=found.recipe,
+        ),
         found.names,
         found.prompt,
         gr.Dropdown(choices, value=found.score),
@@ -145,6 +168,31 @@ def arrived(library: Library, backbone: str, names: str, prompt: str = PROMPT) -
         return
     for choice in chosen.backbone_chosen(library, backbone, names, prompt):
         yield choice._replace(recipe=KEEP)
+
+
+def _written(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as settings of an address.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    ratios = ",".join(f"{site}:{ratio:g}" for site, ratio in recipe.ratios.items() if ratio)
+    if len(ratios) > LONGEST:
+        raise ValueError(f"{len(ratios)} characters of ratios are too long for a link")
+    more = {"prune": recipe.prune} if recipe.prune != "minor" else {}
+    return {"ratios": ratios} | more | ({"seed": recipe.seed} if recipe.prune == "random" else {})
+
+
+def _kept(library: Library, backbone: str, asked: Mapping[str, str]) -> str:
+    """The title of the recipe whose ratios are in an address; `NO_RECIPE` where they are none."""
+    pairs = [pair.partition(":") for pair in asked["ratios"][:LONGEST].split(",")]
+    try:
+        ratios = {Site.parse(name): float(ratio) for name, _, ratio in pairs}
+        prune, seed = asked.get("prune", "minor"), int(asked.get("seed", 0))
+        recipe = Recipe(ratios, backbone, prune, seed, {"found": "in a link"})
+    except ValueError:
+        return NO_RECIPE
+    return library.keep_recipe(recipe, "from a link")
 
 
 def _number(text: str | None, default: float, low: float, high: float) -> float:

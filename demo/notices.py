@@ -25,8 +25,13 @@ def notice(text: str, kind: str = "info", items: Sequence[str] = ()) -> str:
     listed = f"<ul>{listed}</ul>" if listed else ""
     return (
         f'<div class="notice {kind}"><span class="sign" aria-hidden="true">{sign}</span>'
-        f"<div><p>{escape(text)}</p>{listed}</div></div>"
+        f"<div><p>{escape(_begun(text))}</p>{listed}</div></div>"
     )
+
+
+def _begun(text: str) -> str:
+    """With a capital, unless it begins with a name such as `timm:x` or a file's."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def busy(sentence: str, done: float | None = None) -> str:
@@ -34,7 +39,8 @@ def busy(sentence: str, done: float | None = None) -> str:
     value = "" if done is None else f' value="{done:.3f}"'
     return (
         f'<div class="notice busy"><span class="sign" aria-hidden="true">…</span><div>'
-        f'<p>{escape(sentence)}</p><progress aria-label="Progress"{value}></progress></div></div>'
+        f"<p>{escape(_begun(sentence))}</p>"
+        f'<progress aria-label="Progress"{value}></progress></div></div>'
     )
 
 

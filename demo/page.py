@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from demo import notices
 from demo.ask import ALTERED, ORIGINAL, TITLES
 from demo.detail import detail
 from demo.figures import Axis, score_axes
+from demo.judging import Progress
 from demo.pictures import seen
 from demo.rows import rows, tally
 from demo.sheets import Entry, Sheet
@@ -38,6 +39,33 @@ class Page(NamedTuple):
     found: Any = KEEP
     line: Any = KEEP
     line_altered: Any = KEEP
+
+
+Told = Callable[..., Iterator[Page]]
+
+
+def telling(handler: Told) -> Told:
+    """The handler, with the core's ValueErrors as a notice on the page."""
+
+    @wraps(handler)
+    def told(*args: Any) -> Iterator[Page]:
+        try:
+            yield from handler(*args)
+        except ValueError as error:
+            yield Page(notice=notices.notice(str(error), "bad"))
+
+    return told
+
+
+def result_of(steps: Iterator) -> Iterator[Page]:
+    """Progress as pages; returns what the steps made."""
+    made = None
+    for step in steps:
+        if isinstance(step, Progress):
+            yield Page(notice=notices.busy(*step))
+        else:
+            made = step
+    return made
 
 
 def shown(sheet: Sheet, by: str, picked: int | None, sliders: bool = True) -> Page:
@@ -100,6 +128,13 @@ def _slider(sheet: Sheet, weights: str) -> Any:
         return gr.Slider(visible=False)
     low, high, step = sheet.span(weights)
     verdict = sheet.entries[0].verdicts[weights]
-    value = low if verdict.threshold is None else verdict.threshold
-    value = float(f"{value:.6g}")
-    return gr.Slider(value=value, minimum=low, maximum=high, step=step, visible=True)
+    unset = verdict.threshold is None
+    title = {ORIGINAL: "original weights", ALTERED: "SeTAR recipe"}[weights]
+    return gr.Slider(
+        value=float(f"{low if unset else verdict.threshold:.6g}"),
+        minimum=low,
+        maximum=high,
+        step=step,
+        label=f"Threshold, {title}{' (not set yet)' if unset else ''}",
+        visible=True,
+    )

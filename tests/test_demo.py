@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from demo.pictures import patch_map
 from demo.rows import rows
 from demo.sheets import Sheets
 from setar_core.labels import PROMPT
-from setar_core.recipe import Recipe
+from setar_core.recipe import Recipe, Site
 
 ANIMALS = "\n".join(shelf("animals").names)
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -178,7 +179,7 @@ def test_unusual_images_are_judged(handlers, picture, tmp_path):
 def test_a_bad_setting_is_said_and_nothing_is_lost(handlers, change, said):
     first = judge(handlers)
     page = judge(handlers, name=first.sheet, **change)
-    assert "notice bad" in page.notice and said in words(page.notice)
+    assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
     assert len(handlers.sheets.find(first.sheet).entries) == len(examples())
 
 
@@ -195,7 +196,7 @@ def test_a_recipe_that_does_not_fit_is_refused(handlers, tmp_path, text, said):
     file = tmp_path / "mine.json"
     file.write_text(text)
     page = judge(handlers, recipe=UPLOADED, recipe_file=str(file))
-    assert "notice bad" in page.notice and said in words(page.notice)
+    assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
 
 
 def test_an_uploaded_recipe_joins_the_choices(library, tmp_path):
@@ -441,14 +442,41 @@ def test_a_cell_that_is_a_formula_is_guarded(handlers, picture):
     assert line["original_label_1"].startswith("'")
 
 
+def followed(library, link):
+    return links.read(library, dict(parse_qsl(link.value.removeprefix("?"))))
+
+
 def test_a_link_carries_the_settings(library):
     said = controls(names="cat\ndog", score="energy", temperature=2.0)
-    address = links.query(*said, "my own text", 0.8).value
-    from urllib.parse import parse_qsl
-
-    found = links.read(library, dict(parse_qsl(address.removeprefix("?"))))
+    found = followed(library, links.query(library, *said, "my own text", 0.8))
     assert found.names == "cat\ndog" and found.score == "energy"
     assert found.temperature == 2.0 and found.recall == 0.8
+
+
+@pytest.mark.parametrize("prune", ["minor", "random"])
+def test_a_link_carries_a_recipe_that_was_made_here(library, prune):
+    mine = Recipe({Site("visual", 4, "up"): 0.35, Site("text", 0, "q"): 0.1}, EMBEDDED, prune, 3)
+    title = library.keep_recipe(mine, "searched")
+    link = links.query(library, *controls(recipe=title), "animals", 0.95)
+    other = Library()  # another server
+    found = followed(other, link)
+    again = other.made_recipe(found.recipe)
+    assert again.fingerprint == mine.fingerprint and again.backbone == EMBEDDED
+    assert found.recipe in [choice[1] for choice in links.opening(other, dict(
+        parse_qsl(link.value.removeprefix("?"))))[2].choices]  # fmt: skip
+    assert link.info is None
+
+
+def test_a_link_says_what_it_cannot_hold(library):
+    many = "\n".join(f"label {i}" for i in range(900))
+    sites = [Site("visual", block, w) for block in range(6) for w in ("q", "k", "v", "o", "up")]
+    title = library.keep_recipe(Recipe(dict.fromkeys(sites, 0.123456), EMBEDDED), "searched")
+    link = links.query(library, *controls(names=many, recipe=title), "my own text", 0.95)
+    assert "left out of it: your labels" in link.info
+    assert followed(library, link).recipe.startswith("from a link")
+    gone = links.query(library, *controls(recipe="searched (gone)"), "animals", 0.95)
+    assert "left out of it: the recipe" in gone.info
+    assert followed(library, gone).recipe == NO_RECIPE
 
 
 def test_a_hostile_link_opens_the_page_as_always(library):
@@ -464,6 +492,43 @@ def test_a_hostile_link_opens_the_page_as_always(library):
     assert found.backbone == EMBEDDED
     assert found.chosen_set == default_labels(EMBEDDED)
     assert found.temperature == 1.0 and found.recall == 0.95
+    assert found.recipe == NO_RECIPE
+    for ratios in ("visual.1.up:7", "visual.1.up", "x:0.1", "visual.1.up:nan", ":"):
+        assert links.read(library, {"ratios": ratios}).recipe == NO_RECIPE
+    assert links.read(library, {"ratios": "visual.1.up:0.1", "seed": "x"}).recipe == NO_RECIPE
+
+
+def test_what_is_wrong_with_a_choice_is_not_talked_over(handlers):
+    first = judge(handlers)
+    wrong = notices.notice("RN50 is not supported: its image tower is a ResNet", "bad")
+    changed = controls(score="energy")
+    page = handlers.asked_after(wrong, first.sheet, "score", None, *changed)
+    assert page.notice.startswith(wrong) and "Threshold void" in words(page.notice)
+    page = handlers.asked_after("", first.sheet, "score", None, *changed)
+    assert "ResNet" not in page.notice and "Threshold void" in words(page.notice)
+
+
+def test_judge_judges_what_is_shown(handlers):
+    one, two = map(str, examples()[:2])
+    args = ("score", 0.95, *controls())
+    uploaded = last(handlers.judge([one], None, *args))
+    example = last(handlers.judge([two], uploaded.sheet, *args))
+    again = last(handlers.judge_again([one], example.sheet, *args))
+    assert [e.path for e in handlers.sheets.find(again.sheet).entries] == [examples()[1]]
+    left = last(handlers.judge_left([one], again.sheet, *args))
+    assert [e.path for e in handlers.sheets.find(left.sheet).entries] == [examples()[0]]
+    empty = last(handlers.judge_left([], left.sheet, *args))
+    assert len(handlers.sheets.find(empty.sheet).entries) == len(examples())
+
+
+def test_sentences_begin_with_a_capital_and_names_do_not():
+    for said, shown in (
+        ("there is no image", "There is no image"),
+        ("timm:x is not supported", "timm:x is not"),
+        ("notes.jpg: is empty", "notes.jpg: is"),
+        ("“a” is no label", "“a” is"),
+    ):
+        assert shown in notices.notice(said) and shown in notices.busy(said)
 
 
 # Labels and backbones
