@@ -44,6 +44,8 @@ def score_axes(axes: Sequence[Axis], score: str) -> go.Figure:
             line = {"color": GREY, "width": 2, "dash": "dash"}
             figure.add_vline(axis.threshold, row=row, col=1, line=line)
         figure.update_xaxes(range=[edges[0], edges[-1]], row=row, col=1)
+        if not len(axis.kept):  # nothing is counted
+            figure.update_yaxes(visible=False, row=row, col=1)
     figure.update_xaxes(title_text=f"{score} score (right: more in-distribution)", row=len(axes))
     return quiet(figure, height=70 + 150 * len(axes))
 
@@ -71,11 +73,11 @@ def quiet(figure: go.Figure, height: int) -> go.Figure:
 def _title(axis: Axis) -> str:
     """The panel's name, and what its threshold does to the calibration images."""
     if axis.threshold is None:
-        return f"<b>{axis.title}</b>, no threshold yet"
+        return f"<b>{axis.title}</b>: no threshold yet"
     if not len(axis.kept):
-        return f"<b>{axis.title}</b>, threshold dashed"
+        return f"<b>{axis.title}</b>: threshold dashed"
     cut = sum(score < axis.threshold for score in axis.kept)
-    return f"<b>{axis.title}</b>, {cut} of {len(axis.kept)} cut by the threshold (dashed)"
+    return f"<b>{axis.title}</b>: the threshold cuts {cut} of {len(axis.kept)}"
 
 
 def _edges(axes: Sequence[Axis]) -> np.ndarray:
@@ -115,10 +117,11 @@ def _ticks(figure: go.Figure, row: int, axis: Axis) -> None:
         x=list(axis.batch),
         y=[0] * len(axis.batch),
         mode="markers",
-        name="this batch",
+        name="your pictures",
         marker={"symbol": "line-ns", "size": 12, "line": {"width": 1.5, "color": GREY}},
         hovertemplate="score %{x:.5g}<extra></extra>",
-        showlegend=False,
+        showlegend=row == 1,
+        legendgroup="batch",
         row=row,
         col=1,
     )
@@ -128,13 +131,18 @@ def _ticks(figure: go.Figure, row: int, axis: Axis) -> None:
         figure.add_scatter(
             x=[axis.picked],
             y=[0],
-            mode="markers+text",
-            text=["this picture"],
-            textposition="top center",
+            mode="markers",
+            name="the chosen picture",
             cliponaxis=False,
-            marker={"symbol": "diamond", "size": 14, "color": colour},
-            hovertemplate="this picture: %{x:.5g}<extra></extra>",
-            showlegend=False,
+            marker={
+                "symbol": "diamond",
+                "size": 15,
+                "color": colour,
+                "line": {"width": 2, "color": "white"},
+            },
+            hovertemplate="the chosen picture: %{x:.5g}<extra></extra>",
+            showlegend=row == 1,
+            legendgroup="chosen",
             row=row,
             col=1,
         )

@@ -50,6 +50,7 @@ def theme() -> gr.themes.Base:
         button_primary_text_color_dark="#ffffff",
         input_background_fill="#ffffff",
         input_background_fill_dark="#10151b",
+        input_border_width="1px",
         input_border_color="#c9d0d8",
         input_border_color_dark="#38424e",
         input_placeholder_color="#667080",
