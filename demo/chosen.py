@@ -11,7 +11,8 @@ import gradio as gr
 from demo import notices
 from demo.ask import UPLOADED
 from demo.bar import OWN_LABELS, default_recipe, recipe_choices
-from demo.library import Library, label_sets, shelf
+from demo.detect_handlers import OWN, SHIPPED
+from demo.library import Library, label_sets, shelf, shipped_calibration
 from demo.page import KEEP
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
@@ -58,6 +59,16 @@ def labels_edited(library: Library, backbone: str, names: str, prompt: str = PRO
     if library.is_loaded(backbone):
         unknown = library.backbone(backbone).unknown_words("\n".join(labels.prompts))
     return notices.of_labels(labels.names, labels.duplicates, unknown)
+
+
+def sources_offered(backbone: str, names: str, prompt: str, source: str) -> Any:
+    """What a threshold may be found on: shipped pictures where there are any of these labels."""
+    try:
+        shipped = bool(shipped_calibration(backbone, LabelSet.parse(names or "", prompt or "")))
+    except ValueError:
+        shipped = False
+    choices = [SHIPPED, OWN] if shipped else [OWN]
+    return gr.Radio(choices, value=source if source in choices else OWN)
 
 
 def score_chosen(score: str) -> str:

@@ -135,6 +135,9 @@ def _join_thresholds(on: Parts) -> None:
     part.source.change(
         lambda source: gr.File(visible=source == OWN), part.source, part.own, **_quiet()
     )
+    said = [on.bar.backbone, on.controls.names, on.controls.prompt, part.source]
+    for changed in (on.bar.backbone.change, on.controls.names.change):
+        changed(chosen.sources_offered, said, part.source, **_quiet(trigger_mode="always_last"))
     fast = _quiet(trigger_mode="always_last", queue=False)
     part.recall.input(on.handlers.recall_moved, [part.recall, *on.view], on.page, **fast)
     for weights, line in ((ORIGINAL, part.line), (ALTERED, part.line_altered)):

@@ -261,7 +261,7 @@ def test_a_line_moved_by_hand_leaves_the_calibration(library, handlers):
     after = handlers.sheets.find(page.sheet)
     assert after.thresholds == {**before.thresholds, ORIGINAL: 0.01}
     assert after.calibration == before.calibration
-    assert f" of {before.calibration[ORIGINAL].n} cut" in str(moved.axes.value)  # the histogram
+    assert f"cuts 0 of {before.calibration[ORIGINAL].n}" in str(moved.axes.value)  # the histogram
     low, high, _ = after.span(ORIGINAL)
     found = before.thresholds[ORIGINAL].scores
     assert low <= min(found) and max(found) <= high
@@ -566,6 +566,18 @@ def test_a_download_lies_among_the_uploads_and_goes_with_them(handlers):
     assert Path(get_upload_folder()) in first.parents
 
 
+def test_shipped_pictures_are_offered_where_there_are_any():
+    asked = (EMBEDDED, ANIMALS, PROMPT)
+    assert [c[0] for c in chosen.sources_offered(*asked, SHIPPED).choices] == [SHIPPED, OWN]
+    for other in (
+        (EMBEDDED, "cat\nquark", PROMPT),
+        ("ViT-B-16/openai", ANIMALS, PROMPT),
+        ("", "", ""),
+    ):
+        offered = chosen.sources_offered(*other, SHIPPED)
+        assert [c[0] for c in offered.choices] == [OWN] and offered.value == OWN
+
+
 def test_only_a_change_by_hand_makes_labels_ones_own(library):
     assert chosen.labels_written(library, EMBEDDED, ANIMALS).labels == "animals"
     other = chosen.labels_written(library, EMBEDDED, "cat\ndog")
@@ -627,16 +639,19 @@ def test_the_axis_tells_cut_from_kept():
     kept, cut = (sum(trace.y) for trace in figure.data[:2])
     assert (kept, cut) == (2, 1)
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-    assert "1 of 3 cut" in figure.layout.annotations[0].text
+    assert "cuts 1 of 3" in figure.layout.annotations[0].text
 
 
 def test_the_axis_needs_no_calibration():
     figure = score_axes([Axis("original", [0.3])], "MCM")
     assert "no threshold yet" in figure.layout.annotations[0].text
+    assert figure.layout.yaxis.visible is False  # nothing is counted
 
 
 def test_the_patch_map_has_a_cell_a_patch():
-    drawn = patch_map(np.array([[0.0, 0.5, 1.0], [0.2, 0.4, 0.6]]))
+    names = [["fox", HOSTILE, "owl"], ["fox", "fox", "bee"]]
+    drawn = patch_map(np.array([[0.0, 0.5, 1.0], [0.2, 0.4, 0.6]]), names)
+    assert "<title>bee 0.60</title>" in drawn and "<img" not in drawn
     assert drawn.count("<rect") == 6
     assert "2 by 3" in drawn
 
