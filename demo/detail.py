@@ -22,8 +22,10 @@ def detail(sheet: Sheet, entry: Entry, picture: str | None, score_title: str) ->
     return (
         f'<section class="detail" aria-label="The chosen picture"><h2>{escape(entry.name)}</h2>'
         f'<div class="columns">{columns}</div>'
-        '<p class="legend">Patch map, how sure each place is of its best label: unsure <i></i> '
-        "sure</p></section>"
+        '<p class="legend">Patch map, how sure each place is of its best label (point at it to '
+        "read which): <span>unsure <i></i> sure</span></p>"
+        '<p class="hint">It does not outline the object: every place has seen the rest of the '
+        "picture, so plain background often repeats what the whole picture shows.</p></section>"
     )
 
 
@@ -54,7 +56,7 @@ def _picture(verdict: Verdict, picture: str | None, name: str) -> str:
         return '<div class="seen missing">The picture is no longer kept here; add it again.</div>'
     return (
         f'<figure class="seen"><img src="{picture}" alt="{escape(name)}, as the model sees it">'
-        f"{patch_map(verdict.patches)}</figure>"
+        f"{patch_map(verdict.patches, verdict.patch_labels)}</figure>"
     )
 
 

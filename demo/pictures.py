@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -31,14 +31,15 @@ def seen(image: Image.Image, preprocess: Callable) -> str:
     return _uri(shown, 85)
 
 
-def patch_map(patches: np.ndarray) -> str:
-    """An SVG of `patches (h, w)`, how sure each is of its best label: blue high, orange low."""
+def patch_map(patches: np.ndarray, labels: Sequence[Sequence[str]]) -> str:
+    """An SVG of `patches (h, w)`, how sure each is of its best label, one of `labels (h, w)`:
+    blue high, orange low."""
     h, w = patches.shape
     cells = "".join(
         f'<rect x="{x}" y="{y}" width="1.02" height="1.02" fill="{_colour(float(value))}">'
-        f"<title>{float(value):.3f}</title></rect>"
-        for y, row in enumerate(patches)
-        for x, value in enumerate(row)
+        f"<title>{escape(label)} {float(value):.2f}</title></rect>"
+        for y, (row, names) in enumerate(zip(patches, labels, strict=True))
+        for x, (value, label) in enumerate(zip(row, names, strict=True))
     )
     best = float(patches.max())
     label = f"Patch map of {h} by {w} patches; the best patch is {best:.2f} sure of one label"

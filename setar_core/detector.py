@@ -17,7 +17,7 @@ from .backbones.tower import Features
 from .calibration import Context, Threshold, calibrate, check_recall
 from .images import ImageError, batches, read_image
 from .labels import LabelSet
-from .scores import SCORES, check_temperature, patch_map, probabilities
+from .scores import SCORES, check_temperature, patch_best, patch_map, probabilities
 
 BATCH = 16  # images in the network at once
 PATCH_LOGITS = 2**24  # at most so many of them at once: 64 MB
@@ -32,6 +32,7 @@ class Verdict:
         threshold: accepted when `score >= threshold`; None where none was set.
         top: the best labels with their probabilities, at the model's own scale.
         patches: `(h, w)`, how sure each patch is of its best label.
+        patch_labels: `(h, w)`, those labels, row by row.
         scores: every score of the image, by name, at the detector's temperature.
     """
 
@@ -39,6 +40,7 @@ class Verdict:
     threshold: float | None
     top: tuple[tuple[str, float], ...]
     patches: np.ndarray
+    patch_labels: tuple[tuple[str, ...], ...]
     scores: dict[str, float]
 
     @property
@@ -159,14 +161,15 @@ class Detector:
             for name, score in SCORES.items()
         }
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
-        maps = patch_map(logits).numpy()
+        maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
         line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold
         verdicts = []
         for i, (chances, indices) in enumerate(zip(*map(Tensor.tolist, best), strict=True)):
             names = (self.labels.names[index] for index in indices)
             scores = {name: values[i] for name, values in every.items()}
             top = tuple(zip(names, chances, strict=True))
-            verdicts.append(Verdict(scores[self.score], line, top, maps[i], scores))
+            labels = tuple(tuple(self.labels.names[at] for at in row) for row in places[i])
+            verdicts.append(Verdict(scores[self.score], line, top, maps[i], labels, scores))
         return verdicts
 
     def verdict(self, image: str | Path | Image.Image) -> Verdict:

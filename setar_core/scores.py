@@ -118,6 +118,11 @@ def patch_map(logits: Logits) -> Tensor:
     return _surest(logits.among_id().local).unflatten(1, logits.grid)
 
 
+def patch_best(logits: Logits) -> Tensor:
+    """The index of each patch's best label, `(B, h, w)`."""
+    return logits.among_id().local.argmax(dim=-1).unflatten(1, logits.grid)
+
+
 def _surest(scaled: Tensor) -> Tensor:
     """The largest softmax of every patch, `(B, P, C)` to `(B, P)`; by way of a logarithm it would
     lose digits."""

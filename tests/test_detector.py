@@ -43,6 +43,8 @@ def test_a_verdict_says_why(detector, paths, labels):
     assert chances == sorted(chances, reverse=True)
     assert sum(chances) <= 1 + 1e-6
     assert verdict.patches.shape == (6, 6)
+    assert np.shape(verdict.patch_labels) == (6, 6)
+    assert {name for row in verdict.patch_labels for name in row} <= set(labels.names)
     assert ((verdict.patches > 0) & (verdict.patches <= 1)).all()
     assert set(verdict.scores) == set(SCORES)
     rejected = detector.with_threshold(9.0).verdict(paths[3])
