@@ -87,7 +87,7 @@ def _facts(one: Profile) -> str:
         f"<p class='facts'>Effective rank <b>{one.effective_rank:.0f}</b> of {one.rank:,} "
         f"(a random matrix: {effective_rank(one.noise_values):.0f}). "
         f"<b>{above:,}</b> {components} above the noise edge: a matrix of the same shape and size "
-        "of numbers, but drawn at random, has none there (Marchenko and Pastur, 1967).</p>"
+        "of numbers, but drawn at random, has almost none there (Marchenko and Pastur, 1967).</p>"
     )
 
 

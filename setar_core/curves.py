@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Context
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context
 from typing import NamedTuple
 
 import numpy as np
@@ -57,8 +57,10 @@ def threshold_of_fpr95(id_scores: ArrayLike, ood_scores: ArrayLike) -> float:
         lowest = min(cut, oods[oods > refused].min(initial=np.inf))
     below = max(refused, oods[oods < lowest].max(initial=-np.inf))
     rounded = (
-        float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal(lowest))
+        float(Context(prec=digits, rounding=rounding).create_decimal(lowest))
         for digits in range(4, 17)
+        # The double nearest to 0.3 lies below it: rounded down, it would be 0.2999.
+        for rounding in (ROUND_HALF_EVEN, ROUND_FLOOR)
     )
     return next((number for number in rounded if below < number <= lowest), float(lowest))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -60,8 +61,8 @@ class ImageSet:
         """Every image in the folder and in those below it.
 
         With `labels`, the folders at the top are classes when each bears a label's name (case,
-        "_" and "-" do not count), or when none does and there are as many as labels: then the i-th
-        in sorted order is the i-th label, as in ImageNet.
+        spaces, "_", "-" and how accents are encoded do not count), or when none does and there are
+        as many as labels: then the i-th in sorted order is the i-th label, as in ImageNet.
 
         Raises:
             ValueError: no such folder, or no image in it.
@@ -95,7 +96,7 @@ def open_sets(
 
     Raises:
         ValueError: a folder that is not there or holds no image; an OOD folder that holds the ID
-            folder, lies in it, or is given twice.
+            folder, lies in it or in another OOD folder, or is given twice.
     """
     folders = [Path(folder) for folder in (id_folder, *ood_folders)]
     real = [folder.resolve() for folder in folders]
@@ -116,17 +117,28 @@ def check_apart(folders: Sequence[Path], names: Sequence[str]) -> None:
     """The first folder is the ID set's, the others are OOD sets.
 
     Raises:
-        ValueError: an OOD folder that holds the ID folder, lies in it, or is given twice.
+        ValueError: an OOD folder that holds the ID folder, lies in it or in another OOD folder, or
+            is given twice.
     """
     real = [folder.resolve() for folder in folders]
     for i, ood in enumerate(real[1:], start=1):
-        if real[0] == ood or real[0] in ood.parents or ood in real[0].parents:
+        if _nested(real[0], ood):
             raise ValueError(
                 f"{names[0]} (ID) and {names[i]} (OOD) share images; give folders that lie "
                 f"apart. {LAYOUTS}"
             )
         if ood in real[1:i]:
             raise ValueError(f"{names[i]} is given twice as an OOD set; give it once")
+        for name, other in zip(names[1:i], real[1:i], strict=True):
+            if _nested(other, ood):
+                raise ValueError(
+                    f"{name} and {names[i]} (both OOD) share images; give folders that lie "
+                    f"apart. {LAYOUTS}"
+                )
+
+
+def _nested(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -172,4 +184,6 @@ def _classes(
 
 
 def _plain(name: str) -> str:
-    return name.casefold().replace("_", " ").replace("-", " ").strip()
+    """What is compared: macOS decomposes accents, and VOC writes "diningtable"."""
+    folded = unicodedata.normalize("NFC", name.casefold())
+    return "".join(folded.replace("_", " ").replace("-", " ").split())

@@ -63,7 +63,7 @@ class Profile(NamedTuple):
 
     @property
     def above_noise(self) -> int:
-        """How many singular values no such random matrix would have."""
+        """How many singular values lie above `noise`, where a random matrix has almost none."""
         return int((self.values > self.noise.high).sum())
 
 

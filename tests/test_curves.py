@@ -46,6 +46,14 @@ def test_the_threshold_of_the_fpr_has_that_fpr(digits, size):
     assert threshold_of_fpr95([0.123456789], [0.12345]) == 0.123456
 
 
+def test_a_threshold_written_with_few_digits_is_given_with_them():
+    for k in range(1, 1000):
+        score = k / 1000
+        assert threshold_of_fpr95([score], [score - 0.05]) == score
+        assert threshold_of_fpr95([-score], [-score - 0.05]) == -score
+    assert threshold_of_fpr95([0.123456789], [0.1]) == 0.1234
+
+
 def test_many_points_are_thinned_evenly_and_the_ends_stay():
     rng = np.random.default_rng(0)
     ids, oods = rng.normal(1, 1, 20_000), rng.normal(0, 1, 20_000)

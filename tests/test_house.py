@@ -17,7 +17,7 @@ FLOORS = {
     "ground": (
         *("recipe", "lowrank", "labels", "decoding", "images", "metrics"),
         *("bins", "published", "search_times"),
-        *("archives", "sets", "curves", "bootstrap"),
+        *("archives", "contents", "directory", "sets", "curves", "bootstrap"),
         "noise",
     ),
     "networks": ("backbones", "spectra", "effect"),

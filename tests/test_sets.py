@@ -32,6 +32,14 @@ def test_folders_with_labels_names_are_classes(draw):
     assert found.classes == (1, 1, 0, 2)
 
 
+def test_neither_spaces_nor_the_form_of_accents_tell_classes_apart(draw):
+    labels = LabelSet(("café", "dining table", "tv monitor", "Straße"))
+    folder = draw("cafe\u0301/1.png", "diningtable/1.png", "TV-monitor/1.png", "strasse/1.png")
+    assert ImageSet.from_folder(folder, labels=labels).classes == (2, 0, 1, 3)
+    composed = LabelSet(("tv", "cafe\u0301"))
+    assert ImageSet.from_folder(draw("b/CAF\u00c9/1.png") / "b", labels=composed).classes == (1,)
+
+
 def test_some_labels_may_have_no_folder(draw):
     assert ImageSet.from_folder(draw("bee/1.png"), labels=LABELS).classes == (1,)
 
@@ -82,6 +90,15 @@ def test_sets_that_share_images_are_refused(draw):
             open_sets(folder / "id", [ood], LABELS)
     with pytest.raises(ValueError, match="given twice"):
         open_sets(folder / "id", [folder / "ood"] * 2, LABELS)
+
+
+def test_an_ood_folder_inside_another_is_refused(draw):
+    folder = draw("id/1.png", "ood/1.png", "ood/sub/1.png", "ood-2/1.png")
+    oods = [folder / "ood", folder / "ood-2", folder / "ood" / "sub"]
+    for order in (oods, oods[::-1]):
+        with pytest.raises(ValueError, match=r"both OOD.* share images"):
+            open_sets(folder / "id", order, LABELS)
+    assert len(open_sets(folder / "id", oods[:2], LABELS)[1]) == 2
 
 
 def test_errors_point_to_the_layouts(draw):

@@ -1,0 +1,172 @@
+"""What a zip would unpack to, told by its directory alone, and every reason not to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import unicodedata
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from .decoding import MAX_BYTES
+from .directory import directory, overlapping
+from .images import EXTENSIONS
+
+MAX_FILES = 20_000  # entries of any kind
+MAX_TOTAL = 2_000_000_000  # bytes, unpacked
+MAX_DIRECTORY = 50_000_000  # bytes of names, comments and what else is noted of the entries
+MAX_RATIO = 100  # unpacked to packed, of all images together; photographs have about 1
+MAX_PART = 200  # bytes of one name in a path
+MAX_DEPTH = 12
+ENCRYPTED = 0x1
+READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+# Controls, lone surrogates, separators of lines and paragraphs; what turns the text around.
+# Spaces of every width and joiners are ordinary: macOS writes U+202F before "AM".
+CONTROLS = {"Cc", "Cs", "Zl", "Zp"}  # categories of Unicode
+BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Small archives may well be dense: a drawing packs better than a photograph.
+ALWAYS_ALLOWED = 20_000_000  # bytes, unpacked
+
+
+class ArchiveError(ValueError):
+    """A zip that is not opened; the message names the file, the reason and the remedy."""
+
+    def __init__(self, path: str | os.PathLike, reason: str, remedy: str):
+        name = repr(Path(path).name)[1:-1]
+        super().__init__(f"{name}: {reason}; {remedy}")
+
+
+class Contents(NamedTuple):
+    """What a zip would unpack to: the images in it, and bytes in all."""
+
+    images: tuple[zipfile.ZipInfo, ...]
+    size: int
+
+
+def opened(path: str | os.PathLike, max_files: int) -> zipfile.ZipFile:
+    """The zip, with its directory parsed; before that is done, its length is checked.
+
+    Raises:
+        ArchiveError: not a zip, too many entries, too long a directory.
+    """
+    try:
+        entries, size = directory(path)
+        _check_entries(path, entries, max_files)
+        if size > MAX_DIRECTORY:
+            reason = f"has a directory of {size / 1e6:,.0f} MB, over {MAX_DIRECTORY / 1e6:.0f} MB"
+            raise ArchiveError(path, reason, "pack it again without comments")
+        return zipfile.ZipFile(path)
+    except FileNotFoundError:
+        raise ArchiveError(path, "no such file", "check the path") from None
+    except IsADirectoryError:
+        raise ArchiveError(path, "is a folder", "give a zip file") from None
+    except ArchiveError:
+        raise
+    except (
+        *(zipfile.BadZipFile, NotImplementedError, ValueError, EOFError),
+        *(OverflowError, struct.error),  # places and sizes that no file has
+    ) as error:
+        reason = f"is not a whole zip file ({first_line(error)})"
+        raise ArchiveError(path, reason, "pack or upload it again") from None
+
+
+def contents(
+    path: str | os.PathLike, archive: zipfile.ZipFile, max_files: int, max_total: int
+) -> Contents:
+    """The images of an opened zip, told by their extensions.
+
+    Raises:
+        ArchiveError: as `archives.look`.
+    """
+    entries = archive.infolist()
+    _check_entries(path, len(entries), max_files)
+    for info in entries:
+        _check_name(path, info)
+    if (info := overlapping(archive)) is not None:
+        reason = f"{shown(info)} overlaps what follows it in the zip"
+        raise ArchiveError(path, reason, "pack it again")
+    images = tuple(info for info in entries if _is_image(info))
+    if not images:
+        raise ArchiveError(path, "holds no image", "put JPEG, PNG or WebP files in it")
+    for info in images:
+        _check_image(path, info)
+    _check_apart(path, images)
+    size = sum(info.file_size for info in images)
+    if size > max_total:
+        reason = f"unpacks to {size / 1e6:,.0f} MB, over the limit of {max_total / 1e6:,.0f} MB"
+        raise ArchiveError(path, reason, "give fewer or smaller images")
+    packed = min(sum(info.compress_size for info in images), os.path.getsize(path))
+    if size > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
+        reason = f"unpacks {packed / 1e6:.1f} MB to {size / 1e6:,.0f} MB, as no photographs do"
+        raise ArchiveError(path, reason, "pack images as they come from a camera or the web")
+    return Contents(images, size)
+
+
+def shown(info: zipfile.ZipInfo) -> str:
+    """The entry's name in quotes, shortened; what could drive a terminal is spelt out."""
+    name = info.filename
+    return repr(name if len(name) <= 60 else f"{name[:40]}...{name[-16:]}")
+
+
+def first_line(error: BaseException) -> str:
+    """What the error says, in short, without a path on this machine."""
+    told = getattr(error, "strerror", None) or str(error)
+    return (told.strip().splitlines() or [type(error).__name__])[0][:120]
+
+
+def _check_entries(path: str | os.PathLike, entries: int, max_files: int) -> None:
+    if entries > max_files:
+        reason = f"has {entries:,} entries, over the limit of {max_files:,}"
+        raise ArchiveError(path, reason, "give fewer images")
+
+
+def _check_name(path: str | os.PathLike, info: zipfile.ZipInfo) -> None:
+    """Every entry, also those that would be passed over: such a zip was made to harm."""
+    name = info.filename
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+        reason = f"holds {shown(info)}, a name that leads out of its folder"
+        raise ArchiveError(path, reason, "pack it again from inside one folder")
+    if len(parts) > MAX_DEPTH or any(len(os.fsencode(part)) > MAX_PART for part in parts):
+        raise ArchiveError(path, f"holds an overlong name, {shown(info)}", "shorten it")
+    if any(unicodedata.category(c) in CONTROLS or c in BIDI for c in name):
+        reason = f"holds {shown(info)}, a name with control characters"
+        raise ArchiveError(path, reason, "rename it")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ArchiveError(path, f"holds a link, {shown(info)}", "pack the image itself")
+
+
+def _check_image(path: str | os.PathLike, info: zipfile.ZipInfo) -> None:
+    if info.flag_bits & ENCRYPTED:
+        raise ArchiveError(path, f"{shown(info)} is encrypted", "pack it without a password")
+    if info.compress_type not in READ:
+        reason = f"{shown(info)} is packed in a way that is not read here"
+        raise ArchiveError(path, reason, "pack it again as an ordinary zip")
+    if info.file_size > MAX_BYTES:
+        reason = f"{shown(info)} has {info.file_size / 1e6:,.0f} MB, over {MAX_BYTES / 1e6:.0f} MB"
+        raise ArchiveError(path, reason, "save it smaller")
+
+
+def _check_apart(path: str | os.PathLike, images: Sequence[zipfile.ZipInfo]) -> None:
+    """Names that differ in case alone are one name on many disks."""
+    known: dict[str, zipfile.ZipInfo] = {}
+    for info in images:
+        name = PurePosixPath(info.filename).as_posix().casefold()
+        if name in known:
+            raise ArchiveError(path, f"holds {shown(info)} twice", "give each a name of its own")
+        known[name] = info
+    inner = {PurePosixPath(name).parent for name in known}
+    folders = {folder.as_posix() for one in inner for folder in (one, *one.parents)}
+    if both := sorted(folders & known.keys()):
+        reason = f"holds {shown(known[both[0]])} as an image and as a folder"
+        raise ArchiveError(path, reason, "give each a name of its own")
+
+
+def _is_image(info: zipfile.ZipInfo) -> bool:
+    parts = PurePosixPath(info.filename).parts
+    if info.is_dir() or any(part.startswith((".", "__MACOSX")) for part in parts):
+        return False
+    return PurePosixPath(info.filename).suffix.lower() in EXTENSIONS
