@@ -1,7 +1,7 @@
 """What singular values would be by chance alone: the law of Marchenko and Pastur (1967).
 
 A matrix of random numbers has singular values too. They fill a band whose ends depend only on its
-shape and on the size of its numbers; a singular value above the band cannot be chance.
+shape and on the size of its numbers; a singular value clearly above the band is hardly chance.
 """
 
 from __future__ import annotations

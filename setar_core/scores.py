@@ -125,8 +125,8 @@ def patch_best(logits: Logits) -> Tensor:
 
 def _surest(scaled: Tensor) -> Tensor:
     """The largest softmax of every patch, `(B, P, C)` to `(B, P)`; by way of a logarithm it would
-    lose digits."""
-    return (scaled - scaled.amax(dim=-1, keepdim=True)).exp_().sum(dim=-1).reciprocal_()
+    lose digits, and so the order of near patches."""
+    return scaled.softmax(dim=-1).amax(dim=-1)
 
 
 def _softmax(logits: Logits, temperature: float) -> Tensor:
