@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..labels import LabelSet
 from .base import Backbone, BackboneError, Classifier, Progress
 from .text import TextTower, block_slot, pool_type
-from .tower import Features, Slot, Tower, attention, heads
+from .tower import Features, Slot, Tower, activated, attention, heads
 
 FEW = 500  # labels that are read within a second or so
 
@@ -70,7 +70,9 @@ class ImageTower(Tower):
         return state + block.ls_1(left)
 
     def feed(self, i: int, state: Tensor) -> Tensor:
-        return self.leave(i, state, self.up(i)(self.enter(i, state)))
+        block = self.blocks[i]
+        hidden = activated(block.mlp.gelu, self.up(i)(self.enter(i, state)))
+        return state + block.ls_2(block.mlp.c_proj(hidden))
 
     def opens(self, i: int) -> bool:
         return True
