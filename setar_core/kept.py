@@ -7,13 +7,14 @@ A position counts half blocks: 2i is the input of block i, 2i + 1 what its atten
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
 
 from .backbones.base import Backbone
 from .backbones.tower import Tower
-from .lowrank import Spectrum
+from .memory import written
 from .recipe import Site
 
 Start = Callable[[], Any]
@@ -40,6 +41,7 @@ class KeptStates:
         self.starts = starts
         self.room = room
         self.wanted: list[int] = []
+        self.ever: set[int] = set()  # wanted now or before, and not dropped since
         self.kept: dict[int, list[Any]] = {}
         # bytes of all chunks at one position; no later position has more than the first
         self.unit = max(1, size(starts[0]()) * len(starts))
@@ -47,7 +49,9 @@ class KeptStates:
     def expect(self, positions: Iterable[int]) -> None:
         """Which positions will be asked for; kept states above them all are dropped."""
         self.wanted = sorted(set(positions))
-        self._drop(self.wanted[-1] if self.wanted else -1)
+        top = self.wanted[-1] if self.wanted else -1
+        self.ever = {p for p in self.ever.union(self.wanted) if p <= top}
+        self._drop(top)
 
     def changed(self, position: int) -> None:
         """A weight at `position` is another now: the states above it are void."""
@@ -65,18 +69,17 @@ class KeptStates:
         for chunk in range(len(self.starts)):
             yield run_halves(self.tower, self._state(below, chunk), below, position)
 
-    def left(self, position: int) -> int:
-        """Bytes of the budget that remain beside a position that is kept; 0 where it is not."""
-        if position not in self.kept and position in self.wanted:
-            self._hold(position)
-        if position not in self.kept:
-            return 0
-        return self.room - sum(size(chunks) for chunks in self.kept.values())
+    def left(self) -> int:
+        """Bytes of the budget that remain beside all that may be kept.
+
+        What is kept now does not matter, so that a search that was taken up decides alike.
+        """
+        return self.room - min(self.room // self.unit, len(self.ever)) * self.unit
 
     def sentence(self) -> str:
         """What is kept and what is run again."""
         count, slots = len(self.wanted), self.room // self.unit
-        need, room = _gigabytes(count * self.unit), _gigabytes(self.room)
+        need, room = written(count * self.unit), written(self.room)
         if slots >= count:
             return f"the inputs of all {count} searched places are kept ({need} of {room})"
         return (
@@ -120,41 +123,55 @@ class OpenedSite:
     """A searched W_up taken apart: what it makes of every chunk, and what each component adds.
 
     A candidate takes the dropped components' share away, `W x - sum of u_k (s_k v_k^T x)`: a thin
-    product in place of a whole one, and thinner still from one ratio to the next.
+    product in place of a whole one, and thinner still from one ratio to the next. Every count is
+    reached through all that are below it: so sums are rounded alike, whichever was asked for first.
     """
 
     def __init__(
-        self, site: Site, backbone: Backbone, parts: Spectrum, most: int, prune: str
+        self,
+        site: Site,
+        backbone: Backbone,
+        ratios: Iterable[float],
+        prune: str,
+        once: bool = False,
     ) -> None:
-        """`most` components, minor or principal, are dropped at the highest ratio."""
+        """`ratios` of the minor or principal components will be dropped; `once`: only one of them,
+        so that nothing is kept."""
         self.site = site
+        self.once = once
+        parts = backbone.spectrum(site)
+        self.counts = sorted({0, *map(parts.dropped, ratios)})
+        most = self.counts[-1]
         self.tower = backbone.tower(site.tower)
         self.block = self.tower.sites()[site.block, site.weight]
         self.principal = prune == "principal"
         mine = slice(0, most) if self.principal else slice(parts.rank - most, None)
         self.u = parts.u[:, mine].T.contiguous()  # (most, out)
         self.sv = parts.s[mine, None] * parts.vh[mine]  # (most, in)
-        self.made: list[tuple[Tensor, Tensor]] = []
+        self.made: list[tuple[Tensor, Tensor] | None] = []
         self.missing: list[int] = []  # components that each chunk's output lacks now
 
-    @property
-    def growth(self) -> float:
-        """How much is kept, relative to a state."""
-        return (self.u.shape[1] + len(self.u)) / self.sv.shape[1]
-
     def feed(self, number: int, state: Any, count: int) -> Any:
-        """What the MLP makes of a chunk without `count` components; chunks first come in turn."""
+        """What the MLP makes of a chunk without `count` components; chunks first come in turn.
+
+        Raises:
+            ValueError: no ratio drops so many.
+        """
         if number == len(self.made):
             x = self.tower.enter(self.block, state).flatten(0, -2)  # (tokens, in)
             self.made.append((self.tower.up(self.block)(x), x @ self.sv.T))
             self.missing.append(0)
         hidden, shares = self.made[number]
-        fewer, more = sorted((self.missing[number], count))
-        if fewer < more:
+        here, there = self.counts.index(self.missing[number]), self.counts.index(count)
+        low, high = sorted((here, there))
+        steps = list(pairwise(self.counts[low : high + 1]))
+        for fewer, more in steps if here < there else reversed(steps):
             last = len(self.u)
             mine = slice(fewer, more) if self.principal else slice(last - more, last - fewer)
-            hidden.addmm_(shares[:, mine], self.u[mine], alpha=-1 if count == more else 1)
-            self.missing[number] = count
+            hidden.addmm_(shares[:, mine], self.u[mine], alpha=-1 if here < there else 1)
+        self.missing[number] = count
+        if self.once:
+            self.made[number] = None
         return self.tower.leave(self.block, state, hidden.view(*state.shape[:-1], -1))
 
 
@@ -195,7 +212,3 @@ def size(state: Any) -> int:
     if isinstance(state, Tensor):
         return state.numel() * state.element_size()
     return sum(map(size, state)) if isinstance(state, (tuple, list)) else 0
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 2**30:.2g} GB" if count >= 2**28 else f"{count / 2**20:.2g} MB"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+MOST = 2**60  # a million TB
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -33,8 +34,17 @@ def parse_bytes(text: str) -> int:
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?\s*", text, re.IGNORECASE)
     if not found:
-        raise ValueError(f"{text!r} is not a size; write for example 4GB or 512MB")
-    return int(float(found[1]) * UNITS[found[2].upper()])
+        raise ValueError(f"{text[:40]!r} is not a size; write for example 4GB or 512MB")
+    count = float(found[1]) * UNITS[found[2].upper()]
+    if count >= MOST:
+        raise ValueError(f"{text[:40]!r} is more than any machine has; write for example 4GB")
+    return int(count)
+
+
+def written(count: int) -> str:
+    """A number of bytes in three digits, as `parse_bytes` reads them: `4.52 MB`."""
+    letter, unit = next((n, u) for n, u in reversed(UNITS.items()) if u <= max(count, 1))
+    return f"{float(f'{count / unit:.3g}'):g} {letter}B"  # no exponent
 
 
 def _available() -> int:

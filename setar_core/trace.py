@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from .backbones.base import Backbone
 from .calibration import CalibrationSet
 from .plan import HIGHER_IS_BETTER, METRICS, SearchPlan, settled
 from .recipe import Recipe
-from .replay import NAMES, read_object, replay, whole_lines
+from .replay import NAMES, read_object, replay
 from .search import Trial
 
 MAX_BYTES = 200_000_000
+BEGINNING = b'{"plan"'  # of every trace that a search wrote
 
 
 def header(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -> dict[str, Any]:
@@ -79,8 +81,14 @@ class Trace:
     `done` holds the trials that were there; pass them to `greedy_search` to go on.
     """
 
-    def __init__(self, path: str | Path, first: dict[str, Any], resume: bool = False) -> None:
-        """Start a file, or take up the one that is there.
+    def __init__(
+        self,
+        path: str | Path,
+        first: dict[str, Any],
+        resume: bool = False,
+        total: int | None = None,
+    ) -> None:
+        """Start a file, or take up the one that is there; `total` is of the search's candidates.
 
         Raises:
             ValueError: it is no trace, or of another search; says what differs.
@@ -88,10 +96,11 @@ class Trace:
         self.path = Path(path)
         self.done: list[Trial] = []
         if resume and self.path.exists():
-            text = whole_lines(_read(self.path))
+            text = _whole_lines(self.path)
             if text:
                 _check_same(self.path, read_object(text.splitlines()[0], 1), first)
                 self.done = list(replay(text))
+                self._check_count(total)
             with open(self.path, "r+b") as file:  # cut what was not written to its end
                 file.truncate(len(text.encode()))
         self.file = open(self.path, "a" if self.done else "w", encoding="utf-8")  # noqa: SIM115
@@ -99,12 +108,19 @@ class Trace:
             self._append(first)
 
     def write(self, trial: Trial) -> None:
-        """Add a candidate; those that the trace was resumed from are there already."""
+        """Add a candidate; those that the trace was resumed from are there already.
+
+        Raises:
+            OSError: the disk is full, or gone; names the file.
+            ValueError: the trace it was resumed from has more candidates than the search.
+        """
+        self._check_count(trial.total)
         if trial.index >= len(self.done):
             self._append(line(trial))
 
     def close(self) -> None:
-        self.file.close()
+        with suppress(OSError):  # only of a line that could not be written, which was said then
+            self.file.close()
 
     def __enter__(self) -> Trace:
         return self
@@ -112,10 +128,22 @@ class Trace:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check_count(self, total: int | None) -> None:
+        if total is not None and len(self.done) > total:
+            raise ValueError(
+                f"the trace holds {len(self.done)} candidates, this search has {total}; remove the "
+                "lines after its last, or start a new one"
+            )
+
     def _append(self, page: dict[str, Any]) -> None:
-        self.file.write(json.dumps(page) + "\n")
-        self.file.flush()
-        os.fsync(self.file.fileno())
+        try:
+            self.file.write(json.dumps(page) + "\n")
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        except OSError as error:
+            raise OSError(
+                f"{self.path} cannot be written ({error.strerror}); make room and resume from it"
+            ) from None
 
 
 def _check_same(path: Path, found: dict, wanted: dict) -> None:
@@ -134,11 +162,16 @@ def _check_same(path: Path, found: dict, wanted: dict) -> None:
             )
 
 
-def _read(path: Path) -> str:
+def _whole_lines(path: Path) -> str:
+    """Up to the last line that was written to its end; what follows may be anything."""
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes; a trace has at most {MAX_BYTES}")
     try:
-        return path.read_text(encoding="utf-8", errors="strict")
+        content = path.read_bytes()
+        end = content.rfind(b"\n") + 1
+        if not end and not BEGINNING.startswith(content[: len(BEGINNING)]):
+            raise ValueError(f"{path} is no trace; give another file")
+        return content[:end].decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text, so no trace; give another file") from None
 

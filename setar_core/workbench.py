@@ -23,7 +23,7 @@ from .objective import Judge, Measures
 from .plan import SearchPlan
 from .recipe import Recipe, Site
 
-CHUNK_TOKENS = 512  # at once for each thread of a CPU: what a block makes stays near its cache
+CHUNK_BYTES = 6_300_000  # of an MLP's hidden values at once, for each thread of a CPU
 CHUNK_BYTES_CUDA = 2 * 2**30
 SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
 
@@ -50,6 +50,7 @@ class Workbench:
         self.loaded: dict[Site, int] = {}  # and those that are missing in the model now
         self.candidate: dict[Site, int] = {}  # what is missing in the network that is measured
         self.opened: OpenedSite | None = None
+        self.last: dict[str, Site | None] = {}  # settled last, if it was taken apart
         self.known: dict[Dropped, Measures] = {}
         both = any(site.tower == "text" for site in sites)
         small = int(memory * SMALL_SHARE) if both else 0
@@ -83,7 +84,8 @@ class Workbench:
     def measure(self, site: Site, ratio: float) -> Measures:
         """The measures of the settled recipe with `ratio` at `site`."""
         counts = {**self.settled, site: self._count(site, ratio)}
-        self.opened = self._open(site)
+        if not (self.opened and self.opened.site == site):
+            self.opened = self._open(site) if self._opens(site) else None
         self._load(self.settled if self.opened else counts, {site: ratio})
         self.candidate = counts
         judge = Judge(self.model, self.plan, self.classes)
@@ -100,6 +102,7 @@ class Workbench:
         count = self._count(site, ratio)
         if count:
             self.settled[site] = count
+            self.last[site.tower] = site if self._opens(site) else None
             self.states[site.tower].changed(self._cut(site))
         self._load(self.settled, {site: ratio})
         self.opened, self.candidate = None, self.settled
@@ -117,18 +120,18 @@ class Workbench:
         """What of this tower is missing in the candidate."""
         return frozenset((s, n) for s, n in self.candidate.items() if n and s.tower == tower)
 
-    def _open(self, site: Site) -> OpenedSite | None:
-        """The site taken apart, where that is possible and there is room for it."""
-        if self.opened and self.opened.site == site:
-            return self.opened
+    def _opens(self, site: Site) -> bool:
+        """Whether the site can be taken apart, and there is room for it."""
         tower, states = self.model.tower(site.tower), self.states[site.tower]
         apart = site.weight == "up" and tower.opens(tower.sites()[site.block, "up"])
         if not apart or self.plan.prune == "random" or self.plan.precision == "bf16":
-            return None
-        room = states.left(self._cut(site))
+            return False
+        made, width = self.source.weight(site).shape
         most = self._count(site, self.plan.ratios[-1])
-        opened = OpenedSite(site, self.model, self.source.spectrum(site), most, self.plan.prune)
-        return opened if opened.growth * states.unit <= room else None
+        return states.unit * (made + most) / width <= states.left()
+
+    def _open(self, site: Site, once: bool = False) -> OpenedSite:
+        return OpenedSite(site, self.source, self.plan.ratios, self.plan.prune, once)
 
     def _load(self, counts: dict[Site, int], ratios: dict[Site, float]) -> None:
         """Make the model drop these; a site that changes back is the original again."""
@@ -185,9 +188,12 @@ class Workbench:
     def _run(self, name: str, cut: int | None) -> Iterator[Features | Tensor]:
         """What the tower makes of each chunk, from the kept state below `cut`."""
         tower, states = self.model.tower(name), self.states[name]
-        position = states.highest() if cut is None else cut
+        opened, position = self.opened, cut
+        if cut is None:  # run as when it won: a search that was taken up rounds alike
+            last = self.last.get(name)
+            opened = self._open(last, once=True) if last else None
+            position = self._cut(last) if last else states.highest()
         chunks = states.states(position)
-        opened = None if cut is None else self.opened
         for number in range(len(states.starts)):
             with self._precision():  # entered anew: what is done with a chunk is not in it
                 state, first = next(chunks), position
@@ -209,10 +215,9 @@ class Workbench:
         visual, device = self.model.tower("visual"), self.model.device
         first = visual.start(images[:1].to(device))
         if device.type == "cuda":
-            count = CHUNK_BYTES_CUDA // (4 * size(first))  # an MLP's hidden values
+            count = CHUNK_BYTES_CUDA // (4 * size(first))
         else:
-            threads = max(2, torch.get_num_threads())
-            count = CHUNK_TOKENS * threads // first[0, ..., 0].numel()
+            count = CHUNK_BYTES * max(2, torch.get_num_threads()) // (4 * size(first))
         chunks = images.split(max(1, count))
         starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
         if self.model.has_text:

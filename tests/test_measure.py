@@ -349,6 +349,12 @@ def test_scores_come_from_a_pipe_and_sets_one_by_one(files, capsys):
     assert [row["ood"] for row in json.loads(piped)] == ["ood", "single"]
 
 
+def test_the_authors_lists_are_pruned_as_told(given, folders):
+    (folders / "list.json").write_text('[["visual", "W_up", 3, 0.3]]')
+    extra = ["--recipe", str(folders / "list.json"), "--prune", "principal"]
+    assert main([*given, *extra]) == 0
+
+
 def test_a_threshold_at_infinity_is_still_json(files, capsys):
     folder, *_ = files
     (folder / "all.txt").write_text("inf\ninf\n")

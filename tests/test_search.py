@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 
 import open_clip
 import pytest
@@ -16,6 +17,7 @@ from setar_core.calibration import CalibrationSet
 from setar_core.kept import OpenedSite, run_halves
 from setar_core.labels import LabelSet
 from setar_core.lowrank import spectrum
+from setar_core.memory import parse_bytes, written
 from setar_core.objective import measure
 from setar_core.plan import ORDERS, SearchPlan
 from setar_core.recipe import Recipe, Site
@@ -335,9 +337,36 @@ def test_a_site_taken_apart_gives_what_its_smaller_matrix_gives(kind, prune):
     tower = backbone.tower("visual")
     site = Site("visual", tower.block_id(1), "up")
     state = run_halves(tower, tower.start(drawn_set(backbone).images), 0, 3)
-    most = backbone.spectrum(site).dropped(0.4)
-    opened = OpenedSite(site, backbone, backbone.spectrum(site), most, prune)
+    opened = OpenedSite(site, backbone, (0, 0.1, 0.2, 0.4), prune)
     for ratio in (0.1, 0.4, 0.0, 0.2):
         replay = backbone.with_recipe(Recipe({site: ratio}, prune=prune)).tower("visual")
         found = opened.feed(0, state, backbone.spectrum(site).dropped(ratio))
         assert torch.allclose(found, replay.feed(1, state), atol=1e-5)
+
+
+@pytest.mark.parametrize("prune", ["minor", "principal"])
+def test_a_site_taken_apart_rounds_alike_whatever_ran_before(prune):
+    backbone = tiny_clip()
+    tower = backbone.tower("visual")
+    site = Site("visual", 1, "up")
+    state = run_halves(tower, tower.start(drawn_set(backbone, n=40).images), 0, 3)
+    ratios = (0, 0.05, 0.1, 0.2, 0.3, 0.4)
+    counts = [backbone.spectrum(site).dropped(ratio) for ratio in ratios]
+    opened = OpenedSite(site, backbone, ratios, prune)
+    in_turn = [opened.feed(0, state, count) for count in counts]
+    for count, expected in zip(counts, in_turn, strict=True):
+        for once in (False, True):
+            fresh = OpenedSite(site, backbone, ratios, prune, once)
+            assert torch.equal(fresh.feed(0, state, count), expected)
+
+
+def test_what_is_kept_is_said_in_three_digits():
+    assert [written(count) for count in (0, 5, 5000, 104_857_600, 1_073_000_000, 2**30)] == [
+        "0 B", "5 B", "4.88 KB", "100 MB", "1020 MB", "1 GB"
+    ]  # fmt: skip
+    assert parse_bytes(written(3 * 2**39)) == 3 * 2**39
+    backbone = tiny_clip()
+    said = []
+    calibration, plan = drawn_set(backbone), SearchPlan(top_k=2)
+    next(greedy_search(backbone, calibration, plan, memory=100 * 2**20, progress=said.append))
+    assert re.search(r"\(\d+(\.\d+)? [KM]B of 60 MB\)", said[0])

@@ -56,7 +56,7 @@ def open_model(args: argparse.Namespace) -> tuple[Backbone, LabelSet]:
     """The backbone with its recipe, and the labels; a doubtful label is warned about on stderr."""
     labels = LabelSet.load(args.labels, args.prompt)
     recipe = open_recipe(args.recipe, args.prune) if getattr(args, "recipe", None) else None
-    if recipe is None and getattr(args, "prune", None):
+    if hasattr(args, "recipe") and recipe is None and args.prune:
         raise ValueError("--prune is for a --recipe, and there is none; leave it out or give one")
     from ..backbones import load_backbone
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -15,7 +16,7 @@ def check_outputs(*paths: str | None) -> None:
             something there that is no file.
     """
     known: set[Path] = set()
-    for path in filter(None, paths):
+    for path in (given for given in paths if given is not None):
         real = Path(path).resolve()
         if real in known:
             raise ValueError(f"{path} is to hold two outputs; give each a file of its own")
@@ -23,7 +24,7 @@ def check_outputs(*paths: str | None) -> None:
         if not real.parent.is_dir():
             raise ValueError(f"{path}: its folder does not exist; make it first")
         if real.is_dir():
-            raise ValueError(f"{path} is a folder; give a file")
+            raise ValueError(f"{path or repr(path)} is a folder; give a file")
         if real.exists() and not real.is_file():
             raise ValueError(f"{path} is a device or a pipe; give a file")
         try:
@@ -39,11 +40,20 @@ def check_outputs(*paths: str | None) -> None:
 
 
 def save_whole(path: str, text: str) -> None:
-    """What was there stays until the new text is written; a link stays a link."""
+    """What was there stays until the new text is written; a link stays a link.
+
+    Raises:
+        OSError: the disk is full, or gone; names the file.
+    """
     real = Path(path).resolve()
     part = real.with_name(f"{real.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, real)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, real)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise OSError(f"{path} cannot be written ({error.strerror}); make room for it") from None
 
 
 def set_aside(path: Path) -> Path:

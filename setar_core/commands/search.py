@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from . import Skipped, add_model, open_model, say
+from . import Skipped, add_model, open_model, printable, say
+from .outputs import check_outputs, save_whole, set_aside
+
+if TYPE_CHECKING:
+    from ..plan import SearchPlan
+    from ..trace import Trace
 
 ORDERS = "visual_text, text_visual, visual_only, text_only, interleaved or layer_exhaustive"
 
@@ -66,26 +71,84 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--precision", default="fp32", help="fp32, tf32 or bf16 (%(default)s)")
     parser.add_argument("--out", required=True, metavar="recipe.json")
     parser.add_argument(
-        "--trace", metavar="trace.jsonl", help="a line a candidate; one that is there becomes .old"
+        "--trace", metavar="trace.jsonl", help="a line a candidate; an old one becomes .old, .old2"
     )
     parser.add_argument("--resume", action="store_true", help="go on where the trace ends")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from contextlib import nullcontext
-
     from tqdm import tqdm
 
     from ..memory import parse_bytes
-    from ..plan import LOSSES, SearchPlan
+    from ..plan import LOSSES, sites
     from ..search import greedy_search
-    from ..trace import Trace, header
+    from ..trace import header
 
-    plan = SearchPlan(
+    plan = _plan(args)
+    memory = None if args.memory is None else parse_bytes(args.memory)
+    if args.resume and not args.trace:
+        raise ValueError("--resume goes on from a trace; say which with --trace")
+    check_outputs(args.out, args.trace)
+    backbone, calibration, skipped = _open(args)
+    top = header(backbone, calibration, plan)
+    trace = None
+    if args.resume:
+        trace = _resumed(args.trace, top, plan.candidates(len(sites(plan, backbone))))
+    done = trace.done if trace else ()
+    searched = greedy_search(backbone, calibration, plan, memory=memory, done=done, progress=say)
+    first = trial = None
+    stopped = False
+    bar = tqdm(unit="candidate", disable=None)  # None: only on a terminal
+    try:
+        with bar:
+            for trial in searched:
+                first = first or trial
+                if args.trace and not trace:  # nothing can refuse the search any more
+                    trace = _begun(args.trace, top)
+                if trace:
+                    trace.write(trial)
+                bar.total = trial.total
+                bar.set_description(f"{trial.site} {trial.ratio:g}", refresh=False)
+                bar.update()
+    except KeyboardInterrupt:
+        if trial is None:
+            raise
+        stopped = True
+    except (OSError, RuntimeError, MemoryError):  # a full disk, too little memory
+        if trial is not None:
+            _save(trial.recipe, args.out)
+        raise
+    finally:
+        if trace:
+            trace.close()
+    _save(trial.recipe, args.out)
+    if stopped:
+        further = f"; --resume goes on from {args.trace}" if args.trace else ""
+        say(
+            f"stopped after {trial.index + 1} of {trial.total} candidates; the best recipe so far "
+            f"is in {args.out}{further}"
+        )
+        return 130
+    before, after = (t.objective(plan.objective) for t in (first.measures, trial.best))
+    unit = "" if plan.objective in LOSSES else " %"
+    dropped = sum(ratio > 0 for ratio in trial.recipe.ratios.values())
+    print(
+        f"{args.out}: {dropped} of {len(trial.recipe.ratios)} sites reduced; "
+        f"{plan.objective} {before:.6g}{unit} -> {after:.6g}{unit}"
+    )
+    if plan.precision != "fp32":
+        _agree(backbone, calibration, plan, trial)
+    return 1 if skipped.count else 0
+
+
+def _plan(args: argparse.Namespace) -> SearchPlan:
+    from ..plan import SearchPlan
+
+    return SearchPlan(
         order=args.order,
         weight=args.weight,
-        ratios=_ratios(args.ratios) if args.ratios else SearchPlan.ratios,
+        ratios=SearchPlan.ratios if args.ratios is None else _ratios(args.ratios),
         lambda_ood=args.lambda_ood,
         top_k=args.top_k,
         objective=args.objective,
@@ -98,49 +161,6 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         precision=args.precision,
     )
-    memory = parse_bytes(args.memory) if args.memory else None
-    if args.resume and not args.trace:
-        raise ValueError("--resume goes on from a trace; say which with --trace")
-    for path in filter(None, (args.out, args.trace)):
-        if not Path(path).resolve().parent.is_dir():
-            raise ValueError(f"{path}: its folder does not exist; make it first")
-        if Path(path).is_dir():
-            raise ValueError(f"{path} is a folder; give a file")
-    backbone, calibration, skipped = _open(args)
-    trace = done = None
-    if args.trace:
-        if not args.resume:
-            _set_aside(Path(args.trace))
-        trace = Trace(args.trace, header(backbone, calibration, plan), args.resume)
-        if done := trace.done:
-            say(f"{len(done)} candidates are in {args.trace} already")
-    searched = greedy_search(
-        backbone, calibration, plan, memory=memory, done=done or (), progress=say
-    )
-    first = trial = None
-    bar = tqdm(unit="candidate", disable=None)  # None: only on a terminal
-    try:
-        with trace or nullcontext(), bar:
-            for trial in searched:
-                first = first or trial
-                if trace:
-                    trace.write(trial)
-                bar.total = trial.total
-                bar.set_description(f"{trial.site} {trial.ratio:g}", refresh=False)
-                bar.update()
-    finally:  # what was found so far, also when it was stopped
-        if trial is not None:
-            _save(trial.recipe, args.out)
-    before, after = (t.objective(plan.objective) for t in (first.measures, trial.best))
-    unit = "" if plan.objective in LOSSES else " %"
-    dropped = sum(ratio > 0 for ratio in trial.recipe.ratios.values())
-    print(
-        f"{args.out}: {dropped} of {len(trial.recipe.ratios)} sites reduced; "
-        f"{plan.objective} {before:.6g}{unit} -> {after:.6g}{unit}"
-    )
-    if plan.precision != "fp32":
-        _agree(backbone, calibration, plan, trial)
-    return 1 if skipped.count else 0
 
 
 def _open(args: argparse.Namespace):
@@ -181,16 +201,35 @@ def _agree(backbone, calibration, plan, trial) -> None:
     )
 
 
-def _set_aside(trace: Path) -> None:
-    """A trace that holds candidates is not written over."""
-    if not trace.is_file():
-        return
-    with trace.open("rb") as file:
-        held = sum(line.endswith(b"\n") for line in file) - 1  # the first is the plan
-    if held > 0:
-        kept = trace.with_name(f"{trace.name}.old")
-        os.replace(trace, kept)
-        say(f"{trace} holds {held} candidates; it is now {kept} (--resume would go on from it)")
+def _resumed(path: str, top: dict[str, Any], total: int) -> Trace:
+    """The trace to go on from; says what is in it."""
+    from ..trace import Trace
+
+    there = Path(path).exists()
+    trace = Trace(path, top, resume=True, total=total)
+    if trace.done:
+        say(f"{len(trace.done)} candidates are in {path} already")
+    else:
+        say(f"{path} {'holds no candidate' if there else 'is not there'}; starting from the first")
+    return trace
+
+
+def _begun(path: str, top: dict[str, Any]) -> Trace:
+    """A new trace; one that holds candidates, or another file, is not written over."""
+    from ..trace import BEGINNING, Trace
+
+    old = Path(path)
+    if old.exists():
+        with old.open("rb") as file:
+            ours = BEGINNING.startswith(file.read(len(BEGINNING)))
+            file.seek(0)
+            held = sum(line.endswith(b"\n") for line in file) - 1  # the first is the plan
+        if held > 0 and ours:
+            kept = set_aside(old)
+            say(f"{old} holds {held} candidates; it is now {kept} (--resume would go on from it)")
+        elif not ours:
+            say(f"{old} is no trace; it is now {set_aside(old)}")
+    return Trace(path, top)
 
 
 def _ratios(text: str) -> tuple[float, ...]:
@@ -201,7 +240,4 @@ def _ratios(text: str) -> tuple[float, ...]:
 
 
 def _save(recipe, path: str) -> None:
-    """Whole or not at all: a recipe that was there stays until this one is written."""
-    part = f"{path}.part"
-    recipe.save(part)
-    os.replace(part, path)
+    save_whole(path, printable(recipe.dumps()))
