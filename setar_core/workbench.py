@@ -23,7 +23,7 @@ from .objective import Judge, Measures
 from .plan import SearchPlan
 from .recipe import Recipe, Site
 
-CHUNK_BYTES = 6_300_000  # of an MLP's hidden values at once, for each thread of a CPU
+CHUNK_TOKENS = 512  # at once for each thread of a CPU: what a block makes stays near its cache
 CHUNK_BYTES_CUDA = 2 * 2**30
 SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
 
@@ -217,7 +217,8 @@ class Workbench:
         if device.type == "cuda":
             count = CHUNK_BYTES_CUDA // (4 * size(first))
         else:
-            count = CHUNK_BYTES * max(2, torch.get_num_threads()) // (4 * size(first))
+            threads = max(2, torch.get_num_threads())
+            count = CHUNK_TOKENS * threads // first[0, ..., 0].numel()
         chunks = images.split(max(1, count))
         starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
         if self.model.has_text:
