@@ -100,8 +100,8 @@ def test_unknown_words_of_labels_and_prompt_are_marked(client):
     [
         ({"labels": None}, "label set is empty"),
         ({"prompt": None}, "prompt"),
-        ({"temperature": None}, "temperature is None"),
-        ({"local_weight": None}, "local weight is None"),
+        ({"temperature": None}, "temperature is empty"),
+        ({"local_weight": None}, "local weight is empty"),
         ({"backbone": None}, "cannot be opened"),
         ({"backbone": "local-dir:/etc"}, "cannot be opened from here"),
         ({"backbone": "hf-hub:someone/model"}, "cannot be opened from here"),
