@@ -107,7 +107,7 @@ def read_plan(said: Controls) -> SearchPlan:
         order=said.order or None,
         weight=said.weight,
         ratios=read_ratios(said.ratios),
-        lambda_ood=_filled("λ", said.lambda_ood),
+        lambda_ood=_filled("the weight λ", said.lambda_ood),
         top_k=None if said.top_k is None else _whole("K", said.top_k),
         objective=said.objective,
         score=said.score,
@@ -125,17 +125,28 @@ def read_ratios(text: str) -> tuple[float, ...]:
     """Numbers between commas, semicolons or spaces.
 
     Raises:
-        ValueError: a word that is no number, too many; the plan checks the rest.
+        ValueError: a word that is no number, too many, or none that a plan takes; in the words of
+            the visitor.
     """
+    from setar_core.plan import SearchPlan
+
     words = (text or "").replace(",", " ").replace(";", " ").split()
     if len(words) > MAX_RATIOS:
         raise ValueError(f"{len(words)} candidate ratios are too many; give at most {MAX_RATIOS}")
-    try:
-        return tuple(map(float, words))
-    except ValueError:
+    if not words:
         raise ValueError(
-            f"candidate ratios “{text[:60]}”: write numbers with commas, such as 0, 0.1, 0.2"
-        ) from None
+            "candidate ratios are missing; write numbers with commas, such as 0, 0.1, 0.2; the "
+            "first must be 0, the original weights"
+        )
+    said = f"candidate ratios “{text.strip()[:60]}”"
+    try:
+        ratios = tuple(map(float, words))
+    except ValueError:
+        raise ValueError(f"{said}: write numbers with commas, such as 0, 0.1, 0.2") from None
+    try:
+        return SearchPlan(ratios=ratios).ratios
+    except ValueError as error:  # which spells them out as a program does
+        raise ValueError(f"{said}: {str(error).partition(': ')[2]}") from None
 
 
 def has_shipped(labels: LabelSet) -> bool:

@@ -83,6 +83,7 @@ class Left(NamedTuple):
     replay: gr.Button
     keeping: gr.Column
     use: gr.Button
+    fit: gr.HTML
     recipe: gr.Button
     trace: gr.Button
 
@@ -143,6 +144,7 @@ def build_plan(library: Library) -> Left:
         estimate = gr.Button("How long?", min_width=100, elem_id="search-estimate")
     with gr.Column(visible=False, elem_id="search-keeping") as keeping:
         use = gr.Button("Use this recipe in Detect", variant="primary", elem_id="search-use")
+        fit = gr.HTML(elem_id="search-fit")
         with gr.Row():
             recipe = gr.Button("Download recipe", size="sm", min_width=110)
             trace = gr.Button("Download trace", size="sm", min_width=110)
@@ -166,7 +168,7 @@ def build_plan(library: Library) -> Left:
         )
     return Left(
         preset, told, Plan(source, zip_file, ratios, *plan), search, estimate, stop, resume, file,
-        go_on, replay, keeping, use, recipe, trace,
+        go_on, replay, keeping, use, fit, recipe, trace,
     )  # fmt: skip
 
 

@@ -19,24 +19,36 @@ from demo import notices
 from demo import search_words as words
 from demo.library import Library
 from demo.search_ask import SearchAsk, going_on, read_search, read_trace
+from demo.search_fit import fit, fits
 from demo.search_job import Job
 from demo.search_jobs import Jobs
-from demo.search_page import SearchPage, drawn, frame, moved, strip, whole
+from demo.search_page import (
+    KEEP,
+    PAUSE,
+    SearchPage,
+    drawn,
+    filmed,
+    frame,
+    moved,
+    strip,
+    whole,
+)
 from demo.search_work import replayed
 from setar_core.recipe import Recipe
 
 STEPS = 60  # looks that a replay takes
+FORGOTTEN: dict = {}  # names no search; a browser that is told None keeps the name it has
 
 
 def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:
-    """The handler, with the core's ValueErrors as a notice on the page."""
+    """The handler, with the core's ValueErrors as a notice on the page, which then stands still."""
 
     @wraps(handler)
     def told(*args: Any) -> SearchPage:
         try:
             return handler(*args)
         except ValueError as error:
-            return SearchPage(state=notices.notice(str(error), "bad"))
+            return filmed(SearchPage(state=notices.notice(str(error), "bad")), False)
 
     return told
 
@@ -100,7 +112,7 @@ class SearchHandlers:
         if job is None:
             gone = notices.notice(words.GONE) if stored else None
             page_now = self._whole(None)
-            return page_now._replace(state=gone, stored=None) if gone else page_now
+            return page_now._replace(state=gone, stored=FORGOTTEN) if gone else page_now
         self.jobs.watch(job, page)
         return self._whole(job)
 
@@ -126,31 +138,35 @@ class SearchHandlers:
         self.jobs.leave(page)
 
     def look(self, name: str | None, at: int | None, picked: int) -> SearchPage:
-        """The search as it was after its first `at` candidates."""
+        """The search as it was after its first `at` candidates; a replay stands still there."""
         job = self.jobs.find(name)
         if job is None or job.active or not job.trials:
             return SearchPage()
         at = min(len(job.trials), max(1, int(at or 1)))
         told = words.candidate(job.trials[at - 1], words.objective_of(job))
-        return drawn(job, [], at, picked)._replace(candidate=told)
+        page = drawn(job, [], at, picked)._replace(candidate=told, state=KEEP)
+        return filmed(page, False)
 
-    def play(self, name: str | None, at: int) -> SearchPage:
-        """Let it run before the eye, from the beginning where it is at its end."""
+    def play(self, name: str | None, at: int, shown: str) -> SearchPage:
+        """Let it run before the eye, from the beginning where it is at its end; or halt it, where
+        the button `shown` says so."""
         job = self.jobs.find(name)
         if job is None or job.active or not job.trials:
             return SearchPage()
+        if shown == PAUSE:
+            return filmed(SearchPage(), False)
         at = 1 if at >= len(job.trials) else at
-        return SearchPage(film=gr.Timer(active=True), at=at)
+        return filmed(SearchPage(at=at), True)
 
     def played(self, name: str | None, at: int, picked: int) -> SearchPage:
         """The next look of a replay."""
         job = self.jobs.find(name)
-        if job is None or job.active:
-            return SearchPage(film=gr.Timer(active=False))
+        if job is None or job.active or not job.trials:
+            return filmed(SearchPage(), False)
         total = len(job.trials)
         at = min(total, int(at) + max(1, round(total / STEPS)))
         page = self.look(name, at, picked)._replace(at=at)
-        return page._replace(film=gr.Timer(active=False)) if at == total else page
+        return page if at == total else page._replace(film=KEEP, play=KEEP)
 
     def pick(self, name: str | None, at: int, picked: int) -> SearchPage:
         """Another example picture."""
@@ -164,6 +180,12 @@ class SearchHandlers:
             strip=strip(examples, picked),
             patches=drawn(job, [], at, picked).patches,
         )
+
+    def fit(self, name: str | None, backbone: str) -> list:
+        """The way to Detect only for what fits the bar's backbone, and in words whether it does."""
+        job = self.jobs.find(name)
+        right = job is None or fits(self.library, job.backbone, backbone)
+        return [gr.Button(visible=right), fit(self.library, job, backbone)]
 
     def use(self, name: str | None, backbone: str) -> tuple[str, str]:
         """The backbone that the recipe is for (the given one, where it does not say), and the

@@ -34,7 +34,8 @@ Clock = Callable[[], float]
 class Job:
     """One search: what was asked, how far it is, and every trial so far.
 
-    `uploaded` is a recipe that was not searched here, and then the only thing to look at.
+    `uploaded` is a recipe that was not searched here, and then the only thing to look at; `labels`
+    are those of a trace, in words, where it tells.
     """
 
     def __init__(self, ask: SearchAsk | None, clock: Clock) -> None:
@@ -46,6 +47,7 @@ class Job:
         self.ready: Ready | None = None
         self.trials: list[Trial] = []
         self.uploaded: Recipe | None = None
+        self.labels = ""
         self.began: float | None = None
         self.ended: float | None = None
         self.orphaned = False
@@ -58,6 +60,13 @@ class Job:
     @property
     def active(self) -> bool:
         return self.state in ACTIVE
+
+    @property
+    def backbone(self) -> str | None:
+        """What was searched, or what the trace or recipe says that it is for."""
+        if self.ask is not None:
+            return self.ask.backbone
+        return None if self.recipe is None else self.recipe.backbone
 
     @property
     def recipe(self) -> Recipe | None:

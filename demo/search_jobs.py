@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from demo.library import Library
 from demo.search_ask import SearchAsk
+from demo.search_fit import labels_of
 from demo.search_job import (
     ESTIMATED,
     FAILED,
@@ -66,7 +67,7 @@ class Jobs:
     def replay(self, trials: list[Trial], text: str, page: str) -> Job:
         """A trace to look at, kept like a search that is over."""
         job = Job(None, self.clock)
-        job.trials, job.state = list(trials), REPLAY
+        job.trials, job.state, job.labels = list(trials), REPLAY, labels_of(text)
         job.began = job.ended = self.clock()
         job.trace.write_text(text, encoding="utf-8")
         self._keep(job)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from setar_core.recipe import Recipe, Site
 
 KEEP = gr.skip()
+PLAY, PAUSE = "▶ Replay", "❚❚ Pause"
 
 
 class SearchPage(NamedTuple):
@@ -28,6 +29,7 @@ class SearchPage(NamedTuple):
     seen: Any = KEEP
     clock: Any = KEEP
     film: Any = KEEP
+    play: Any = KEEP
     state: Any = KEEP
     search: Any = KEEP
     estimate: Any = KEEP
@@ -36,6 +38,7 @@ class SearchPage(NamedTuple):
     go_on: Any = KEEP
     replay: Any = KEEP
     objective: Any = KEEP
+    views: Any = KEEP
     terms: Any = KEEP
     map: Any = KEEP
     frame: Any = KEEP
@@ -58,17 +61,17 @@ def whole(
     trials = [] if job is None else job.trials
     over = bool(trials) and not active and job.state != ESTIMATED
     page = drawn(job, before, len(trials), picked)
-    return page._replace(
+    return filmed(page, False)._replace(
         name=None if job is None else job.name,
         seen=None if job is None else job.seen,
         clock=gr.Timer(active=active),
-        film=gr.Timer(active=False),
         search=gr.Button(visible=not active),
         estimate=gr.Button(visible=not active),
         stop=gr.Button(visible=active, interactive=active and not job.stopping),
         resume=gr.Button(visible=job is not None and job.resumable),
         go_on=gr.Button(interactive=not active),
         replay=gr.Button(interactive=not active),
+        views=gr.Row(visible=not _uploaded(job)),
         frame=frame(_examples(job), picked),
         strip=strip(_examples(job), picked),
         looking=gr.Row(visible=over),
@@ -78,6 +81,11 @@ def whole(
         keeping=gr.Column(visible=over or _uploaded(job)),
         trace=gr.Button(visible=over),
     )
+
+
+def filmed(page: SearchPage, plays: bool) -> SearchPage:
+    """The page with its replay playing, or standing still."""
+    return page._replace(film=gr.Timer(active=plays), play=gr.Button(PAUSE if plays else PLAY))
 
 
 def moved(job: Job, before: list[Job], picked: int) -> SearchPage:
@@ -91,7 +99,7 @@ def drawn(job: Job | None, before: list[Job], at: int, picked: int) -> SearchPag
     if job is None or _uploaded(job):
         return SearchPage(
             state=words.state(job, []),
-            objective=objective_chart([], 1, "locoop_loss"),
+            objective="" if _uploaded(job) else objective_chart([], 1, "locoop_loss"),
             terms=term_charts([], 1),
             map=live_map((), None),
             patches=patches(None, (), picked),

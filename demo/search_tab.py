@@ -15,7 +15,7 @@ from demo.library import Library
 from demo.search_ask import ZIP
 from demo.search_controls import Left, build_plan, count_of, told_of
 from demo.search_handlers import SearchHandlers
-from demo.search_page import SearchPage, drawn
+from demo.search_page import PLAY, SearchPage, drawn
 from demo.search_presets import OWN, PRESETS, fitting, proposed
 
 STYLE = (Path(__file__).resolve().parent / "search.css").read_text(encoding="utf-8")
@@ -23,13 +23,13 @@ EVERY = 0.4  # seconds between two looks at a search
 TO_DETECT = """() => {
   [...document.querySelectorAll('button[role=tab]')]
     .find((tab) => tab.textContent.trim() === 'Detect')?.click();
+  window.scrollTo({ top: 0 });
   setTimeout(() => document.querySelector('#judge')?.click(), 400);
 }"""
 
 
 class Right(NamedTuple):
     page: SearchPage
-    play: gr.Button
     files: dict[str, gr.DownloadButton]
 
 
@@ -53,11 +53,11 @@ def build_views(bar: Bar, left: Left) -> Right:
     first = drawn(None, [], 0, 0)
     state = gr.HTML(first.state, elem_id="search-state")
     with gr.Row(visible=False, elem_id="search-looking") as looking:
-        play = gr.Button("▶ Replay", size="sm", min_width=90, scale=0, elem_id="search-play")
+        play = gr.Button(PLAY, size="sm", min_width=90, scale=0, elem_id="search-play")
         at = gr.Slider(1, 2, 1, step=1, label="After candidate", min_width=200, elem_id="search-at")
     candidate = gr.HTML(elem_id="search-candidate")
     objective = gr.HTML(first.objective, elem_id="search-objective-chart")
-    with gr.Row(equal_height=False, elem_id="search-views"):
+    with gr.Row(equal_height=False, elem_id="search-views") as views:
         ratios = gr.HTML(first.map, min_width=200, elem_id="search-map")
         terms = gr.HTML(first.terms, min_width=260, elem_id="search-terms")
         with gr.Column(min_width=200, elem_id="search-picture"):
@@ -73,13 +73,13 @@ def build_views(bar: Bar, left: Left) -> Right:
     page = SearchPage(
         name=gr.State(None), stored=bar.search,
         seen=gr.State(None), clock=gr.Timer(EVERY, active=False),
-        film=gr.Timer(EVERY, active=False), state=state, search=left.search,
+        film=gr.Timer(EVERY, active=False), play=play, state=state, search=left.search,
         estimate=left.estimate, stop=left.stop, resume=left.resume, go_on=left.go_on,
-        replay=left.replay, objective=objective, terms=terms, map=ratios,
+        replay=left.replay, objective=objective, views=views, terms=terms, map=ratios,
         frame=frame, patches=marked, strip=strip, looking=looking, at=at, candidate=candidate,
         result=result, keeping=left.keeping, trace=left.trace,
     )  # fmt: skip
-    return Right(page, play, files)
+    return Right(page, files)
 
 
 def _quiet(**more: Any) -> dict:
@@ -169,7 +169,7 @@ def _join_looking(searches: SearchHandlers, right: Right, picked: gr.State) -> N
     page, shown = right.page, list(right.page)
     fast = _quiet(trigger_mode="always_last", queue=False)
     page.at.input(searches.look, [page.name, page.at, picked], shown, **fast)
-    right.play.click(searches.play, [page.name, page.at], shown, **fast)
+    page.play.click(searches.play, [page.name, page.at, page.play], shown, **fast)
     page.film.tick(searches.played, [page.name, page.at, picked], shown, **_quiet(queue=False))
 
     def pick(event: gr.EventData, name: str | None, at: int) -> list:
@@ -187,18 +187,26 @@ def _join_keeping(
         try:
             known, title = searches.use(name, backbone)
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise _toast(error) from None
         return [known, gr.Dropdown([*recipe_choices(library, known), title], value=title)]
 
     def saved(kind: str, name: str | None) -> str:
         try:
             return searches.saved_recipe(name) if kind == "recipe" else searches.saved_trace(name)
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise _toast(error) from None
 
+    for event in (name.change, bar.backbone.change):
+        event(searches.fit, [name, bar.backbone], [left.use, left.fit], **_quiet())
     used = left.use.click(use, [name, bar.backbone], [bar.backbone, bar.recipe], **_quiet())
     used.success(None, None, None, js=TO_DETECT)
     for kind, button in (("recipe", left.recipe), ("trace", left.trace)):
         click = f"() => document.querySelector('#search-file-{kind}').click()"
         made = button.click(partial(saved, kind), name, right.files[kind], **_quiet())
         made.success(None, None, None, js=click)
+
+
+def _toast(error: ValueError) -> gr.Error:
+    """The core's sentence, begun as sentences are."""
+    text = str(error)
+    return gr.Error(text[:1].upper() + text[1:], print_exception=False)

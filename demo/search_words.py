@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from demo.notices import busy, notice
 from demo.ratio_map import ratio_map
 from demo.search_charts import OBJECTIVES
+from demo.search_fit import replay_of, uploaded
 from demo.search_job import (
     ESTIMATED,
     FAILED,
@@ -96,9 +97,9 @@ def _over(job: Job) -> str:
         return notice(f"No search: {job.problem}." if job.problem else "No search.", "bad")
     count = len(job.trials)
     if job.state == RECIPE:
-        return notice("An uploaded recipe. Nothing is run; use it in Detect, or look at it below.")
+        return notice("An uploaded recipe, shown below. Nothing is run.")
     if job.state == REPLAY:
-        return notice(f"A replay of a trace with {count} candidates. Nothing is run.")
+        return notice(replay_of(job))
     if job.state == ESTIMATED:
         pace = job.ready.pace
         whole = (pace.left or 0.0) + sum(trial.seconds for trial in job.trials)
@@ -141,10 +142,10 @@ def where(trial: Trial) -> str:
 
 def candidate(trial: Trial, objective: str) -> str:
     """One candidate with its numbers, for looking back."""
-    losses = trial.measures.losses
+    losses, at = trial.measures.losses, where(trial)
     mark = "✓ best so far" if trial.improved else f"best so far {_shown(trial.best, objective)}"
     return (
-        f'<p class="hint"><b>{escape(where(trial))}:</b> {OBJECTIVES[objective]} '
+        f'<p class="hint"><b>{escape(at[0].upper() + at[1:])}:</b> {OBJECTIVES[objective]} '
         f"{_shown(trial.measures, objective)} ({mark}) · ID {losses.loss_id:.4f} · OOD "
         f"{losses.loss_ood:.4f} · accuracy {losses.accuracy:.1f} % · OOD patches "
         f"{losses.ood_patch_percent:.1f} %</p>"
@@ -155,7 +156,7 @@ def result(job: Job | None, others: Mapping[str, Recipe]) -> str:
     """Before and after, the recipe as a table, and maps of others; or an uploaded recipe; nothing
     without a trial."""
     if job is not None and job.uploaded is not None:
-        return _told(job.uploaded)
+        return uploaded(job.uploaded)
     if job is None or job.active or not job.trials or job.state == ESTIMATED:
         return ""
     first, last = job.trials[0], job.trials[-1]
@@ -235,14 +236,3 @@ def _row(name: str, before: str, after: str) -> str:
 def _shown(measures, objective: str) -> str:
     value = measures.objective(objective)
     return f"{value:.2f} %" if objective in ("auroc", "aupr", "fpr") else f"{value:.4f}"
-
-
-def _told(recipe: Recipe) -> str:
-    """An uploaded recipe, as a map and in a sentence."""
-    lost = sum(ratio > 0 for ratio in recipe.ratios.values())
-    made = escape(str(recipe.backbone)) if recipe.backbone else "any backbone with these matrices"
-    return (
-        f'<section class="found-recipe"><h2>An uploaded recipe</h2><p>For {made}: {lost} of '
-        f"{len(recipe.ratios)} matrices lose something.</p>"
-        f'<div class="tables"><div class="map">{ratio_map(recipe)}</div></div></section>'
-    )

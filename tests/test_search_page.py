@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from demo.library import examples
+from demo.library import ASSETS, examples
+from setar_core.published import published_runs, trace_file
 
 pytestmark = pytest.mark.browser
 SLOW = 240_000  # milliseconds; machines that run tests are busy
@@ -89,8 +90,12 @@ def test_a_whole_search_is_watched_and_used(visit, drawn):
             page.get_by_role("button", name=f"Download {kind}").click()
         text = Path(download.value.path()).read_text()
         assert json.loads(text.splitlines()[0] if kind == "trace" else text)
+    page.set_viewport_size({"width": 1280, "height": 500})
+    page.locator("#search-use").scroll_into_view_if_needed()
+    assert page.evaluate("scrollY") > 0
     page.locator("#search-use").click()
     expect(page.locator("#detect")).to_be_visible(timeout=SLOW)
+    assert page.evaluate("scrollY") == 0  # where Detect says what it does
     expect(page.locator("#recipe input")).to_have_value(re.compile("^searched "))
     expect(page.locator("#rows button.row")).to_have_count(len(examples()), timeout=SLOW)
     page.get_by_role("tab", name="Benchmark").click()
@@ -149,7 +154,7 @@ def test_bad_files_are_refused_in_words(visit, tmp_path):
     page = visit()
     page.get_by_label("my own pictures (zip)").check()
     page.locator("#search-start").click()
-    says(page, "no zip is here")
+    says(page, "No zip is here")
     bad = tmp_path / "bad.zip"
     with zipfile.ZipFile(bad, "w") as archive:
         archive.writestr("../evil.png", b"x")
@@ -174,6 +179,46 @@ def test_bad_files_are_refused_in_words(visit, tmp_path):
     says(page, "was made for weights")
     page.locator("#search-replay").click()
     says(page, "A replay of a trace with 1 candidate")
+    assert page.broken == []
+
+
+def test_a_trace_is_named_replayed_and_halted(visit):
+    page = visit()
+    page.locator("#search-again").get_by_role("button").first.click()
+    traces = {run.slug: trace_file(run) for run in published_runs() if run.searched}
+    trace = traces["clip_base-pascal_voc-setar"]
+    page.locator("#search-file input[type=file]").set_input_files(str(trace))
+    expect(page.locator("#search-file")).to_contain_text("clip_base")
+    page.locator("#search-replay").click()
+    says(page, "candidates in ViT-B-16/openai, labels Pascal VOC")
+    expect(page.locator("#search-fit")).to_contain_text("the bar above has emoji", timeout=SLOW)
+    expect(page.locator("#search-use")).to_be_hidden()
+    key, at = page.locator("#search-play"), "document.querySelector('#search-at input').value"
+    key.click()
+    expect(key).to_have_text("❚❚ Pause")
+    page.wait_for_function(f"{at} > 4 && {at} < 200")
+    key.click()
+    expect(key).to_have_text("▶ Replay")
+    page.wait_for_timeout(1000)
+    halted = page.evaluate(at)
+    page.wait_for_timeout(1000)
+    assert page.evaluate(at) == halted
+    key.click()
+    page.wait_for_function(f"{at} > {halted}")
+    search(page, "abc")
+    says(page, "Candidate ratios “abc”")
+    expect(key).to_have_text("▶ Replay")
+    page.wait_for_timeout(1500)
+    says(page, "Candidate ratios “abc”")
+    page.locator("#search-file button[aria-label='Clear']").click()
+    recipe = ASSETS / "recipes" / "emoji-searched.json"
+    page.locator("#search-file input[type=file]").set_input_files(str(recipe))
+    expect(page.locator("#search-file")).to_contain_text("emoji-searched")
+    page.locator("#search-replay").click()
+    says(page, "An uploaded recipe")
+    expect(page.locator("#search-use")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#search-fit")).to_contain_text("fits emoji")
+    expect(page.locator("#search-right figure.chart")).to_have_count(0)
     assert page.broken == []
 
 

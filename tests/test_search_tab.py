@@ -26,10 +26,11 @@ from demo.search_ask import (
 from demo.search_charts import MORE_IS_BETTER, OBJECTIVES, TERMS
 from demo.search_controls import OBJECTIVES as OBJECTIVE_CHOICES
 from demo.search_controls import ORDERS, PRECISIONS, PRUNES, RATIOS, WEIGHTS
-from demo.search_handlers import SearchHandlers
+from demo.search_fit import labels_of
+from demo.search_handlers import FORGOTTEN, SearchHandlers
 from demo.search_job import ESTIMATED, FAILED, FINISHED, ORPHANED, REPLAY, STOPPED, WAITING
 from demo.search_jobs import LONGEST_LINE, Jobs
-from demo.search_page import KEEP, SearchPage
+from demo.search_page import KEEP, PAUSE, PLAY, SearchPage
 from demo.search_presets import OTHER, PRESETS, fitting, proposed
 from demo.turns import Turns
 from setar_core import plan as core
@@ -183,12 +184,13 @@ def test_a_k_is_proposed_for_any_number_of_labels():
     ("changes", "said"),
     [
         ({"ratios": "0, a few"}, "write numbers"),
-        ({"ratios": ""}, "the first must be 0"),
+        ({"ratios": "0, 1.5,"}, "ratios “0, 1.5,”: each must be a number of at least 0"),
+        ({"ratios": " "}, "the first must be 0"),
         ({"ratios": "0.1, 0.2"}, "the first must be 0"),
         ({"ratios": "0, 0.2, 0.1"}, "sort them"),
         ({"ratios": "0, 1"}, "below 1"),
         ({"ratios": " ".join(f"0.{i:03}" for i in range(MAX_RATIOS + 1))}, "too many"),
-        ({"lambda_ood": None}, "empty"),
+        ({"lambda_ood": None}, "the weight λ is empty"),
         ({"lambda_ood": -1}, "at least 0"),
         ({"top_k": 2.5}, "whole number"),
         ({"top_k": float("inf")}, "whole number"),
@@ -350,9 +352,10 @@ def test_a_reload_finds_it_running_or_over(handlers, pictures, held):
 
 def test_a_name_that_is_not_known_is_forgotten(handlers):
     page = handlers.found("page", "no such search")
-    assert page.stored is None and "no longer kept" in words(page.state)
-    for stored in (None, 3, ["x"]):
+    assert page.stored == FORGOTTEN and "no longer kept" in words(page.state)
+    for stored in (None, 3, ["x"], FORGOTTEN):
         assert handlers.found("page", stored).name is None
+    assert "no longer" not in words(handlers.found("page", FORGOTTEN).state)
 
 
 def test_an_orphan_is_freed_after_its_time(library, pictures, held):
@@ -581,8 +584,8 @@ def test_a_trace_is_replayed(handlers, pictures):
     page = handlers.replay("page", handlers.saved_trace(done.name))
     job = handlers.jobs.find(page.name)
     assert job.state == REPLAY and len(job.trials) == len(done.trials)
-    assert page.map == handlers.poll("page", done.name, None, 0).map
-    at = handlers.play(job.name, len(job.trials)).at
+    assert page.map == handlers.poll("page", done.name, None, 0).map and page.views.visible
+    at = handlers.play(job.name, len(job.trials), PLAY).at
     looks = [at]
     for _ in range(100):
         page = handlers.played(job.name, looks[-1], 0)
@@ -593,6 +596,71 @@ def test_a_trace_is_replayed(handlers, pictures):
     assert "block 0, ratio 0.4" in page.candidate
     early = handlers.look(job.name, 2, 0)
     assert "trying" in early.map and "ratio 0.2" in early.candidate
+
+
+def test_a_replay_plays_until_it_is_halted_or_something_else_is_asked(handlers, tmp_path):
+    runs = [run for run in published_runs() if run.searched]
+    page = handlers.replay("page", str(trace_file(runs[0])))
+    assert (page.film.active, page.play.value) == (False, PLAY)
+    name, total = page.name, len(handlers.jobs.find(page.name).trials)
+    page = handlers.play(name, total, PLAY)
+    assert (page.film.active, page.play.value, page.at) == (True, PAUSE, 1)
+    page = handlers.played(name, 1, 0)
+    assert page.film == page.play == page.state == KEEP  # what was said meanwhile stays
+    page = handlers.play(name, 5, PAUSE)
+    assert (page.film.active, page.play.value, page.at) == (False, PLAY, KEEP)
+    assert handlers.play(name, 5, PLAY).at == 5
+    for page in (
+        handlers.look(name, 5, 0),
+        handlers.played(name, total, 0),
+        handlers.played("gone", 1, 0),
+        handlers.search("page", *controls(ratios="abc", zip="any.zip")),
+        handlers.estimate("page", *controls(ratios="abc", zip="any.zip")),
+        handlers.go_on("page", None, *controls(zip="any.zip")),
+        handlers.replay("page", None),
+        handlers.resume("page", name),
+    ):
+        assert (page.film.active, page.play.value) == (False, PLAY)
+
+
+def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_path):
+    run = next(run for run in published_runs() if run.slug == "clip_base-pascal_voc-setar")
+    page = handlers.replay("page", str(trace_file(run)))
+    assert "in ViT-B-16/openai, labels Pascal VOC. Nothing is run" in words(page.state)
+    use, told = handlers.fit(page.name, TINY)
+    assert not use.visible
+    assert "for <b>ViT-B-16/openai</b>" in told and f"the bar above has {TINY}" in told
+    use, told = handlers.fit(page.name, "ViT-B-16/openai")
+    assert use.visible and "fits ViT-B-16/openai" in told
+    bare = tmp_path / "bare.json"
+    lines = trace_file(run).read_text().splitlines()[1:4]
+    bare.write_text(f"[{','.join(lines)}]")
+    page = handlers.replay("page", str(bare))
+    assert "with 3 candidates. It does not name its backbone" in words(page.state)
+    use, told = handlers.fit(page.name, TINY)
+    assert use.visible and "not told which backbone" in told
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
+    use, told = handlers.fit(handlers.replay("page", str(mine)).name, TINY)
+    assert not use.visible and "&lt;b&gt;x" in told and "<b>x" not in told
+    job = finished(handlers, zip=pictures, ratios="0, 0.4")
+    assert handlers.fit(job.name, TINY)[0].visible and handlers.fit(job.name, TINY)[1] == ""
+    assert not handlers.fit(job.name, EMBEDDED)[0].visible
+    assert handlers.fit(None, TINY)[0].visible
+
+
+def test_the_labels_of_a_trace_are_told_where_they_are_known():
+    known = {"plan": {}, "fingerprint": {"labels": LabelSet.load("animals").fingerprint}}
+    assert labels_of(json.dumps(known) + "\n") == "animals"
+    for text in (
+        "",
+        "[1]",
+        "{",
+        '{"fingerprint": 3}',
+        '{"fingerprint": {"labels": "x"}}',
+        "[" * 9999,
+    ):
+        assert labels_of(text) == ""
 
 
 def test_the_authors_traces_are_replayed(handlers):
@@ -608,6 +676,7 @@ def test_an_uploaded_recipe_is_shown(handlers, tmp_path):
     file.write_text('[["visual", "W_up", 3, 0.15]]')
     page = handlers.replay("page", str(file))
     assert "0.15" in page.result
+    assert page.objective == "" and not page.views.visible  # nothing that would never be filled
     file.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
     assert "&lt;b&gt;x" in handlers.replay("page", str(file)).result
 
@@ -626,7 +695,7 @@ def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
         assert Recipe.load(handlers.saved_recipe(page.name)).ratios == mine.ratios
         with pytest.raises(ValueError, match="press Search first"):
             handlers.saved_trace(page.name)
-        for empty in (handlers.look(page.name, 1, 0), handlers.play(page.name, 1)):
+        for empty in (handlers.look(page.name, 1, 0), handlers.play(page.name, 1, PLAY)):
             assert empty == SearchPage()
         assert handlers.pick(page.name, 1, 0) == SearchPage()
         assert handlers.found("page", page.name).result == page.result
