@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo import benchmark_words as words
 from demo import notices
 from demo.ask import NO_RECIPE, Ask, read_ask
 from demo.benchmark_runs import BenchmarkAsk, Look, Run, Runs
@@ -25,7 +27,7 @@ from setar_core.recipe import Recipe
 
 ORIGINAL = "original"
 BATCH = 16  # images between two signs of life
-GONE = "This benchmark is no longer kept on the server. Press Run to make it again."
+FORGOTTEN: dict = {}  # names no run; a browser that is told None keeps the name it has
 
 
 class Controls(NamedTuple):
@@ -61,23 +63,26 @@ class BenchmarkHandlers:
 
     def stopped(self, name: str | None) -> View:
         """What is kept after a stop."""
-        run = self.runs.find(name)
+        return View(notice=words.stopped(self.runs.find(name)))
+
+    def found(self, stored: object) -> View:
+        """The run that this browser made last, when its page opens again."""
+        run = self.runs.again(stored)
         if run is None:
-            return View(notice=notices.notice("Stopped before anything was scored.", "warn"))
-        seen, total = _seen(run)
-        return View(
-            notice=notices.notice(
-                f"Stopped at {seen:,} of {total:,} images; their scores are kept. Press Run to go "
-                "on.",
-                "warn",
-            )
+            gone = View(notice=notices.notice(words.GONE), stored=FORGOTTEN)
+            return gone if stored else View()
+        page = View(table=table(run, None))
+        if run.ready:
+            page = shown(run, run.look or self._default(run, run.bench.detections[0], run.ready[0]))
+        return page._replace(
+            name=stored, notice=words.found_again(run), results=gr.update(visible=True)
         )
 
     def look(self, name: str | None, detector: int, ood: str) -> View:
         """Another detector or OOD set, at the threshold of its FPR95 in the table."""
         run = self.runs.find(name)
         if run is None or not run.ready:
-            return View(notice=notices.notice(GONE, "warn"))
+            return View(notice=notices.notice(words.GONE, "warn"))
         ood = ood if ood in run.ready else run.ready[0]
         run.look = self._default(run, run.bench.detections[int(detector)], ood)
         return shown(run, run.look)
@@ -86,7 +91,7 @@ class BenchmarkHandlers:
         """A cell of the table."""
         run = self.runs.find(name)
         if run is None:
-            return View(notice=notices.notice(GONE, "warn"))
+            return View(notice=notices.notice(words.GONE, "warn"))
         detector, column = divmod(int(index), len(run.bench.oods))
         if not 0 <= detector < len(run.bench.detections):
             return View()
@@ -110,9 +115,9 @@ class BenchmarkHandlers:
             yield View(notice=notices.busy("Getting ready"))
             run = yield from self._made(ask)
         name = name or self.runs.new_name()
+        run = replace(run, rows=[], look=None, done=False)  # another page may look at the other
         self.runs.put(name, run)
-        run.rows, run.look = [], None
-        yield View(name=name, table=table(run, None), results=gr.update(visible=True))
+        yield View(name=name, stored=name, table=table(run, None), results=gr.update(visible=True))
         for page in self._steps(run):
             if run.ready and run.look is None:
                 run.look = self._default(run, run.bench.detections[0], run.ready[0])
@@ -121,12 +126,13 @@ class BenchmarkHandlers:
                 rates = shown(run, run.look, moved=True).rates  # of one set more
                 page = page._replace(table=table(run, run.look), ood=_sets(run), rates=rates)
             yield page
-        yield View(notice=_done(run), table=table(run, run.look))
+        run.done = True
+        yield View(notice=words.done(run), table=table(run, run.look))
 
     def _steps(self, run: Run) -> Iterator[View]:
         """Signs of life; the table comes with every new row."""
-        steps, begun, before = run.bench.steps(BATCH), time.monotonic(), _seen(run)[0]
-        total = _seen(run)[1]
+        steps, begun = run.bench.steps(BATCH), time.monotonic()
+        before, total = words.seen(run)
         while True:
             with self.library.turns.turn(f"benchmark of {total:,} images"):
                 step = next(steps, None)
@@ -136,7 +142,7 @@ class BenchmarkHandlers:
             left = ""
             if step.done > before and step.done < total:
                 seconds = (time.monotonic() - begun) * (total - step.done) / (step.done - before)
-                left = f", about {_duration(seconds)} left"
+                left = f", about {words.duration(seconds)} left"
             verb = "Scoring" if step.places or step.left_out else "Comparing on"
             name = step.scored.images.name
             sentence = f"{verb} {name}: {step.done:,} of {total:,} images{left}"
@@ -161,7 +167,7 @@ class BenchmarkHandlers:
         for recipe in ask.recipes:
             errand = Errand(partial(self._detector, ask, recipe))
             for sentence in errand.sentences():
-                yield View(notice=notices.busy(f"{recipe}: {sentence}"))
+                yield View(notice=notices.busy(f"Weights {recipe}: {sentence}"))
             detectors[recipe] = errand.result()
         bench = Benchmark(detectors, found.inside, found.outside, ask.scores)
         return Run(ask, bench, Opened(*found))
@@ -202,39 +208,3 @@ class BenchmarkHandlers:
 
 def _sets(run: Run) -> Any:
     return gr.update(choices=run.ready, value=run.look.ood)
-
-
-def _seen(run: Run) -> tuple[int, int]:
-    sets = run.bench.sets
-    return sum(int(s.seen.sum()) for s in sets), sum(len(s.images) for s in sets)
-
-
-def _done(run: Run) -> str:
-    """What was left out, and what to know of these sets."""
-    parts = []
-    problems = [
-        f"{scored.images.name}: {reason}"
-        for scored in run.bench.sets
-        for reason in scored.left_out.values()
-    ]
-    if problems:
-        count = len(problems)
-        what = "One image was" if count == 1 else f"{count} images were"
-        parts.append(notices.notice(f"{what} left out; the others are measured.", "bad", problems))
-    inside = run.bench.id.images
-    if inside.classes is None:
-        strange = f" ({', '.join(inside.strangers[:4])})" if inside.strangers else ""
-        parts.append(
-            notices.notice(
-                f"The folders of {inside.name} do not bear your labels' names{strange}, so there "
-                "is no accuracy. Do its images show your labels?",
-                "warn",
-            )
-        )
-    return "".join(parts) or notices.notice("Done.", "good")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -19,9 +19,9 @@ from demo.library import Library
 from setar_core.archives import MAX_FILES, MAX_TOTAL
 
 FOLDER = Path(__file__).resolve().parent
-STYLE, DRAG, FILES = (
+STYLE, DRAG, FILES, SIDEWAYS = (
     (FOLDER / name).read_text(encoding="utf-8")
-    for name in ("benchmark.css", "benchmark.js", "benchmark_files.js")
+    for name in ("benchmark.css", "benchmark.js", "benchmark_files.js", "benchmark_table.js")
 )
 LIMITS = (
     f"A zip is one set: up to {MAX_FILES:,} images and {MAX_TOTAL // 10**9} GB unpacked, in a "

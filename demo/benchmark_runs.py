@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Run:
     opened: Opened
     rows: list[Row] = field(default_factory=list)
     look: Look | None = None  # the cell that is open
+    done: bool = False
 
     @property
     def ready(self) -> list[str]:
@@ -69,7 +71,26 @@ class Look:
 
 
 class Runs(Sheets):
-    """The last runs of all visitors, by a name that cannot be guessed; the oldest goes first."""
+    """The last runs of all visitors, by a name that cannot be guessed; the oldest goes first.
+
+    A browser keeps the name of its last run, so several pages may hold one; it goes with the last.
+    """
 
     def __init__(self) -> None:
         super().__init__(KEPT_RUNS)
+        self._pages: Counter[str] = Counter()  # beside the page that made it
+
+    def again(self, name: object) -> Run | None:
+        """The run for one page more, or None when it is no longer kept."""
+        run = self.find(name) if isinstance(name, str) else None
+        if run is not None:
+            with self._lock:
+                self._pages[name] += 1
+        return run
+
+    def drop(self, name: object) -> None:
+        if isinstance(name, str) and self._pages[name]:
+            with self._lock:
+                self._pages[name] -= 1
+        else:
+            super().drop(name)

@@ -111,7 +111,7 @@ def _listed(folder: Path, name: str, labels: LabelSet | None) -> ImageSet:
 def _offered(library: Library, value: str) -> tuple[str, Path]:
     kind, _, name = value.partition(":")
     if kind == "shipped" and name in TITLES:
-        return name, SHIPPED / name
+        return TITLES[ID] if name == ID else name, SHIPPED / name
     if kind == "data" and name in folders(library):
         return name, unwrapped(library.data / name)
     raise ValueError(f"no set {value[:80]!r} is offered here; choose from the list, or give a zip")

@@ -29,6 +29,7 @@ class View(NamedTuple):
     """One value for each output of Benchmark, in order; KEEP changes nothing."""
 
     name: Any = KEEP
+    stored: Any = KEEP
     notice: Any = KEEP
     results: Any = KEEP
     table: Any = KEEP

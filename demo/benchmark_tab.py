@@ -10,8 +10,9 @@ import gradio as gr
 
 from demo.bar import Bar
 from demo.benchmark_files import KINDS, figure_page, picture, saved
-from demo.benchmark_handlers import GONE, BenchmarkHandlers
+from demo.benchmark_handlers import BenchmarkHandlers
 from demo.benchmark_layout import (
+    SIDEWAYS,
     STYLE,
     Choice,
     build_behind,
@@ -22,6 +23,7 @@ from demo.benchmark_layout import (
 from demo.benchmark_runs import Look, Run
 from demo.benchmark_sets import ZIP
 from demo.benchmark_shown import View
+from demo.benchmark_words import GONE
 from demo.controls import PICK
 from demo.detect_handlers import DetectHandlers
 from demo.library import Library
@@ -29,6 +31,12 @@ from demo.library import Library
 # What Detect and the bar say is measured here too: their components, by what they are called.
 FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
 OPEN = (Path(__file__).resolve().parent / "open_in_detect.js").read_text(encoding="utf-8")
+KEPT_KEY = "setar-explorer-benchmark"
+RUNNING, IDLE = (  # of Run and Stop, one is there
+    f"() => [{{ __type__: 'update', visible: {run} }}, "
+    f"{{ __type__: 'update', visible: {stop}, value: 'Stop', interactive: true }}]"
+    for run, stop in (("false", "true"), ("true", "false"))
+)
 STOPPING = """() => {
   const running = document.querySelector('#bench-notice progress');
   return { __type__: 'update', ...(running && { value: 'Stopping …', interactive: false }) };
@@ -47,10 +55,12 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar, detect: DetectH
         choice = build_choice(library)
         with gr.Row(elem_id="bench-keys"):
             start = gr.Button("Run", variant="primary", elem_id="bench-run", min_width=140)
-            stop = gr.Button("Stop", elem_id="bench-stop", min_width=100)
+            stop = gr.Button(
+                "Stop", variant="stop", visible=False, elem_id="bench-stop", min_width=140
+            )
         notice = gr.HTML(EMPTY, elem_id="bench-notice")
         with gr.Column(visible=False) as results:
-            table = gr.HTML(js_on_load=PICK, elem_id="bench-table")
+            table = gr.HTML(js_on_load=PICK + SIDEWAYS, elem_id="bench-table")
             with gr.Row(elem_id="bench-downloads"):
                 buttons = {
                     kind: gr.Button(f"Download {title}", size="sm", min_width=110)
@@ -63,17 +73,25 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar, detect: DetectH
         }
         chosen = gr.Textbox(visible="hidden", elem_id="bench-chosen", label="Chosen picture")
         gr.HTML(f"<style>{STYLE}</style>")
-    page = list(behind._replace(name=name, notice=notice, results=results, table=table))
-    looked = [name, behind.detector, behind.ood]
-
     elsewhere = {block.elem_id: block for block in demo.blocks.values() if block.elem_id}
+    with elsewhere["bar"]:  # in a tab not yet opened it would hold nothing
+        kept = gr.BrowserState(None, storage_key=KEPT_KEY, secret=KEPT_KEY)
+    page = list(
+        behind._replace(name=name, stored=kept, notice=notice, results=results, table=table)
+    )
+    looked = [name, behind.detector, behind.ood]
     asked = [bar.backbone, *(elsewhere[part] for part in FROM_DETECT), *choice]
+
+    # The swap first: the browser takes the events of a click in turn, and waits for each.
+    start.click(None, None, [start, stop], js=RUNNING, **_quiet())
     running = start.click(handlers.run, [name, *asked], page, **_quiet(concurrency_limit=4))
     stop.click(None, None, stop, js=STOPPING, cancels=[running], **_quiet())
     # A cancelled event counts as failed once the server let go of it, a batch later; before that
     # the browser would not hear Run again.
-    running.failure(handlers.stopped, name, page, **_quiet())
-    running.then(lambda: gr.Button("Stop", interactive=True), None, stop, **_quiet())
+    told = running.failure(handlers.stopped, name, page, **_quiet())
+    for ended in (running.success, told.then):
+        ended(None, None, [start, stop], js=IDLE, **_quiet())
+    demo.load(handlers.found, kept, page, **_quiet())
 
     def click(event: gr.EventData, *values: Any) -> View:
         return handlers.clicked(*values, event.index)
@@ -81,7 +99,8 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar, detect: DetectH
     def drag(event: gr.EventData, *values: Any) -> View:
         return handlers.threshold_moved(*values, event.index)
 
-    last = _quiet(trigger_mode="always_last")
+    # One after another, or the answer to a drag may come after that to what was typed later.
+    last = _quiet(trigger_mode="always_last", concurrency_id="bench-look")
     table.select(click, name, page, **last)
     for part in (behind.detector, behind.ood):
         part.input(handlers.look, looked, page, **last)
@@ -108,7 +127,11 @@ def _join_files(
         return figure_page(*_look(handlers, *values), event.index)
 
     def pick(event: gr.EventData, *values: Any) -> str:
-        return picture(*_look(handlers, *values), event.index)
+        try:
+            return picture(*_look(handlers, *values), event.index)
+        except ValueError as error:
+            text = str(error)
+            raise gr.Error(text[:1].upper() + text[1:], print_exception=False) from None
 
     here = [*looked, behind.threshold]
     for kind, button in buttons.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import product
 
 from demo.benchmark_runs import Look, Run
 from setar_core.results import Detection, Row
@@ -16,19 +17,22 @@ EXPLAINED = (
     "best of its column; ≈: the difference from the best may be chance. Click a cell to see the "
     "scores behind it."
 )
+SIDEWAYS = '<b class="sideways" hidden>The table scrolls sideways. </b>'
 
 
 def table(run: Run, look: Look | None) -> str:
     """`data-index` of a cell is row * OOD sets + column; the mean has no scores of its own."""
     sets = [ood.images.name for ood in run.bench.oods]
-    heads = [*sets, MEAN] if len(sets) > 1 else sets
+    heads = [MEAN, *sets] if len(sets) > 1 else sets  # the mean is seen first on a phone
     found = by_detection(run.rows)
     several = len(run.bench.detections) > 1
+    places = product(range(len(run.bench.detections)), sets)
+    index = {place: number for number, place in enumerate(places)}
     lines = "".join(
         f'<tr><th scope="row">{title(detection)}</th>'
         + "".join(
-            _cell(detection, ood, found.get(detection, {}).get(ood), i * len(sets) + j, look)
-            for j, ood in enumerate(heads)
+            _cell(detection, ood, found.get(detection, {}).get(ood), index.get((i, ood)), look)
+            for ood in heads
         )
         + _accuracy(run, detection)
         + "</tr>"
@@ -49,7 +53,7 @@ def table(run: Run, look: Look | None) -> str:
     return (
         '<div class="scroll"><table class="runs" aria-label="Benchmark results">'
         f'<thead><tr><th scope="col">Weights, score</th>{columns}{accuracy}</tr></thead>'
-        f'<tbody>{lines}</tbody></table></div><p class="hint">{said}</p>'
+        f'<tbody>{lines}</tbody></table></div><p class="hint">{SIDEWAYS}{said}</p>'
     )
 
 
@@ -58,7 +62,9 @@ def title(detection: Detection) -> str:
     return f"{escape(detection.recipe)}<small>{SCORES[detection.score].title}</small>"
 
 
-def _cell(detection: Detection, ood: str, row: Row | None, index: int, look: Look | None) -> str:
+def _cell(
+    detection: Detection, ood: str, row: Row | None, index: int | None, look: Look | None
+) -> str:
     if row is None:
         return '<td class="waiting"><span aria-label="not scored yet">…</span></td>'
     parts = [_number(row, i) for i in range(len(TITLES))]

@@ -58,6 +58,40 @@ def run(page):
     page.locator("#bench-scores .main-svg").first.wait_for()
 
 
+def test_the_table_scrolls_and_the_page_does_not(visit):  # noqa: F811
+    page = visit()
+    page.get_by_role("tab", name="Benchmark").click()
+    run(page)
+    expect(page.locator("#bench-table .sideways")).to_be_visible()
+    expect(page.locator("#bench-notice")).to_contain_text("Done")
+    expect(page.locator("#bench-rates")).to_contain_text("of animals (known)")
+    for width in (1280, 1024, 800):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("other:", "textures", "glyphs", "near:"):
+        page.locator("#bench-oods label", has_text=name).click()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    run(page)
+    expect(page.locator("#bench-table thead")).not_to_contain_text("mean")
+    expect(page.locator("#bench-table .sideways")).to_be_hidden()
+
+
+def test_a_reload_shows_the_last_run(opened):
+    page = opened()
+    run(page)
+    shown = page.locator("#bench-table table").inner_text()
+    page.reload()
+    page.locator("#rows button.row").first.wait_for()
+    page.get_by_role("tab", name="Benchmark").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Your last benchmark: emoji")
+    assert page.locator("#bench-table table").inner_text() == shown
+    expect(page.locator("#bench-run")).to_be_visible()
+    page.locator("#bench-table button[data-index='3']").click()
+    expect(page.locator("#bench-table button[data-index='3'][aria-pressed=true]")).to_have_count(1)
+    assert not page.broken
+
+
 def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path, drawn):
     page = opened()
     run(page)
@@ -81,6 +115,7 @@ def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path, dra
     page.mouse.move(x + 70, y, steps=5)
     expect(rates).not_to_have_text(before)  # before the server has heard of it
     page.mouse.up()
+    expect(rates.locator(".others")).to_be_visible()  # the server has heard of it
     page.wait_for_function("(x) => Math.abs((" + LINE + ")()[0] - x) < 3", arg=x + 70, timeout=SLOW)
     typed = page.locator("#bench-threshold input")
     typed.fill("-5")
@@ -128,16 +163,23 @@ def test_run_is_heard_as_soon_as_the_stop_is_told(opened):
         route.continue_()
 
     page = opened()
+    start, stop = page.locator("#bench-run"), page.locator("#bench-stop")
     page.route("**/cancel", late)
-    page.locator("#bench-run").click()
+    expect(stop).to_be_hidden()
+    start.click()
+    expect(start).to_be_hidden()
     expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
-    page.locator("#bench-stop").click()
-    expect(page.locator("#bench-stop")).to_contain_text("Stopping")
+    stop.click()
+    expect(stop).to_contain_text("Stopping")
+    expect(stop).to_be_disabled()
+    expect(start).to_be_hidden()
     expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
-    expect(page.locator("#bench-stop")).to_have_text("Stop")
-    page.locator("#bench-run").click()
+    start.click()
+    expect(stop).to_have_text("Stop")
     expect(page.locator("#bench-notice")).not_to_contain_text("Press Run to go on")
     page.locator("#bench-notice .notice.good").wait_for(timeout=LONG)
+    expect(stop).to_be_hidden()
+    expect(start).to_be_enabled()
 
 
 def test_the_tab_fits_a_phone_and_every_control_has_a_name(opened):
@@ -158,3 +200,4 @@ def test_what_is_wrong_is_told(opened, tmp_path):
     expect(page.locator("#bench-notice .notice.bad")).to_contain_text(
         "leads out of its folder", timeout=SLOW
     )
+    expect(page.locator("#bench-run")).to_be_visible()

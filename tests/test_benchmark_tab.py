@@ -12,11 +12,11 @@ from PIL import Image
 
 from demo.ask import NO_RECIPE, UPLOADED
 from demo.benchmark_files import figure_page, picture, saved
-from demo.benchmark_handlers import ORIGINAL, BenchmarkHandlers
+from demo.benchmark_handlers import FORGOTTEN, ORIGINAL, BenchmarkHandlers
 from demo.benchmark_layout import recipe_chosen, recipe_names, weights_offered
 from demo.benchmark_runs import Look
 from demo.benchmark_sets import ZIP, SetsAsked, folders, id_choices, ood_choices, opened
-from demo.benchmark_shown import View, mistakes
+from demo.benchmark_shown import KEEP, View, mistakes
 from demo.benchmark_table import table
 from demo.library import ASSETS, EMBEDDED, Library, shelf
 from setar_core.labels import PROMPT
@@ -133,6 +133,73 @@ def test_the_same_run_is_not_scored_again_and_a_stopped_one_goes_on(done, librar
     assert "Done." in words(filled(rest, "notice")[-1])
     assert fresh.runs.find(found).rows == handlers.runs.find(name).rows
     assert "before anything" in words(fresh.stopped("unknown").notice)
+    assert "that of the run before" in words(fresh.stopped(found).notice)  # of another, not begun
+
+
+def test_the_mean_is_seen_first_and_exported_last(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    html = table(run, None)
+    heads = re.findall(r'<th scope="col">([^<]+)', html)
+    assert heads == ["Weights, score", "mean", "static", "cloth"]
+    assert re.findall(r'data-index="(\d)"', html) == ["0", "1", "2", "3"]
+    first = html.index('<td class="mean">')
+    assert first < html.index("data-index") and html.count('class="sideways" hidden') == 1
+    assert [row.ood for row in run.rows[::2]] == ["static", "cloth", "mean"]
+    with open(saved(run, "csv"), newline="") as file:
+        assert [row["ood"] for row in csv.DictReader(file)][-1] == "mean"
+
+
+def test_a_page_that_is_loaded_anew_shows_the_last_run(done):
+    handlers, name, views, _ = done
+    assert [view.stored for view in views if isinstance(view.stored, str)] == [name]
+    page = handlers.found(name)
+    assert page.name == name and page.results["visible"] and page.behind["visible"]
+    assert "Your last benchmark: emoji with 40 labels" in words(page.notice)
+    assert "static" in page.table and "not scored yet" not in page.table
+    handlers.runs.drop(name)  # the first page's time is over
+    assert handlers.clicked(name, 0).rates
+    assert handlers.found("unknown").stored == FORGOTTEN
+    assert "no longer kept" in words(handlers.found("unknown").notice)
+    for nothing in (None, "", FORGOTTEN):
+        assert handlers.found(nothing) == View()
+    assert handlers.found(["x"]).stored == FORGOTTEN
+
+
+def test_a_page_that_is_loaded_anew_shows_a_stopped_run(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"]])
+    steps = handlers.run(None, *asked)
+    name = next(view.name for view in steps if isinstance(view.name, str))
+    next(steps)
+    steps.close()
+    page = handlers.found(name)
+    assert page.table.count("not scored yet") == 2 and page.behind == KEEP
+    assert "not finished: emoji with 40 labels" in words(page.notice)
+    *_, last = handlers.run(name, *asked)
+    assert "Done." in words(last.notice)
+    assert "not finished" not in words(handlers.found(name).notice)
+    handlers.runs.drop(name)
+    handlers.runs.drop(name)
+    assert handlers.runs.find(name)  # a third page holds it
+    handlers.runs.drop(name)
+    assert handlers.runs.find(name) is None
+
+
+def test_two_pages_that_run_the_same_do_not_mix_their_rows(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"], zips["cloth"]])
+    one = handlers.run(None, *asked)
+    name = next(view.name for view in one if isinstance(view.name, str))
+    rows = {}
+    pair = {"one": one, "two": handlers.run(name, *asked)}
+    for _ in range(40):  # in turns
+        for which, steps in pair.items():
+            view = next(steps, None)
+            if view is not None and isinstance(view.table, str):
+                rows[which] = view.table
+    assert rows["one"].count("not scored yet") == rows["two"].count("not scored yet") == 0
+    assert len(handlers.runs.find(name).rows) == 2 * 3
 
 
 def test_other_settings_start_afresh(done, zips):
@@ -331,6 +398,7 @@ def test_folders_are_offered_only_when_the_operator_named_one(tmp_path, zips):
     assert ("SUN (folder)", "data:SUN") in id_choices(offering)
     assert ("SUN (folder)", "data:SUN") in ood_choices(offering)
     *_, found = opened(offering, SetsAsked("shipped:id", None, ("data:SUN",), ()), shelf("animals"))
+    assert found.inside.name == "animals"  # as it is chosen
     assert found.outside[0].files == ("images/1.png",)
     assert set(found.inside.classes) == set(range(40))
 
