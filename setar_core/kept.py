@@ -6,7 +6,7 @@ A position counts half blocks: 2i is the input of block i, 2i + 1 what its atten
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .backbones.base import Backbone
 from .backbones.tower import Tower
+from .crew import Crew
 from .memory import written
 from .recipe import Site
 
@@ -35,10 +36,11 @@ class KeptStates:
     inputs; either way the values are the same.
     """
 
-    def __init__(self, tower: Tower, starts: Sequence[Start], room: int) -> None:
+    def __init__(self, tower: Tower, starts: Sequence[Start], room: int, crew: Crew) -> None:
         """`starts` makes each chunk's state at position 0; `room` is the budget in bytes."""
         self.tower = tower
         self.starts = starts
+        self.crew = crew
         self.room = room
         self.wanted: list[int] = []
         self.ever: set[int] = set()  # wanted now or before, and not dropped since
@@ -61,13 +63,15 @@ class KeptStates:
         """The position nearest to the end that is kept, or will be."""
         return max([*self.kept, *self.wanted], default=0)
 
-    def states(self, position: int) -> Iterator[Any]:
-        """The chunks' states at a position; kept from now on, with others below, as room allows."""
+    def prepare(self, position: int) -> None:
+        """Keep the states at a position from now on, with others below, as room allows."""
         if position not in self.kept and position in self.wanted:
             self._hold(position)
+
+    def state(self, position: int, chunk: int) -> Any:
+        """A chunk's state at a position."""
         below = self._below(position)
-        for chunk in range(len(self.starts)):
-            yield run_halves(self.tower, self._state(below, chunk), below, position)
+        return run_halves(self.tower, self._state(below, chunk), below, position)
 
     def left(self) -> int:
         """Bytes of the budget that remain beside all that may be kept.
@@ -99,13 +103,17 @@ class KeptStates:
             return
         below = self._below(position)
         between = [p for p in self.wanted if below < p < position]
-        found: dict[int, list[Any]] = {p: [] for p in (*spread(between, slots - 1), position)}
-        for chunk in range(len(self.starts)):
-            state, at = self._state(below, chunk), below
-            for p, chunks in found.items():
-                state, at = run_halves(self.tower, state, at, p), p
-                chunks.append(state)
-        self.kept.update(found)
+        places = (*spread(between, slots - 1), position)
+
+        def passed(chunk: int) -> list[Any]:
+            with self.crew.rounding():
+                states = [self._state(below, chunk)]
+                for first, last in pairwise((below, *places)):
+                    states.append(run_halves(self.tower, states[-1], first, last))
+            return states[1:]
+
+        chunks = list(self.crew.each(passed, len(self.starts)))
+        self.kept.update(zip(places, map(list, zip(*chunks, strict=True)), strict=True))
 
     def _drop(self, above: int) -> None:
         for position in [p for p in self.kept if p > above]:
@@ -148,19 +156,19 @@ class OpenedSite:
         mine = slice(0, most) if self.principal else slice(parts.rank - most, None)
         self.u = parts.u[:, mine].T.contiguous()  # (most, out)
         self.sv = parts.s[mine, None] * parts.vh[mine]  # (most, in)
-        self.made: list[tuple[Tensor, Tensor] | None] = []
-        self.missing: list[int] = []  # components that each chunk's output lacks now
+        self.made: dict[int, tuple[Tensor, Tensor]] = {}
+        self.missing: dict[int, int] = {}  # components that each chunk's output lacks now
 
     def feed(self, number: int, state: Any, count: int) -> Any:
-        """What the MLP makes of a chunk without `count` components; chunks first come in turn.
+        """What the MLP makes of a chunk without `count` components.
 
         Raises:
             ValueError: no ratio drops so many.
         """
-        if number == len(self.made):
+        if number not in self.made:
             x = self.tower.enter(self.block, state).flatten(0, -2)  # (tokens, in)
-            self.made.append((self.tower.up(self.block)(x), x @ self.sv.T))
-            self.missing.append(0)
+            self.made[number] = self.tower.up(self.block)(x), x @ self.sv.T
+            self.missing[number] = 0
         hidden, shares = self.made[number]
         here, there = self.counts.index(self.missing[number]), self.counts.index(count)
         low, high = sorted((here, there))
@@ -171,7 +179,7 @@ class OpenedSite:
             hidden.addmm_(shares[:, mine], self.u[mine], alpha=-1 if here < there else 1)
         self.missing[number] = count
         if self.once:
-            self.made[number] = None
+            del self.made[number]
         return self.tower.leave(self.block, state, hidden.view(*state.shape[:-1], -1))
 
 

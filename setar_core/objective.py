@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from .scores import SCORES, Score
 
 PATCH_LOGITS = 2**22  # at most so many at once on a CPU, 16 MB
 PATCH_LOGITS_CUDA = 2**28
+BATCH = 32  # images at once in a plain forward pass
 EXAMPLES = 24  # images whose OOD patches an event carries
 
 
@@ -44,6 +46,16 @@ class Measures:
         return 100 * getattr(self.metrics, {"fpr": "fpr95"}.get(name, name))
 
 
+class Part(NamedTuple):
+    """What some consecutive images are worth: `grid (h, w)` of their patches, the terms of each,
+    and where the objective needs them the scores of the images and of their OOD patches."""
+
+    grid: tuple[int, int]
+    terms: Terms
+    id_scores: Tensor | None = None
+    ood_scores: Tensor | None = None
+
+
 class Judge:
     """Collects the terms of every image in turn, and makes measures of them."""
 
@@ -52,39 +64,40 @@ class Judge:
         self.plan = plan
         self.classes = classes.to(backbone.device)
         self.score = None if plan.objective in LOSSES else SCORES[plan.score]
-        self.parts: list[Terms] = []
-        self.id_scores: list[Tensor] = []
-        self.ood_scores: list[Tensor] = []
-        self.grid = (0, 0)
-        self.done = 0
+        self.parts: list[Part] = []
 
-    def add(self, features: Features, classifier: Classifier) -> None:
-        """The next images; no more logits than `PATCH_LOGITS` stand in memory."""
+    def judged(self, features: Features, classifier: Classifier, first: int) -> list[Part]:
+        """Parts of images, the first of which is the `first` of all; nothing is collected.
+
+        No more logits than `PATCH_LOGITS` stand in memory.
+        """
         each = features.local.shape[1] * len(classifier.weight)
         limit = PATCH_LOGITS_CUDA if features.whole.is_cuda else PATCH_LOGITS
         size = max(1, limit // max(1, each))
-        self.grid = features.grid
-        for first in range(0, len(features.whole), size):
-            rows = slice(first, first + size)
+        parts = []
+        for start in range(0, len(features.whole), size):
+            rows = slice(start, start + size)
             some = Features(features.whole[rows], features.local[rows], features.grid)
-            self._judge(self.backbone.logits(some, classifier).among_id())
+            logits = self.backbone.logits(some, classifier).among_id()
+            parts.append(self._judged(logits, first + start))
+        return parts
 
-    def _judge(self, logits: Logits) -> None:
-        classes = self.classes[self.done : self.done + len(logits)]
-        self.done += len(logits)
-        part = terms(logits, classes, self.plan.top_k, self.plan.predicted_labels)
-        self.parts.append(part)
-        if self.score is not None:
-            self.id_scores.append(self.score(logits, self.plan.temperature))
-            scores = patch_scores(self.score, logits, part.ood, self.plan.temperature)
-            self.ood_scores.append(scores)
+    def _judged(self, logits: Logits, first: int) -> Part:
+        plan, classes = self.plan, self.classes[first : first + len(logits)]
+        part = terms(logits, classes, plan.top_k, plan.predicted_labels)
+        if self.score is None:
+            return Part(logits.grid, part)
+        scores = self.score(logits, plan.temperature)
+        oods = patch_scores(self.score, logits, part.ood, plan.temperature)
+        return Part(logits.grid, part, scores, oods)
 
     def measures(self) -> Measures:
-        parts = Terms(*map(torch.cat, zip(*self.parts, strict=True)))
+        grids, found, inside, outside = zip(*self.parts, strict=True)
+        parts = Terms(*map(torch.cat, zip(*found, strict=True)))
         metrics = None
-        if self.score is not None and (oods := torch.cat(self.ood_scores)).numel():
-            metrics = separation(torch.cat(self.id_scores).cpu(), oods.cpu())
-        ood = parts.ood[:EXAMPLES].unflatten(1, self.grid).cpu()
+        if self.score is not None and (oods := torch.cat(outside)).numel():
+            metrics = separation(torch.cat(inside).cpu(), oods.cpu())
+        ood = parts.ood[:EXAMPLES].unflatten(1, grids[0]).cpu()
         return Measures(losses(parts, self.plan.lambda_ood, self.plan.batch_size), metrics, ood)
 
 
@@ -124,6 +137,7 @@ def measure(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -
     plan = settled(plan, backbone, calibration)
     classifier = backbone.classifier(calibration.labels)
     judge = Judge(backbone, plan, calibration.classes)
-    for images in calibration.images.split(32):
-        judge.add(backbone.features(images), classifier)
+    for first in range(0, len(calibration), BATCH):
+        features = backbone.features(calibration.images[first : first + BATCH])
+        judge.parts += judge.judged(features, classifier, first)
     return judge.measures()

@@ -6,8 +6,7 @@ not touched, and a network that was measured before is not run again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -17,13 +16,14 @@ from .backbones.base import Backbone, Classifier, Features
 from .backbones.text import TextState
 from .backbones.tower import Tower
 from .calibration import CalibrationSet
+from .crew import Crew
 from .kept import KeptFeatures, KeptStates, OpenedSite, Start, run_halves, size
 from .labels import LabelSet
-from .objective import Judge, Measures
+from .objective import Judge, Measures, Part
 from .plan import SearchPlan
 from .recipe import Recipe, Site
 
-CHUNK_TOKENS = 512  # at once for each thread of a CPU: what a block makes stays near its cache
+CHUNK_TOKENS = 1024  # at once in a thread of a CPU: what a block makes stays near its cache
 CHUNK_BYTES_CUDA = 2 * 2**30
 SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
 
@@ -44,6 +44,7 @@ class Workbench:
         self.source = backbone.with_recipe(Recipe({})) if backbone.recipe else backbone
         self.model = self.source.with_weights({site: self.source.weight(site) for site in sites})
         self.plan = plan
+        self.crew = Crew(self.model.device, plan.precision)
         self.classes = calibration.classes
         self.labels = LabelSet(calibration.labels.names, calibration.labels.prompt)
         self.settled: dict[Site, int] = {}  # components dropped for good, where there are any
@@ -56,7 +57,7 @@ class Workbench:
         small = int(memory * SMALL_SHARE) if both else 0
         rooms = {"visual": memory - 2 * small, "text": small}
         self.states = {
-            name: KeptStates(self.model.tower(name), starts, rooms[name])
+            name: KeptStates(self.model.tower(name), starts, rooms[name], self.crew)
             for name, starts in self._starts(calibration.images).items()
         }
         self.features = {name: KeptFeatures(small) for name in self.states}
@@ -91,8 +92,7 @@ class Workbench:
         judge = Judge(self.model, self.plan, self.classes)
         searched = {site.tower: self._cut(site)}
         classifier = self._classifier(searched.get("text"))
-        for features in self._image_features(searched.get("visual")):
-            judge.add(features, classifier)
+        self._judge(judge, searched.get("visual"), classifier)
         measures = self.known[self._key(site, ratio)] = judge.measures()
         return measures
 
@@ -153,25 +153,30 @@ class Workbench:
             return 2 * tower.depth
         return 2 * i + (site.weight in ("up", "down"))
 
-    def _image_features(self, cut: int | None) -> Iterator[Features]:
-        """Chunk by chunk; `cut` is where the searched matrix stands, None in the other tower."""
+    def _judge(self, judge: Judge, cut: int | None, classifier: Classifier) -> None:
+        """Every chunk of images; `cut` is where the searched matrix stands, None in the other
+        tower."""
         kept = self.features["visual"]
         key = self._loaded("visual")
-        if (ready := kept.found(key)) is not None:
-            yield from ready
-            return
+        ready = kept.found(key)
+        made = self._chunk("visual", cut) if ready is None else ready.__getitem__
+
+        def judged(number: int) -> tuple[Features, list[Part]]:
+            whole, local, grid = made(number)
+            features = Features(whole.float(), local.float(), grid)
+            return features, judge.judged(features, classifier, number * self.images)
+
         needed = cut is None  # the other tower's are used again and again
         rows: list[Features] = []
         room = kept.room
-        for whole, local, grid in self._run("visual", cut):
-            features = Features(whole.float(), local.float(), grid)
-            yield features
+        for features, parts in self.crew.each(judged, len(self.states["visual"].starts)):
+            judge.parts += parts
             room -= size(features)
             if needed or room >= 0:
                 rows.append(features)
             else:
                 rows.clear()
-        if needed or room >= 0:
+        if ready is None and (needed or room >= 0):
             kept.put(key, rows, needed)
 
     def _classifier(self, cut: int | None) -> Classifier:
@@ -180,34 +185,32 @@ class Workbench:
         kept = self.features["text"]
         key = self._loaded("text")
         if (ready := kept.found(key)) is None:
-            rows = torch.cat([part.float() for part in self._run("text", cut)])
+            parts = self.crew.each(self._chunk("text", cut), len(self.states["text"].starts))
+            rows = torch.cat([part.float() for part in parts])
             ready = [torch.empty_like(rows).index_copy_(0, self.order, rows)]
             kept.put(key, ready, cut is None)
         return Classifier(ready[0], None, len(self.labels))
 
-    def _run(self, name: str, cut: int | None) -> Iterator[Features | Tensor]:
-        """What the tower makes of each chunk, from the kept state below `cut`."""
+    def _chunk(self, name: str, cut: int | None) -> Callable[[int], Features | Tensor]:
+        """What the tower makes of a chunk, from the kept state below `cut`."""
         tower, states = self.model.tower(name), self.states[name]
         opened, position = self.opened, cut
         if cut is None:  # run as when it won: a search that was taken up rounds alike
             last = self.last.get(name)
             opened = self._open(last, once=True) if last else None
             position = self._cut(last) if last else states.highest()
-        chunks = states.states(position)
-        for number in range(len(states.starts)):
-            with self._precision():  # entered anew: what is done with a chunk is not in it
-                state, first = next(chunks), position
+        states.prepare(position)
+        count = self.candidate.get(opened.site, 0) if opened else 0
+
+        def made(number: int) -> Features | Tensor:
+            with self.crew.rounding():
+                state, first = states.state(position, number), position
                 if opened:
-                    count = self.candidate.get(opened.site, 0)
                     state, first = opened.feed(number, state, count), position + 1
                 state = run_halves(tower, state, first, 2 * tower.depth)
-            yield tower.finish(state)
+            return tower.finish(state)
 
-    def _precision(self) -> AbstractContextManager:
-        device = self.model.device.type
-        if self.plan.precision == "bf16":
-            return torch.autocast(device, torch.bfloat16)
-        return _tf32(self.plan.precision == "tf32") if device == "cuda" else nullcontext()
+        return made
 
     @torch.inference_mode()
     def _starts(self, images: Tensor) -> dict[str, list[Start]]:
@@ -215,29 +218,17 @@ class Workbench:
         visual, device = self.model.tower("visual"), self.model.device
         first = visual.start(images[:1].to(device))
         if device.type == "cuda":
-            count = CHUNK_BYTES_CUDA // (4 * size(first))
+            most = CHUNK_BYTES_CUDA // (4 * size(first))
         else:
-            threads = max(2, torch.get_num_threads())
-            count = CHUNK_TOKENS * threads // first[0, ..., 0].numel()
-        chunks = images.split(max(1, count))
+            most = CHUNK_TOKENS // first[0, ..., 0].numel()
+        self.images = self.crew.share(len(images), max(1, most))
+        chunks = images.split(self.images)
         starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
         if self.model.has_text:
             parts = list(self.model.tower("text").start(self.labels.prompts).joined())
             self.order = torch.cat([part.order for part in parts])
             starts["text"] = [partial(_same, part) for part in parts]
         return starts
-
-
-@contextmanager
-def _tf32(on: bool) -> Iterator[None]:
-    """Let CUDA round the factors of products to 10 bits, or forbid it, convolutions included."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = on
-    try:
-        yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def _start_images(tower: Tower, images: Tensor, device: torch.device) -> Tensor:
