@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from ..labels import LabelSet
 from .base import Backbone, BackboneError, Classifier, Progress
+from .fused import linear, linear_onto, linear_then
 from .text import TextTower, block_slot, pool_type
-from .tower import Features, Slot, Tower, activated, attention, heads
+from .tower import Features, Slot, Tower, attention, heads
 
 FEW = 500  # labels that are read within a second or so
 
@@ -62,17 +63,17 @@ class ImageTower(Tower):
         block = self.blocks[i]
         attn, x = block.attn, block.ln_1(state)
         if i < self.depth - 1:
-            q, k, v = F.linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
-            left = attn.out_proj(attention(*(heads(part, attn.num_heads) for part in (q, k, v))))
-        else:
-            left = alone(attn, x)
-            left[:, 0] = attn.out_proj(class_attention(attn, x))
+            q, k, v = linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
+            seen = attention(*(heads(part, attn.num_heads) for part in (q, k, v)))
+            return linear_onto(state, seen, attn.out_proj, block.ls_1)
+        left = alone(attn, x)
+        left[:, 0] = attn.out_proj(class_attention(attn, x))
         return state + block.ls_1(left)
 
     def feed(self, i: int, state: Tensor) -> Tensor:
         block = self.blocks[i]
-        hidden = activated(block.mlp.gelu, self.up(i)(self.enter(i, state)))
-        return state + block.ls_2(block.mlp.c_proj(hidden))
+        hidden = linear_then(self.enter(i, state), block.mlp.c_fc, block.mlp.gelu)
+        return linear_onto(state, hidden, block.mlp.c_proj, block.ls_2)
 
     def opens(self, i: int) -> bool:
         return True
@@ -82,7 +83,7 @@ class ImageTower(Tower):
 
     def leave(self, i: int, state: Tensor, hidden: Tensor) -> Tensor:
         block = self.blocks[i]
-        return state + block.ls_2(block.mlp.c_proj(block.mlp.gelu(hidden)))
+        return linear_onto(state, block.mlp.gelu(hidden), block.mlp.c_proj, block.ls_2)
 
     def finish(self, state: Tensor) -> Features:
         x = self.visual.ln_post(state)

@@ -99,15 +99,6 @@ class Tower(ABC):
         return {**blocks, **({(None, "proj"): None} if projected else {})}
 
 
-def activated(activation: nn.Module, hidden: Tensor) -> Tensor:
-    """The activation of values that nobody else holds; a GELU writes over them, which spares a
-    pass through memory."""
-    exact = type(activation) is nn.GELU and activation.approximate == "none"
-    if exact and not torch.is_grad_enabled():
-        return torch.ops.aten.gelu_(hidden)
-    return activation(hidden)
-
-
 def heads(x: Tensor, n: int) -> Tensor:
     """`(B, L, W)` to `(B, n, L, W / n)`."""
     return x.unflatten(-1, (n, -1)).transpose(1, 2)
