@@ -26,8 +26,8 @@ def times(run: Run, found: SearchTimes | None) -> str:
         f"ran one after the other on {escape(found.machine)}:</p>"
         f'<div class="pairs">{pairs}</div>'
         '<p class="hint">“Their procedure” is a lean replay of it: for every candidate fresh '
-        "weights and decompositions, and both towers in full. The RTX 4090 above is other "
-        "hardware, so its time is not compared with these.</p>"
+        "weights and decompositions, and both towers in full on a batch at a time. The RTX 4090 "
+        "above is other hardware, so its time is not compared with these.</p>"
         f'<details class="hint"><summary>Measure it yourself</summary><ul>{commands}</ul></details>'
         "</div>"
     )

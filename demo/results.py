@@ -42,9 +42,7 @@ def build_results() -> Results:
     detail = gr.HTML(elem_id="detail")
     with gr.Row(elem_id="patches"):
         patches = gr.Checkbox(True, label="Show the patch map", min_width=180)
-        opacity = gr.Slider(
-            0.0, 1.0, 0.55, step=0.05, label="Opacity of the map", min_width=220
-        )
+        opacity = gr.Slider(0.0, 1.0, 0.55, step=0.05, label="Opacity of the map", min_width=220)
     axes = gr.Plot(
         label="The score among the others", show_label=False, visible=False, elem_id="axes"
     )

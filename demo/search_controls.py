@@ -175,11 +175,11 @@ def build_plan(library: Library) -> Left:
 def _more(first: Preset, top_k: int | None, device: str) -> list:
     with gr.Row():
         lambda_ood = gr.Number(
-            first.lambda_ood, label="λ", info="Weight of the OOD loss", minimum=0, min_width=110,
+            first.lambda_ood, label="λ", info="Weight of the OOD loss", min_width=110,
             elem_id="search-lambda",
         )  # fmt: skip
         k = gr.Number(
-            top_k, label="K", info="A patch is OOD when K labels fit it better", minimum=1,
+            top_k, label="K", info="A patch is OOD when K labels fit it better",
             precision=0, min_width=110, elem_id="search-k",
         )  # fmt: skip
     order = gr.Dropdown(
@@ -200,7 +200,7 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
             info="For AUROC, AUPR and FPR95", min_width=110, elem_id="search-score",
         )  # fmt: skip
         temperature = gr.Number(
-            1.0, label="Temperature", info="Inside that score", minimum=0.001, min_width=110,
+            1.0, label="Temperature", info="Inside that score", min_width=110,
             elem_id="search-temperature",
         )  # fmt: skip
     prune = gr.Dropdown(
@@ -217,12 +217,10 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
     )
     with gr.Row():
         batch = gr.Number(
-            512, label="Batch size", info="Pictures that share one mean OOD loss", minimum=1,
+            512, label="Batch size", info="Pictures that share one mean OOD loss",
             precision=0, min_width=110,
         )  # fmt: skip
-        seed = gr.Number(
-            0, label="Seed", info="Of random parts", minimum=0, precision=0, min_width=110
-        )
+        seed = gr.Number(0, label="Seed", info="Of random parts", precision=0, min_width=110)
     precision = gr.Dropdown(
         PRECISIONS, value="fp32", label="Precision", info="Of the network; losses are exact",
         visible=device.startswith("cuda"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,12 +157,18 @@ def class_folders(folder: str | Path, labels: LabelSet) -> list[tuple[Path, int]
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one that holds a folder a class")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    names = [path.name for path in folders]
-    if sorted(names) == sorted(labels.names) and len(set(names)) == len(names):
-        return [(path, labels.names.index(path.name)) for path in folders]
+    known = {_composed(name): i for i, name in enumerate(labels.names)}
+    names = [_composed(path.name) for path in folders]
+    if len(known) == len(labels) and sorted(names) == sorted(known):
+        return [(path, known[name]) for path, name in zip(folders, names, strict=True)]
     if len(folders) != len(labels):
         raise ValueError(
             f"{folder} holds {len(folders)} folders and there are {len(labels)} labels; give one "
             "folder a label, in the labels' order or named as they are"
         )
     return list(zip(folders, range(len(labels)), strict=True))
+
+
+def _composed(name: str) -> str:
+    """The same letters in one form: macOS takes accents apart in names of files."""
+    return unicodedata.normalize("NFC", name)

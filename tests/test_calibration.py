@@ -1,6 +1,7 @@
 """A threshold knows how it was found, and holds nowhere else."""
 
 import dataclasses
+import unicodedata
 
 import pytest
 import torch
@@ -83,6 +84,12 @@ def test_classes_are_the_folders_in_order_or_by_name(folder):
     named = CalibrationSet.from_folder(folder, LabelSet(("b fox", "a bee")), shade)
     assert named.classes.tolist() == [1, 1, 0, 0]
     assert named.images[:, 0, 0, 0].tolist() == [200, 201, 10, 11]
+
+
+def test_folders_are_named_in_either_form_of_accents(folder):
+    (folder / "a bee").rename(folder / unicodedata.normalize("NFD", "zébu"))
+    labels = LabelSet(("zébu", "b fox"))
+    assert CalibrationSet.from_folder(folder, labels, shade).classes.tolist() == [1, 1, 0, 0]
 
 
 def test_folders_that_are_not_the_labels_are_refused(folder):

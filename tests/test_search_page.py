@@ -152,6 +152,12 @@ def test_a_second_visitor_waits_and_can_use_detect(visit):
 
 def test_bad_files_are_refused_in_words(visit, tmp_path):
     page = visit()
+    page.locator("#search-more").get_by_role("button").first.click()
+    more = page.locator("#search-lambda input")
+    more.fill("-1")
+    page.locator("#search-start").click()
+    says(page, "Lambda is -1")
+    more.fill("0.1")
     page.get_by_label("my own pictures (zip)").check()
     page.locator("#search-start").click()
     says(page, "No zip is here")
