@@ -430,6 +430,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_loaded(
         (tmp_path, "is a folder"),
         ("", "is a folder"),
         (tmp_path / other, "is to hold two outputs"),
+        (tmp_path / f"{other}.part", "is to hold two outputs"),
     ):
         assert main(command(golden, tmp_path, option, str(given))) == 2
         error = capsys.readouterr().err

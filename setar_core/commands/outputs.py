@@ -15,12 +15,12 @@ def check_outputs(*paths: str | None) -> None:
         ValueError: two outputs in one file, a folder that is not there or cannot be written to,
             something there that is no file.
     """
-    known: set[Path] = set()
+    known: set[Path] = set()  # the outputs, and where each is written first
     for path in (given for given in paths if given is not None):
         real = Path(path).resolve()
-        if real in known:
+        if not known.isdisjoint((real, _part(real))):
             raise ValueError(f"{path} is to hold two outputs; give each a file of its own")
-        known.add(real)
+        known |= {real, _part(real)}
         if not real.parent.is_dir():
             raise ValueError(f"{path}: its folder does not exist; make it first")
         if real.is_dir():
@@ -46,7 +46,7 @@ def save_whole(path: str, text: str) -> None:
         OSError: the disk is full, or gone; names the file.
     """
     real = Path(path).resolve()
-    part = real.with_name(f"{real.name}.part")
+    part = _part(real)
     try:
         part.write_text(text, encoding="utf-8")
         os.replace(part, real)
@@ -63,3 +63,7 @@ def set_aside(path: Path) -> Path:
         number += 1
     os.rename(path, kept)
     return kept
+
+
+def _part(real: Path) -> Path:
+    return real.with_name(f"{real.name}.part")
