@@ -8,7 +8,6 @@ from itertools import product
 
 from demo.benchmark_runs import Look, Run
 from setar_core.results import Detection, Row
-from setar_core.scores import SCORES
 from setar_core.sets import MEAN
 from setar_core.tables import TITLES, arrows, by_detection
 
@@ -57,9 +56,15 @@ def table(run: Run, look: Look | None) -> str:
     )
 
 
+def score_title(detection: Detection) -> str:
+    from setar_core.scores import SCORES  # needs PyTorch, which the page opens without
+
+    return SCORES[detection.score].title
+
+
 def title(detection: Detection) -> str:
     """Recipe and score, as the table's first column has them."""
-    return f"{escape(detection.recipe)}<small>{SCORES[detection.score].title}</small>"
+    return f"{escape(detection.recipe)}<small>{score_title(detection)}</small>"
 
 
 def _cell(
@@ -73,7 +78,7 @@ def _cell(
         return f'<td class="mean">{trio}</td>'
     pressed = look is not None and (look.detection, look.ood) == (detection, ood)
     said = ", ".join(f"{t} {100 * v:.1f} %" for t, v in zip(TITLES, row.metrics, strict=True))
-    words = f"{detection.recipe}, {SCORES[detection.score].title} on {ood}: {said}"
+    words = f"{detection.recipe}, {score_title(detection)} on {ood}: {said}"
     return (
         f'<td><button type="button" data-index="{index}" aria-label="{escape(words)}" '
         f'aria-pressed="{"true" if pressed else "false"}">{trio}</button></td>'
@@ -100,5 +105,5 @@ def _accuracy(run: Run, detection: Detection) -> str:
 
 def options(detections: Sequence[Detection]) -> list[tuple[str, int]]:
     """Detectors for a dropdown, by place."""
-    names = [f"{one.recipe}, {SCORES[one.score].title}" for one in detections]
+    names = [f"{one.recipe}, {score_title(one)}" for one in detections]
     return [(name, i) for i, name in enumerate(names)]

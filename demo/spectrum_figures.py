@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from demo.figures import BLUE, GREY, ORANGE, quiet
-from setar_core.lowrank import energy_shares
-from setar_core.spectra import Profile
+
+if TYPE_CHECKING:
+    from setar_core.spectra import Profile
 
 PURPLE = "#9361d6"
 LINEAR, LOG, CUMULATIVE = "linear", "logarithmic", "cumulative energy"
@@ -121,6 +122,8 @@ def effect(
 
 def _heights(values: np.ndarray, scale: str) -> np.ndarray:
     if scale == CUMULATIVE:
+        from setar_core.lowrank import energy_shares
+
         return 100 * np.cumsum(energy_shares(values))
     return np.maximum(values, LOWEST * values[0]) if scale == LOG else values
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo.ratio_map import TOWERS
 from demo.spectrum_words import MEANINGS, TAIL, name
 from setar_core.recipe import Site
-from setar_core.spectra import Profile
+
+if TYPE_CHECKING:
+    from setar_core.spectra import Profile
 
 SCRIPT = (Path(__file__).resolve().parent / "spectrum.js").read_text(encoding="utf-8")
 COLUMNS = ("q", "k", "v", "o", "up", "down")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
+from typing import TYPE_CHECKING
 
 from demo.ratio_map import TOWERS
-from setar_core.lowrank import effective_rank
 from setar_core.recipe import Site
-from setar_core.spectra import Profile
+
+if TYPE_CHECKING:
+    from setar_core.spectra import Profile
 
 LEAD = (
     "Every weight matrix is a sum of simple parts, its <b>singular components</b>: each looks for "
@@ -81,6 +83,8 @@ def story(
 
 
 def _facts(one: Profile) -> str:
+    from setar_core.lowrank import effective_rank
+
     above = one.above_noise
     components = "component stands" if above == 1 else "components stand"
     return (

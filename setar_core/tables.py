@@ -6,14 +6,15 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .benchmark import Benchmark
 from .bootstrap import BEST, LEVEL
 from .curves import rates
 from .metrics import Metrics
 from .results import BETTER, Detection, Row, leaders
-from .scores import SCORES
+
+if TYPE_CHECKING:
+    from .benchmark import Benchmark
 
 FPR95 = (
     "the share of OOD images accepted at the lowest threshold whose ID recall is nearest 95 %, as "
@@ -180,6 +181,8 @@ def _level(text: str, rank: str, sign: str) -> str:
 
 
 def _title(score: str) -> str:
+    from .scores import SCORES  # PyTorch, which the texts here can do without
+
     return SCORES[score].title if score in SCORES else score
 
 

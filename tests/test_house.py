@@ -155,6 +155,14 @@ def test_importing_the_core_is_light():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+def test_the_page_opens_without_pytorch():
+    code = (
+        "import demo, sys;"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'open_clip', 'scipy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_every_public_name_can_be_imported():
     import setar_core
 
