@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -71,16 +71,20 @@ def served() -> Iterator[tuple[subprocess.Popen, str, float]]:
 
 
 def opened(browser: Browser, address: str) -> Page:
-    """The page, as soon as the server answers."""
-    page = browser.new_page()
-    page.set_default_timeout(SLOW)
+    """The page, as soon as the server answers; a browser that asks in vain would slow it down."""
+    host, port = address.removeprefix("http://").split(":")
     for _ in range(SLOW // 50):
         try:
-            page.goto(address, wait_until="commit")
-            return page
-        except Error:  # nobody listens yet
+            socket.create_connection((host, int(port)), timeout=1).close()
+            break
+        except OSError:  # nobody listens yet
             time.sleep(0.05)
-    raise SystemExit("the app did not start")
+    else:
+        raise SystemExit("the app did not start")
+    page = browser.new_page()
+    page.set_default_timeout(SLOW)
+    page.goto(address, wait_until="commit")
+    return page
 
 
 def judge(browser: Browser, address: str, count: int) -> int:
