@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import threading
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+M_ARENA_MAX, ARENAS = -8, 2  # of glibc's mallopt
 MAX_UPLOAD = "600mb"  # zips of images; a single image's limit is our reader's
 
 
@@ -50,6 +52,16 @@ def folder(path: str) -> str:
     return path
 
 
+def share_arenas() -> None:
+    """Let all threads take memory from few pools.
+
+    glibc gives each thread one of its own, and what a visitor's thread gave back would stay in it.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        mallopt(M_ARENA_MAX, ARENAS)
+
+
 def start(asked: argparse.Namespace) -> Blocks:
     """The page, served at its `local_url`; its first backbone loads in the background."""
     from demo import build, prepare
@@ -80,6 +92,7 @@ def start(asked: argparse.Namespace) -> Blocks:
 
 
 def main() -> None:
+    share_arenas()
     start(arguments()).block_thread()
 
 
