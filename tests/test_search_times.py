@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from setar_core.search_times import FILE, search_times
+from setar_core.search_times import search_times
 
 ENTRY = {
     "title": "ViT-B-16, random weights",
@@ -53,6 +53,10 @@ def test_something_else_is_refused(tmp_path, page):
         search_times(written(tmp_path, page))
 
 
-def test_what_ships_can_be_read():
+def test_what_ships_is_a_whole_and_a_sampled_search():
     found = search_times()
-    assert (found is not None) == FILE.is_file()
+    assert {time.title: time.sampled is None for time in found.measured} == {
+        "emoji": True,
+        "ViT-B-16, random weights": False,
+    }
+    assert all(time.command.startswith("python -m benchmarks.search") for time in found.measured)
