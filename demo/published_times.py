@@ -40,23 +40,23 @@ def _pair(time: SearchTime) -> str:
         if time.ratio >= 1
         else f"{1 / time.ratio:.1f} times slower"
     )
-    sampled = f", from {time.sampled} timed candidates" if time.sampled else ""
+    sampled = f", of which their procedure was timed on {time.sampled}" if time.sampled else ""
     return (
         f'<figure role="img" aria-label="{escape(_told(time, faster))}"><figcaption>'
         f"<b>{escape(time.title)}</b> <strong>{faster}</strong>"
         f"<small>{time.images:,} images, {time.labels:,} labels, {time.candidates:,} candidates"
-        "</small></figcaption>"
-        + _bar("ours", "This app", time.seconds, longest, "")
-        + _bar("theirs", "Their procedure", time.procedure_seconds, longest, sampled)
+        f"{sampled}</small></figcaption>"
+        + _bar("ours", "This app", time.seconds, longest)
+        + _bar("theirs", "Their procedure", time.procedure_seconds, longest)
         + "</figure>"
     )
 
 
-def _bar(kind: str, name: str, seconds: float, longest: float, more: str) -> str:
+def _bar(kind: str, name: str, seconds: float, longest: float) -> str:
     return (
         f'<div class="pair {kind}"><span>{name}</span><span class="track"><i '
         f'style="width:{100 * seconds / longest:.1f}%"></i></span>'
-        f"<span>{_length(seconds)}{more}</span></div>"
+        f"<span>{_length(seconds)}</span></div>"
     )
 
 

@@ -45,7 +45,8 @@ SOURCE = (
     '<a href="https://github.com/X1AOX1A/SeTAR" target="_blank" rel="noopener">X1AOX1A/SeTAR</a>, '
     "commit 1564daa, MIT, "
     '<a href="https://arxiv.org/abs/2406.12629" target="_blank" rel="noopener">arXiv:2406.12629</a>'
-    ". All runs have seed 5. Not measured by us."
+    ". All runs have seed 5. Not measured by us, but for "
+    "the times of our own search."
 )
 
 

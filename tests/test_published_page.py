@@ -14,7 +14,7 @@ from demo.published_words import MEASURES, contradictions, signed
 from demo.ratio_map import ratio_map
 from setar_core.published import published_runs, table
 from setar_core.recipe import Recipe, Site
-from setar_core.search_times import SearchTime, SearchTimes
+from setar_core.search_times import SearchTime, SearchTimes, search_times
 from setar_core.trace import replay
 
 B16, L14, SWIN = (name for _, name in NETWORKS)
@@ -149,7 +149,8 @@ def test_our_time_stands_beside_their_procedure_s(monkeypatch, library):
     said = words(html)
     assert "12.5 times faster" in said and "2.0 times slower" in said
     assert "2 cores, no GPU" in said and "not compared" in said
-    assert "This app 1 min 40 s" in said and "20 min 50 s, from 6 timed candidates" in said
+    assert "This app 1 min 40 s" in said and "Their procedure 20 min 50 s" in said
+    assert "216 candidates, of which their procedure was timed on 6" in said
     assert "&lt;b&gt;ViT" in html and "<b>ViT" not in html.replace("<b>&lt;b", "")
     assert html.count("width:8.0%") == 1 and html.count("width:100.0%") == 2
     monkeypatch.setattr("demo.published_recipe.search_times", lambda: None)
@@ -232,6 +233,20 @@ def test_a_visitor_reads_the_table_and_looks_behind_a_number(visit, served, draw
     expect(page.locator("#published-bins")).to_contain_text("from the bins")
     assert page.broken == []
     assert [u for u in page.asked if not u.startswith((served, "data:", "blob:"))] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_bars_of_search_times_are_as_long_as_the_times(visit, width):
+    page = visit(width=width, height=844)
+    pairs = page.locator("#published .pairs figure")
+    measured = search_times().measured
+    expect(pairs).to_have_count(len(measured))
+    for pair, time in zip(pairs.all(), measured, strict=True):
+        mine, theirs = (
+            pair.locator(f".pair.{kind} i").bounding_box()["width"] for kind in ("ours", "theirs")
+        )
+        assert theirs / mine == pytest.approx(time.ratio, rel=0.05)
 
 
 @pytest.mark.browser
