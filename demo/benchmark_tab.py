@@ -27,6 +27,7 @@ from demo.benchmark_words import GONE
 from demo.controls import PICK
 from demo.detect_handlers import DetectHandlers
 from demo.library import Library
+from demo.notices import toast
 
 # What Detect and the bar say is measured here too: their components, by what they are called.
 FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
@@ -130,8 +131,7 @@ def _join_files(
         try:
             return picture(*_look(handlers, *values), event.index)
         except ValueError as error:
-            text = str(error)
-            raise gr.Error(text[:1].upper() + text[1:], print_exception=False) from None
+            raise toast(error) from None
 
     here = [*looked, behind.threshold]
     for kind, button in buttons.items():

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+import gradio as gr
+
 from demo.ask import TITLES
 from demo.rows import number
 from demo.sheets import Sheet
@@ -27,6 +29,11 @@ def notice(text: str, kind: str = "info", items: Sequence[str] = ()) -> str:
         f'<div class="notice {kind}"><span class="sign" aria-hidden="true">{sign}</span>'
         f"<div><p>{escape(_begun(text))}</p>{listed}</div></div>"
     )
+
+
+def toast(error: Exception) -> gr.Error:
+    """A refusal in the corner of the page; raise it."""
+    return gr.Error(_begun(str(error)), print_exception=False)
 
 
 def _begun(text: str) -> str:

@@ -12,6 +12,7 @@ from demo.bar import Bar, recipe_choices
 from demo.controls import PICK
 from demo.detect_handlers import DetectHandlers
 from demo.library import Library
+from demo.notices import toast
 from demo.search_ask import ZIP
 from demo.search_controls import Left, build_plan, count_of, told_of
 from demo.search_handlers import SearchHandlers
@@ -187,14 +188,14 @@ def _join_keeping(
         try:
             known, title = searches.use(name, backbone)
         except ValueError as error:
-            raise _toast(error) from None
+            raise toast(error) from None
         return [known, gr.Dropdown([*recipe_choices(library, known), title], value=title)]
 
     def saved(kind: str, name: str | None) -> str:
         try:
             return searches.saved_recipe(name) if kind == "recipe" else searches.saved_trace(name)
         except ValueError as error:
-            raise _toast(error) from None
+            raise toast(error) from None
 
     for event in (name.change, bar.backbone.change):
         event(searches.fit, [name, bar.backbone], [left.use, left.fit], **_quiet())
@@ -204,9 +205,3 @@ def _join_keeping(
         click = f"() => document.querySelector('#search-file-{kind}').click()"
         made = button.click(partial(saved, kind), name, right.files[kind], **_quiet())
         made.success(None, None, None, js=click)
-
-
-def _toast(error: ValueError) -> gr.Error:
-    """The core's sentence, begun as sentences are."""
-    text = str(error)
-    return gr.Error(text[:1].upper() + text[1:], print_exception=False)

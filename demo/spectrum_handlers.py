@@ -61,7 +61,7 @@ def refusing(handler: Callable[..., str]) -> Callable[..., str]:
         try:
             return handler(*args)
         except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise notices.toast(error) from None
 
     return told
 
