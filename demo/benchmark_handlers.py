@@ -23,11 +23,11 @@ from demo.benchmark_table import table
 from demo.errand import Errand, Tell
 from demo.judging import Progress
 from demo.library import Library
+from demo.sheets import FORGOTTEN
 from setar_core.recipe import Recipe
 
 ORIGINAL = "original"
 BATCH = 16  # images between two signs of life
-FORGOTTEN: dict = {}  # names no run; a browser that is told None keeps the name it has
 
 
 class Controls(NamedTuple):

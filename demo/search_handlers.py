@@ -34,10 +34,10 @@ from demo.search_page import (
     whole,
 )
 from demo.search_work import replayed
+from demo.sheets import FORGOTTEN
 from setar_core.recipe import Recipe
 
 STEPS = 60  # looks that a replay takes
-FORGOTTEN: dict = {}  # names no search; a browser that is told None keeps the name it has
 
 
 def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from setar_core.detector import Verdict
 
 KEPT_SHEETS = 100
+FORGOTTEN: dict = {}  # for a browser, names nothing; one that is told None keeps what it has
 
 
 class Entry(NamedTuple):

@@ -12,13 +12,14 @@ from PIL import Image
 
 from demo.ask import NO_RECIPE, UPLOADED
 from demo.benchmark_files import figure_page, picture, saved
-from demo.benchmark_handlers import FORGOTTEN, ORIGINAL, BenchmarkHandlers
+from demo.benchmark_handlers import ORIGINAL, BenchmarkHandlers
 from demo.benchmark_layout import recipe_chosen, recipe_names, weights_offered
 from demo.benchmark_runs import Look
 from demo.benchmark_sets import ZIP, SetsAsked, folders, id_choices, ood_choices, opened
 from demo.benchmark_shown import KEEP, View, mistakes
 from demo.benchmark_table import table
 from demo.library import ASSETS, EMBEDDED, Library, shelf
+from demo.sheets import FORGOTTEN
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 from setar_core.results import Detection

@@ -27,11 +27,12 @@ from demo.search_charts import MORE_IS_BETTER, OBJECTIVES, TERMS
 from demo.search_controls import OBJECTIVES as OBJECTIVE_CHOICES
 from demo.search_controls import ORDERS, PRECISIONS, PRUNES, RATIOS, WEIGHTS
 from demo.search_fit import labels_of
-from demo.search_handlers import FORGOTTEN, SearchHandlers
+from demo.search_handlers import SearchHandlers
 from demo.search_job import ESTIMATED, FAILED, FINISHED, ORPHANED, REPLAY, STOPPED, WAITING
 from demo.search_jobs import LONGEST_LINE, Jobs
 from demo.search_page import KEEP, PAUSE, PLAY, SearchPage
 from demo.search_presets import OTHER, PRESETS, fitting, proposed
+from demo.sheets import FORGOTTEN
 from demo.turns import Turns
 from setar_core import plan as core
 from setar_core.labels import LabelSet
