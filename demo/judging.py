@@ -90,7 +90,7 @@ def scores(
     for first in range(0, len(files), size):
         yield Progress(f"Calibrating, picture {first + 1} of {len(files)}", first / len(files))
         with library.turns.turn(f"calibrating on {len(files)} pictures"):
-            good = _read(made, files[first : first + size], problems)
+            good = _read(made, files[first : first + size], problems, shown=False)
             for weights, logits in _logits(made, good):
                 found[weights] += made[weights].score_of(logits).tolist()
     yield {weights: tuple(values) for weights, values in found.items()}, tuple(problems)
@@ -153,9 +153,10 @@ def _logits(
 
 
 def _read(
-    made: Detectors, files: Sequence[Path], problems: list[str]
+    made: Detectors, files: Sequence[Path], problems: list[str], shown: bool = True
 ) -> list[tuple[Path, str, Tensor]]:
-    """Path, thumbnail and pixels of every readable file; the others go to `problems`."""
+    """Path, thumbnail (if it will be shown) and pixels of every readable file; the others go to
+    `problems`."""
     preprocess = next(iter(made.values())).backbone.preprocess
     good = []
     for file in files:
@@ -164,5 +165,5 @@ def _read(
         except ImageError as error:
             problems.append(str(error))
             continue
-        good.append((file, thumbnail(image), preprocess(image)))
+        good.append((file, thumbnail(image) if shown else "", preprocess(image)))
     return good
