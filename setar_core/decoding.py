@@ -6,7 +6,6 @@ what is wrong is said in an `ImageError` that names the file.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import stat
 import struct
@@ -22,9 +21,7 @@ MAX_PIXELS = 50_000_000
 MAX_ASPECT = 100
 
 # Multi-picture JPEGs are opened by the JPEG reader; AVIF came with Pillow 11.3.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM") + (
-    ("AVIF",) if importlib.util.find_spec("PIL.AvifImagePlugin") else ()
-)
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 READABLE = ", ".join(FORMATS)
 
 # What Pillow's readers raise on broken or hostile bytes: each parses its own headers.
