@@ -5,13 +5,16 @@ Every handler returns or yields a `Page`; a ValueError of the core becomes a not
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from demo import notices
 from demo.ask import Ask, read_ask
+from demo.errand import Errand, Tell
 from demo.judging import (
     Detectors,
     Judged,
@@ -38,7 +41,8 @@ class DetectHandlers:
         self.library = library
         self.sheets = Sheets()
         self._shipped: dict[tuple, dict[str, tuple[float, ...]]] = {}
-        self._opening: tuple[Ask, Sheet] | None = None
+        self._opening: tuple[Ask, Errand[Sheet]] | None = None
+        self._lock = threading.Lock()
 
     @telling
     def judge(
@@ -56,21 +60,12 @@ class DetectHandlers:
         if not paths and before is not None:
             paths = [entry.path for entry in before.entries]
         paths = paths or examples()
-        opening = self._opened_with(ask, paths, recall)
-        if opening is not None:
-            yield self._kept(name, opening, by)
-            return
-        check_batch(paths)
-        yield Page(notice=notices.busy("Getting ready"))
-        made = yield from result_of(detectors(self.library, ask))
         if before is not None and before.ask == ask and not before.void and before.thresholds:
-            start = replace(before, entries=(), problems=())
+            now = yield from self._judged(replace(before, entries=(), problems=()), paths, by)
+        elif paths == examples() and recall == RECALL:
+            now = yield from self._opened(ask)
         else:
-            found = yield from self._shipped_scores(ask, made)
-            start = Sheet(ask).calibrated(calibrated(made, found, recall) if found else {})
-        now = yield from self._judged(start, made, paths, by)
-        if paths == examples() and recall == RECALL:
-            self._opening = (ask, now)
+            now = yield from self._calibrated(ask, paths, recall, by)
         yield self._kept(name, now, by)
 
     @telling
@@ -109,7 +104,7 @@ class DetectHandlers:
         now = self.sheets.find(name)
         if now is None or now.ask != ask:
             paths = examples() if now is None else [entry.path for entry in now.entries]
-            now = yield from self._judged(Sheet(ask), made, paths, by)
+            now = yield from self._judged(Sheet(ask), paths, by)
         now = replace(now, void=()).calibrated(calibrated(made, found, recall))
         page = self._kept(name, now, by, picked)
         if problems:
@@ -187,15 +182,36 @@ class DetectHandlers:
             return Page(notice=notices.notice(GONE, "warn"))
         return shown(now, by, picked, sliders=False)._replace(found=Page().found)
 
-    def _opened_with(self, ask: Ask, paths: list[Path], recall: float) -> Sheet | None:
-        """The examples as they were judged last, if that is what is asked for."""
-        if self._opening is None or recall != RECALL or paths != examples():
-            return None
-        before, sheet = self._opening
-        return sheet if before == ask else None
+    def _opened(self, ask: Ask) -> Iterator[Page]:
+        """Progress as pages; returns the examples' sheet, made once for all who ask the same."""
+        with self._lock:
+            if self._opening is None or self._opening[0] != ask or self._opening[1].failed:
+                self._opening = (ask, Errand(partial(self._open, ask)))
+            errand = self._opening[1]
+        for notice in errand.sentences():
+            yield Page(notice=notice)
+        return errand.result()
 
-    def _judged(self, now: Sheet, made: Detectors, paths: list[Path], by: str) -> Iterator[Page]:
+    def _open(self, ask: Ask, tell: Tell) -> Sheet:
+        steps = self._calibrated(ask, examples(), RECALL, "score")
+        while True:
+            try:
+                tell(next(steps).notice)
+            except StopIteration as end:
+                return end.value
+
+    def _calibrated(self, ask: Ask, paths: list[Path], recall: float, by: str) -> Iterator[Page]:
+        """As `_judged`, by thresholds from the shipped pictures where there are any."""
+        check_batch(paths)
+        yield Page(notice=notices.busy("Getting ready"))
+        made = yield from result_of(detectors(self.library, ask))
+        found = yield from self._shipped_scores(ask, made)
+        start = Sheet(ask).calibrated(calibrated(made, found, recall) if found else {})
+        return (yield from self._judged(start, paths, by))
+
+    def _judged(self, now: Sheet, paths: list[Path], by: str) -> Iterator[Page]:
         """Progress as pages; returns the sheet with the paths' entries, by its own thresholds."""
+        made = yield from result_of(detectors(self.library, now.ask))
         now = replace(now, preprocess=next(iter(made.values())).backbone.preprocess)
         for step in judged(self.library, made, paths):
             if isinstance(step, Judged):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import chosen, exports, links, notices
+from demo import chosen, detect_handlers, exports, links, notices
 from demo.ask import ALTERED, NO_RECIPE, ORIGINAL, UPLOADED
 from demo.bar import default_labels, default_recipe, status
 from demo.detect_handlers import OWN, SHIPPED, DetectHandlers
@@ -117,6 +118,42 @@ def test_a_visitor_shares_no_sheet_with_another(handlers):
 def test_progress_is_told_before_the_verdicts(handlers):
     pages = list(handlers.judge(None, None, "score", 0.95, *controls()))
     assert "busy" in pages[0].notice
+
+
+def test_visitors_who_come_together_share_the_work_of_the_opening(handlers, monkeypatch):
+    asked, scores = [], detect_handlers.scores
+
+    def counted(*args):
+        asked.append(args)
+        yield from scores(*args)
+
+    monkeypatch.setattr(detect_handlers, "scores", counted)
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(lambda _: judge(handlers), range(4)))
+    assert len(asked) == 1
+    sheets = [handlers.sheets.find(page.sheet) for page in pages]
+    assert len({page.sheet for page in pages}) == 4
+    assert all(sheet == sheets[0] and len(sheet.entries) == len(examples()) for sheet in sheets)
+
+
+def test_a_threshold_set_by_hand_is_not_the_next_visitors(handlers):
+    mine = judge(handlers).sheet
+    found = handlers.sheets.find(mine).thresholds[ORIGINAL].value
+    last([handlers.line_moved(ORIGINAL, 0.5, mine, "score", None)])
+    judge(handlers, temperature=2.0)  # another visitor, so that the opening is no longer kept
+    assert handlers.sheets.find(judge(handlers, name=mine).sheet).thresholds[ORIGINAL] == 0.5
+    assert handlers.sheets.find(judge(handlers).sheet).thresholds[ORIGINAL].value == found
+
+
+def test_an_opening_that_failed_is_tried_again(handlers, monkeypatch):
+    def broken(*args):
+        raise ValueError("the disk is away")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(detect_handlers, "judged", broken)
+        assert "The disk is away" in judge(handlers).notice
+    assert judge(handlers).rows.count("data-index") == len(examples())
 
 
 # Bad input
