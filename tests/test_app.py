@@ -1,6 +1,7 @@
 """The door: what the program sets up before the page opens."""
 
 import ctypes
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -27,11 +28,26 @@ libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
 libc.fflush(None)
 """
 
+# How many files of type stubs importing Gradio opens; then whether a button still knows its events.
+STUBS = """
+import sys
+import app
+if {hurried}: app.hurry()
+opened = []
+sys.addaudithook(lambda event, args: event == "open" and opened.append(str(args[0])))
+import gradio
+assert callable(gradio.Button.click)
+print(sum(path.endswith(".pyi") for path in opened))
+"""
+
+
+def printed(program: str) -> str:
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
 
 def pools(shared: bool) -> int:
-    command = [sys.executable, "-c", POOLS.format(shared=shared)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return run.stdout.count("<heap nr=")
+    return printed(POOLS.format(shared=shared)).count("<heap nr=")
 
 
 @pytest.mark.skipif(
@@ -45,3 +61,32 @@ def test_threads_share_their_pools_of_memory():
 def test_a_system_without_pools_is_left_alone(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     app.share_arenas()
+
+
+def test_gradio_writes_no_stubs_when_the_app_starts():
+    assert int(printed(STUBS.format(hurried=True))) == 0
+    # Where this fails, Gradio has left it off by itself, and `WithoutStubs` can go.
+    assert int(printed(STUBS.format(hurried=False))) > 0
+
+
+def test_garbage_is_collected_again_after_the_start(monkeypatch):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    try:
+        app.hurry()
+        assert not gc.isenabled()
+        app.unhurry()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+def test_garbage_is_collected_even_if_the_first_backbone_fails(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no such backbone")
+
+    done = []
+    monkeypatch.setattr(app, "unhurry", lambda: done.append(True))
+    with pytest.raises(RuntimeError):
+        app.first_verdicts(broken)
+    assert done
