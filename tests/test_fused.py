@@ -35,7 +35,7 @@ def test_values_are_those_of_the_plain_operations(way, layers, bias):
         bent = fused.linear_then(x, layer, nn.GELU())
         torch.testing.assert_close(bent, F.gelu(layer(x)), atol=1e-6, rtol=1e-5)
         before = state.clone()
-        onto = fused.linear_onto(state, x, layer, nn.Identity())
+        onto = fused.linear_onto(state, x, layer.weight, layer.bias, nn.Identity())
         torch.testing.assert_close(onto, state + layer(x), atol=1e-6, rtol=1e-5)
         assert torch.equal(state, before)
 
@@ -48,7 +48,7 @@ def test_other_activations_and_scales_are_applied(way, layers, activation):
         bent = fused.linear_then(x, layer, activation)
         torch.testing.assert_close(bent, activation(layer(x)))
         torch.testing.assert_close(
-            fused.linear_onto(state, x, layer, scale), state + scale(layer(x))
+            fused.linear_onto(state, x, layer.weight, layer.bias, scale), state + scale(layer(x))
         )
 
 
@@ -63,9 +63,8 @@ def test_rows_of_a_larger_matrix_may_be_used(way, layers):
 
 def test_gradients_flow(way, layers):
     x, layer, state = layers
-    made = fused.linear_onto(
-        state, fused.linear(x, layer.weight, layer.bias), nn.Linear(48, 48), nn.Identity()
-    )
+    hidden, down = fused.linear(x, layer.weight, layer.bias), nn.Linear(48, 48)
+    made = fused.linear_onto(state, hidden, down.weight, down.bias, nn.Identity())
     fused.linear_then(made, nn.Linear(48, 8), nn.GELU()).sum().backward()
     assert layer.weight.grad.abs().sum() > 0
 
@@ -76,8 +75,7 @@ def test_autocast_and_other_types_are_respected(way, layers):
         with torch.autocast("cpu", torch.bfloat16):
             assert fused.linear(x, layer.weight, layer.bias).dtype == torch.bfloat16
             assert fused.linear_then(x, layer, nn.GELU()).dtype == torch.bfloat16
-        double = layer.double()
-        assert fused.linear(x.double(), double.weight, double.bias).dtype == torch.float64
-        assert fused.linear_onto(state.double(), x.double(), double, nn.Identity()).dtype == (
-            torch.float64
-        )
+        x, state, double = x.double(), state.double(), layer.double()
+        assert fused.linear(x, double.weight, double.bias).dtype == torch.float64
+        onto = fused.linear_onto(state, x, double.weight, double.bias, nn.Identity())
+        assert onto.dtype == torch.float64

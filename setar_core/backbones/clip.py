@@ -65,15 +65,16 @@ class ImageTower(Tower):
         if i < self.depth - 1:
             q, k, v = linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
             seen = attention(*(heads(part, attn.num_heads) for part in (q, k, v)))
-            return linear_onto(state, seen, attn.out_proj, block.ls_1)
-        left = alone(attn, x)
-        left[:, 0] = attn.out_proj(class_attention(attn, x))
-        return state + block.ls_1(left)
+            out = attn.out_proj
+            return linear_onto(state, seen, out.weight, out.bias, block.ls_1)
+        left = alone_onto(state, attn, x, block.ls_1)
+        left[:, 0] = state[:, 0] + block.ls_1(attn.out_proj(class_attention(attn, x)))
+        return left
 
     def feed(self, i: int, state: Tensor) -> Tensor:
         block = self.blocks[i]
         hidden = linear_then(self.enter(i, state), block.mlp.c_fc, block.mlp.gelu)
-        return linear_onto(state, hidden, block.mlp.c_proj, block.ls_2)
+        return self._down(i, state, hidden)
 
     def opens(self, i: int) -> bool:
         return True
@@ -82,8 +83,12 @@ class ImageTower(Tower):
         return self.blocks[i].ln_2(state)
 
     def leave(self, i: int, state: Tensor, hidden: Tensor) -> Tensor:
+        return self._down(i, state, self.blocks[i].mlp.gelu(hidden))
+
+    def _down(self, i: int, state: Tensor, hidden: Tensor) -> Tensor:
         block = self.blocks[i]
-        return linear_onto(state, block.mlp.gelu(hidden), block.mlp.c_proj, block.ls_2)
+        down = block.mlp.c_proj
+        return linear_onto(state, hidden, down.weight, down.bias, block.ls_2)
 
     def finish(self, state: Tensor) -> Features:
         x = self.visual.ln_post(state)
@@ -96,8 +101,8 @@ class ImageTower(Tower):
         return Slot(self.visual, "proj") if i is None else block_slot(self.blocks[i], weight)
 
 
-def alone(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
-    """What attention leaves where every token sees itself alone, `W_o (W_v x)`, `(B, L, W)`.
+def alone_onto(state: Tensor, attn: nn.MultiheadAttention, x: Tensor, scale: nn.Module) -> Tensor:
+    """The state after attention in which every token sees itself alone, `W_o (W_v x)`.
 
     Where tokens outnumber rows, the two matrices are multiplied first.
     """
@@ -105,9 +110,9 @@ def alone(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
     weight = attn.in_proj_weight[2 * width :]
     bias = None if attn.in_proj_bias is None else attn.in_proj_bias[2 * width :]
     if x[..., 0].numel() < 2 * width:
-        return out(F.linear(x, weight, bias))
+        return linear_onto(state, linear(x, weight, bias), out.weight, out.bias, scale)
     bias = out.bias if bias is None else F.linear(bias, out.weight, out.bias)
-    return F.linear(x, out.weight @ weight, bias)
+    return linear_onto(state, x, out.weight @ weight, bias, scale)
 
 
 def class_attention(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:

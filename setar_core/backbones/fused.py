@@ -33,11 +33,13 @@ def linear_then(x: Tensor, layer: nn.Linear, activation: nn.Module) -> Tensor:
     return activation(hidden)
 
 
-def linear_onto(state: Tensor, x: Tensor, layer: nn.Linear, scale: nn.Module) -> Tensor:
-    """`state + scale(layer(x))`; most networks have no scale, an identity."""
-    if type(scale) is nn.Identity and _applies(x, layer.weight):
-        return _POINTWISE.binary(x, state, layer.weight, layer.bias, "add")
-    return state + scale(layer(x))
+def linear_onto(
+    state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, scale: nn.Module
+) -> Tensor:
+    """`state + scale(x W^T + b)`; most networks have no scale, an identity."""
+    if type(scale) is nn.Identity and _applies(x, weight):
+        return _POINTWISE.binary(x, state, weight, bias, "add")
+    return state + scale(F.linear(x, weight, bias))
 
 
 def _applies(x: Tensor, weight: Tensor) -> bool:
