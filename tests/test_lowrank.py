@@ -33,6 +33,15 @@ def test_a_spectrum_is_a_decomposition_whatever_the_matrix(shape, rank):
     assert (s[:-1] >= s[1:]).all()
 
 
+@pytest.mark.parametrize("smallest", [0.5, 2e-3, 5e-4, 1e-6])
+def test_left_vectors_are_orthogonal_however_small_their_value(smallest):
+    matrix, _ = close_values(300, 64, smallest)
+    u, s, vh = spectrum(matrix.double())
+    torch.testing.assert_close(u.T @ u, torch.eye(64).double(), atol=1e-8, rtol=0)
+    torch.testing.assert_close(s, torch.linalg.svdvals(matrix.double()), atol=1e-12, rtol=1e-7)
+    torch.testing.assert_close((u * s) @ vh, matrix.double(), atol=1e-12, rtol=0)
+
+
 def test_a_cut_between_close_values_is_as_exact_as_single_precision_can_tell():
     matrix, _ = close_values(512, 128)
     u, s, vh = torch.linalg.svd(matrix.double(), full_matrices=False)
