@@ -23,7 +23,7 @@ from .objective import Judge, Measures, Part
 from .plan import SearchPlan
 from .recipe import Recipe, Site
 
-CHUNK_TOKENS = 2048  # at once in a thread of a CPU: what a block makes stays near its cache
+CHUNK_TOKENS = 3300  # at once in a thread of a CPU: few calls, and near its cache
 CHUNK_BYTES_CUDA = 2 * 2**30
 SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
 
