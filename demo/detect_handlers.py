@@ -60,8 +60,11 @@ class DetectHandlers:
         if not paths and before is not None:
             paths = [entry.path for entry in before.entries]
         paths = paths or examples()
+        check_batch(paths)
         if before is not None and before.ask == ask and not before.void and before.thresholds:
-            now = yield from self._judged(replace(before, entries=(), problems=()), paths, by)
+            made = yield from self._made(ask)
+            start = replace(before, entries=(), problems=())
+            now = yield from self._judged(start, made, paths, by)
         elif paths == examples() and recall == RECALL:
             now = yield from self._opened(ask)
         else:
@@ -81,8 +84,7 @@ class DetectHandlers:
     ) -> Iterator[Page]:
         """Find both thresholds on the shipped pictures or on the visitor's own."""
         ask = read_ask(self.library, *controls)
-        yield Page(notice=notices.busy("Getting ready to calibrate"))
-        made = yield from result_of(detectors(self.library, ask))
+        made = yield from self._made(ask)
         problems: tuple[str, ...] = ()
         if source == OWN:
             if not files:
@@ -104,7 +106,7 @@ class DetectHandlers:
         now = self.sheets.find(name)
         if now is None or now.ask != ask:
             paths = examples() if now is None else [entry.path for entry in now.entries]
-            now = yield from self._judged(Sheet(ask), paths, by)
+            now = yield from self._judged(Sheet(ask), made, paths, by)
         now = replace(now, void=()).calibrated(calibrated(made, found, recall))
         page = self._kept(name, now, by, picked)
         if problems:
@@ -202,16 +204,18 @@ class DetectHandlers:
 
     def _calibrated(self, ask: Ask, paths: list[Path], recall: float, by: str) -> Iterator[Page]:
         """As `_judged`, by thresholds from the shipped pictures where there are any."""
-        check_batch(paths)
-        yield Page(notice=notices.busy("Getting ready"))
-        made = yield from result_of(detectors(self.library, ask))
+        made = yield from self._made(ask)
         found = yield from self._shipped_scores(ask, made)
         start = Sheet(ask).calibrated(calibrated(made, found, recall) if found else {})
-        return (yield from self._judged(start, paths, by))
+        return (yield from self._judged(start, made, paths, by))
 
-    def _judged(self, now: Sheet, paths: list[Path], by: str) -> Iterator[Page]:
+    def _made(self, ask: Ask) -> Iterator[Page]:
+        """Progress as pages; returns the detectors."""
+        yield Page(notice=notices.busy("Getting ready"))
+        return (yield from result_of(detectors(self.library, ask)))
+
+    def _judged(self, now: Sheet, made: Detectors, paths: list[Path], by: str) -> Iterator[Page]:
         """Progress as pages; returns the sheet with the paths' entries, by its own thresholds."""
-        made = yield from result_of(detectors(self.library, now.ask))
         now = replace(now, preprocess=next(iter(made.values())).backbone.preprocess)
         for step in judged(self.library, made, paths):
             if isinstance(step, Judged):
