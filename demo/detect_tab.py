@@ -121,7 +121,8 @@ def _join_judging(demo: gr.Blocks, on: Parts) -> None:
         event(judge, [files, *inputs], on.page, **busy)
     on.pictures.examples.select(example, inputs, on.page, **busy)
     on.pictures.camera.change(camera, [on.pictures.camera, *inputs], on.page, **busy)
-    gr.Timer(3).tick(partial(status, on.library), None, bar.status, **_quiet(queue=False))
+    told = partial(status, on.library)
+    gr.on([demo.load, gr.Timer(3).tick], told, None, bar.status, **_quiet(queue=False))
 
 
 def _join_thresholds(on: Parts) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import chosen, detect_handlers, exports, links, notices
+from demo import build, chosen, detect_handlers, exports, links, notices
 from demo.ask import ALTERED, NO_RECIPE, ORIGINAL, UPLOADED
 from demo.bar import default_labels, default_recipe, status
 from demo.detect_handlers import OWN, SHIPPED, DetectHandlers
@@ -658,6 +658,22 @@ def test_a_folder_named_at_the_start_is_shown_without_its_path():
 def test_a_backbone_that_cannot_be_had_says_why(library):
     steps = list(chosen.backbone_chosen(library, "ViT-B-99/none", ANIMALS))
     assert "notice bad" in steps[-1].notice and "ViT-B-99" in steps[-1].notice
+
+
+def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypatch):
+    mine = judge(handlers).sheet  # with thresholds of its own
+    monkeypatch.setattr(detect_handlers, "detectors", lambda *_: pytest.fail("a model was loaded"))
+    for name in (None, mine):
+        files = ["x.png"] * (MAX_FILES + 1)
+        (page,) = handlers.judge(files, name, "score", 0.95, *controls())
+        assert f"at most {MAX_FILES}" in page.notice
+
+
+def test_the_status_is_read_as_soon_as_a_page_opens(library, handlers):
+    page = build(library, handlers).config
+    (line,) = (c["id"] for c in page["components"] if c["props"].get("elem_id") == "status")
+    events = {e for d in page["dependencies"] if line in d["outputs"] for _, e in d["targets"]}
+    assert {"load", "tick"} <= events
 
 
 def test_the_status_says_what_is_loaded(library):
