@@ -11,8 +11,9 @@
 The replay takes for each candidate fresh weights, decomposes every matrix that loses components,
 runs both towers in full on a batch at a time with prompts padded to the longest, the last image
 block once more for the local features, and sorts for the top K. It is lean: no local features below
-the last block, no decomposition at ratio 0, images decoded once. On a CPU, pieces of a batch suit
-the cache better than the whole: how much that would spare them is measured on a sample.
+the last block, no decomposition at ratio 0, images decoded once. Our search is timed before and
+after a whole replay, and the mean counts. On a CPU, pieces of a batch suit the cache better than
+the whole: how much that would spare them is measured on a sample.
 An open_clip architecture (ViT-B-16, ViT-L-14) has random weights and images, and ImageNet's labels:
 time does not depend on their values.
 """
