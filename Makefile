@@ -13,8 +13,8 @@ test: venv
 	$(PYTHON) -m pytest $(ARGS)
 
 bench: venv
-	@set -e; for file in benchmarks/[a-z]*.py; do \
-		echo "== $$file"; PYTHONPATH=. $(PYTHON) "$$file" $(ARGS); done
+	@set -e; for name in app benchmark detect emoji_recipe search spectrum; do \
+		echo "== $$name"; $(PYTHON) -m tests.speed.$$name $(ARGS); done
 
 venv: $(READY)
 

@@ -106,9 +106,9 @@ def unhurry() -> None:
 def start(asked: argparse.Namespace) -> Blocks:
     """The page, served at its `local_url`; its first backbone loads in the background."""
     from demo import build, prepare
-    from demo.detect_handlers import DetectHandlers
-    from demo.library import Library
-    from demo.theme import CSS, head, theme
+    from demo.detect.handlers import DetectHandlers
+    from demo.page.theme import CSS, head, theme
+    from demo.server.library import Library
 
     library = Library(asked.backbone, asked.device, asked.data)
     handlers = DetectHandlers(library)

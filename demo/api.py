@@ -10,12 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo.ask import NO_RECIPE, ORIGINAL, checked_ask
-from demo.detect_handlers import RECALL
-from demo.exports import as_dict
-from demo.judging import Judged, Progress, calibrated, check_batch, detectors, judged, scores
-from demo.library import EMBEDDED, Library, label_sets, shelf, shipped_calibration
-from demo.sheets import Sheet
+from demo.detect.batch import Sheet
+from demo.detect.exports import as_dict
+from demo.detect.judging import Judged, calibrated, check_batch, detectors, judged, scores
+from demo.server.jobs import Progress
+from demo.server.library import EMBEDDED, Library, label_sets, shelf, shipped_calibration
+from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, checked_ask
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe
 

@@ -6,14 +6,15 @@ _ROOMS = {
     "recipe": ("Recipe", "Site"),
     "lowrank": ("Spectrum", "spectrum"),
     "labels": ("LabelSet",),
-    "images": ("ImageError", "read_image"),
-    "metrics": ("Metrics", "separation", "threshold_at_recall"),
+    "data.images": ("ImageError", "find_images", "read_image"),
+    "metrics.separation": ("Metrics", "separation", "threshold_at_recall"),
     "backbones": ("Backbone", "BackboneError", "Features", "Logits", "load_backbone"),
-    "scores": ("SCORES", "Score"),
-    "calibration": ("CalibrationSet", "Threshold"),
+    "scores.logits": ("SCORES", "Score"),
+    "data.calibration": ("CalibrationSet",),
+    "threshold": ("Threshold",),
     "detector": ("Detector", "Verdict"),
-    "plan": ("SearchPlan",),
-    "search": ("Trial", "greedy_search"),
+    "search.plan": ("SearchPlan",),
+    "search.greedy": ("Trial", "greedy_search"),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)

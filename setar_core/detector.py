@@ -12,12 +12,13 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from setar_core.threshold import Context, Threshold, calibrate, check_recall
+
 from .backbones.base import Backbone, Logits, Progress
 from .backbones.tower import Features
-from .calibration import Context, Threshold, calibrate, check_recall
-from .images import ImageError, batches, read_image
+from .data.images import ImageError, batches, read_image
 from .labels import LabelSet
-from .scores import SCORES, check_temperature, patch_best, patch_map, probabilities
+from .scores.logits import SCORES, check_temperature, patch_best, patch_map, probabilities
 
 BATCH = 16  # images in the network at once
 PATCH_LOGITS = 2**24  # at most so many of them at once: 64 MB

@@ -8,11 +8,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from .paths import LABELS
+
 PROMPT = "a photo of a {}"
 MAX_LABELS = 25_000  # ImageNet-21k has 21,843 classes
 MAX_LENGTH = 200  # characters; CLIP reads 77 tokens
 MAX_BYTES = 5_000_000
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "labels"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class LabelSet:
 
 def shipped_label_sets() -> dict[str, Path]:
     """The sets in `assets/labels`, name to file, in alphabetical order."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.txt"))}
+    return {path.stem: path for path in sorted(LABELS.glob("*.txt"))}
 
 
 def _short(text: object) -> str:

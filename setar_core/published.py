@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .bins import Binned, binned_separation, binned_threshold
-from .metrics import Metrics
+from .metrics.bins import Binned, binned_separation, binned_threshold
+from .metrics.separation import Metrics
+from .paths import PUBLISHED
 from .recipe import Recipe, Site
 
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "published"
 MEAN = "average"
 VANILLA = "vanilla"
 METHODS = (VANILLA, "LoRA", "SeTAR", "SeTAR+FT")  # as the authors' tables order them
@@ -189,7 +189,7 @@ def found(trace: Sequence[Candidate]) -> dict[Site, float]:
 
 def trace_file(run: Run) -> Path:
     """The published trace as a file that a search can be replayed from."""
-    return FOLDER / "traces" / f"{run.slug}.jsonl"
+    return PUBLISHED / "traces" / f"{run.slug}.jsonl"
 
 
 def _method_order(run: Run) -> int:
@@ -236,10 +236,23 @@ def _metrics(printed: dict[str, float]) -> Metrics:
 
 @cache
 def _page(name: str) -> dict[str, Any]:
-    return json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    return json.loads((PUBLISHED / name).read_text(encoding="utf-8"))
 
 
 @cache
 def _trace(slug: str) -> tuple[Candidate, ...]:
-    lines = (FOLDER / "traces" / f"{slug}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (PUBLISHED / "traces" / f"{slug}.jsonl").read_text(encoding="utf-8").splitlines()
     return candidates(map(json.loads, lines[1:]))  # the first line says whose search it was
+
+
+SETS = {
+    "imagenet1k": "ImageNet-1k",
+    "pascal_voc": "Pascal VOC",
+    "inaturalist": "iNaturalist",
+    "sun": "SUN",
+    "places": "Places",
+    "textures": "Textures",
+    "imagenet22k": "ImageNet-22k",
+    "coco": "COCO",
+    MEAN: "Mean",
+}

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .paths import RECIPES
+
 TOWERS = ("visual", "text")
 WEIGHTS = ("q", "k", "v", "o", "up", "down", "proj")
 PRUNES = ("minor", "principal", "random")
-FOLDER = Path(__file__).resolve().parent.parent / "assets" / "recipes"
 MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 
 Block = int | tuple[int, int] | None
@@ -189,7 +190,7 @@ class Recipe:
 
 def shipped_recipes() -> dict[str, Path]:
     """The recipes in `assets/recipes`, name to file, in alphabetical order."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.json"))}
+    return {path.stem: path for path in sorted(RECIPES.glob("*.json"))}
 
 
 def _site(tower: str, block: Any, weight: str, text: Any) -> Site:

@@ -1,6 +1,6 @@
 """How long searches took us beside the authors' procedure, as measured facts that are shipped.
 
-`python -m benchmarks.search --record MACHINE` writes them: both in one run, on one machine.
+`python -m tests.speed.search --record MACHINE` writes them: both in one run, on one machine.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .published import FOLDER
+from .paths import PUBLISHED
 
-FILE = FOLDER / "search_times.json"
+FILE = PUBLISHED / "search_times.json"
 
 
 class SearchTime(NamedTuple):
@@ -59,7 +59,7 @@ def search_times(path: Path = FILE) -> SearchTimes | None:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path.name} holds no search times ({error}); measure them with "
-            "python -m benchmarks.search --record MACHINE"
+            "python -m tests.speed.search --record MACHINE"
         ) from None
 
 

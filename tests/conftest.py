@@ -28,12 +28,16 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder beside the repository with published results and real photographs."""
-    folder = ROOT.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip("needs ../shared, which is not distributed with the repository")
-    return folder
+def shared() -> Callable[[str], Path]:
+    """Finds material that is not distributed with the repository, in `shared` beside it."""
+
+    def shared(name: str) -> Path:
+        path = ROOT.parent / "shared" / name
+        if not path.exists():
+            pytest.skip(f"needs ../shared/{name}, which is not distributed with the repository")
+        return path
+
+    return shared
 
 
 @pytest.fixture(scope="session")

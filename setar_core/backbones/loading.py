@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from ..labels import LabelSet
+from ..paths import BACKBONES
 from .base import Backbone, BackboneError, Progress
 from .checkpoints import fetch, read_config, safe_weights, shape_in
 
-EMOJI = Path(__file__).resolve().parents[2] / "assets" / "backbones" / "emoji"
 CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
 BLANK = Image.new("RGB", (8, 8))  # what is tried before a visitor's pictures
@@ -22,7 +22,7 @@ BLANK = Image.new("RGB", (8, 8))  # what is tried before a visitor's pictures
 
 def emoji(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     """The embedded CLIP; it knows only the words it was trained on."""
-    return _clip_folder(name, EMOJI)
+    return _clip_folder(name, BACKBONES / "emoji")
 
 
 def clip_folder(name: str, progress: Progress | None, limit: int | None) -> Backbone:

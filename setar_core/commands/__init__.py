@@ -17,7 +17,7 @@ from ..recipe import Recipe
 
 if TYPE_CHECKING:
     from ..backbones import Backbone
-    from ..images import ImageError
+    from ..data.images import ImageError
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +105,7 @@ def existing(paths: Iterable[str]) -> list[Path]:
     Raises:
         ValueError: a path that does not exist, a folder without images.
     """
-    from ..images import find_images
+    from ..data.images import find_images
 
     for path in paths:
         if not Path(path).exists():

@@ -11,7 +11,7 @@ from . import add_model, open_model, open_recipe, printable, say, warn_numbers
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
-    from ..benchmark import Benchmark
+    from ..benchmark.run import Benchmark
     from ..detector import Detector
 
 EPILOG = "datasets.md tells how to lay out the sets of the papers. All metrics are in percent."
@@ -68,10 +68,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..benchmark import Benchmark
+    from ..benchmark.run import Benchmark
+    from ..benchmark.tables import as_csv, as_latex, as_markdown, results
+    from ..data.sets import open_sets
     from ..labels import LabelSet
-    from ..sets import open_sets
-    from ..tables import as_csv, as_latex, as_markdown, results
 
     _check(args)
     labels = LabelSet.load(args.labels, args.prompt)
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Everything that needs no network, before one is loaded."""
-    from ..scores import SCORES
+    from ..scores.logits import SCORES
 
     check_outputs(args.out, args.csv, args.table, str(_scorebook(args)))
     if args.batch_size < 1:
@@ -132,7 +132,7 @@ def _scores(args: argparse.Namespace) -> list[str]:
 
 def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
     """By recipe name, in the order given; the original weights where none is."""
-    from ..benchmark import ORIGINAL
+    from ..benchmark.run import ORIGINAL
     from ..detector import Detector
 
     recipes = {}
@@ -159,7 +159,7 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list:
     """The rows; every image's scores are in the scorebook as soon as they are known."""
     from tqdm import tqdm
 
-    from ..scorebook import Scorebook
+    from ..benchmark.scorebook import Scorebook
 
     path = _scorebook(args)
     if not args.resume and _unfinished(path, Path(args.out)):

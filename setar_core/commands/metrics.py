@@ -36,8 +36,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..curves import threshold_of_fpr95
-    from ..metrics import separation
+    from ..metrics.curves import threshold_of_fpr95
+    from ..metrics.separation import separation
 
     ids = read_scores(args.id_scores)
     rows = []

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..detector import Detector
-    from ..scores import SCORES
+    from ..scores.logits import SCORES
 
     names = [name.strip() for name in args.scores.split(",")] if args.scores else list(SCORES)
     unknown = [name for name in names if name not in SCORES]

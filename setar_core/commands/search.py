@@ -10,8 +10,8 @@ from . import Skipped, add_model, open_model, printable, say
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
-    from ..plan import SearchPlan
-    from ..trace import Trace
+    from ..search.plan import SearchPlan
+    from ..search.trace import Trace
 
 ORDERS = "visual_text, text_visual, visual_only, text_only, interleaved or layer_exhaustive"
 
@@ -81,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..memory import parse_bytes
-    from ..plan import LOSSES, sites
-    from ..search import greedy_search
-    from ..trace import header
+    from ..search.greedy import greedy_search
+    from ..search.plan import LOSSES, sites
+    from ..search.trace import header
 
     plan = _plan(args)
     memory = None if args.memory is None else parse_bytes(args.memory)
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> SearchPlan:
-    from ..plan import SearchPlan
+    from ..search.plan import SearchPlan
 
     return SearchPlan(
         order=args.order,
@@ -169,7 +169,7 @@ def _open(args: argparse.Namespace):
     Raises:
         ValueError: a class whose folder has no image.
     """
-    from ..calibration import CalibrationSet
+    from ..data.calibration import CalibrationSet
 
     backbone, labels = open_model(args)
     skipped = Skipped()
@@ -188,7 +188,7 @@ def _agree(backbone, calibration, plan, trial) -> None:
     """Say what the recipe is worth in float32, beside what the search took it for."""
     from dataclasses import replace
 
-    from ..objective import measure
+    from ..search.objective import measure
 
     exact = replace(plan, precision="fp32")
     before = measure(backbone, calibration, exact).objective(plan.objective)
@@ -203,7 +203,7 @@ def _agree(backbone, calibration, plan, trial) -> None:
 
 def _resumed(path: str, top: dict[str, Any], total: int) -> Trace:
     """The trace to go on from; says what is in it."""
-    from ..trace import Trace
+    from ..search.trace import Trace
 
     there = Path(path).exists()
     trace = Trace(path, top, resume=True, total=total)
@@ -216,7 +216,7 @@ def _resumed(path: str, top: dict[str, Any], total: int) -> Trace:
 
 def _begun(path: str, top: dict[str, Any]) -> Trace:
     """A new trace; one that holds candidates, or another file, is not written over."""
-    from ..trace import BEGINNING, Trace
+    from ..search.trace import BEGINNING, Trace
 
     old = Path(path)
     if old.exists():

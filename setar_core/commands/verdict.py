@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import Skipped, add_model, add_recipe, existing, open_model, say
 
 if TYPE_CHECKING:
-    from ..calibration import Threshold
+    from setar_core.threshold import Threshold
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -33,7 +33,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..calibration import check_recall
+    from setar_core.threshold import check_recall
+
     from ..detector import Detector
 
     if args.recall is not None and not args.calibrate:

@@ -1,0 +1,1 @@
+"""Benchmark: ID against OOD images under any weights and scores."""

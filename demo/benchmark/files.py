@@ -1,0 +1,68 @@
+"""A benchmark's table and figures as files, and a picture of it for Detect."""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+import tempfile
+from pathlib import Path
+
+from demo.benchmark.runs import Look, Run
+from demo.benchmark.view import mistakes, shown
+from setar_core.data.images import MAX_BYTES
+
+KINDS = {"csv": "CSV", "json": "JSON", "md": "Markdown", "tex": "LaTeX"}
+FIGURES = {"scores": "Scores", "roc": "ROC", "precision": "Precision and recall"}
+MARGIN = {"l": 70, "r": 20, "t": 40, "b": 70}
+
+
+def saved(run: Run, kind: str) -> str:
+    """The path of a new file, `kind` one of `KINDS`."""
+    from setar_core.benchmark.tables import as_csv, as_latex, as_markdown, results
+
+    writers = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
+    if kind == "json":
+        text = json.dumps(results(run.bench, run.rows), indent=2) + "\n"
+    else:
+        text = writers[kind](run.rows)
+    return _written(f"benchmark.{kind}", text)
+
+
+def figure_page(run: Run, look: Look, figure: str) -> str:
+    """The path of an HTML file that holds the figure, its data and all that draws it."""
+    drawn = getattr(shown(run, look, moved=True), figure)
+    drawn.update_layout(
+        title=f"{FIGURES[figure]}: {look.detection.recipe}, {look.detection.score}, {look.ood}",
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        font={"color": "#1b2129"},
+        margin=MARGIN,
+        height=520,
+    )
+    return _written(f"{figure}.html", drawn.to_html(include_plotlyjs=True, full_html=True))
+
+
+def picture(run: Run, look: Look, index: int) -> str:
+    """One of the mistakes as JSON for the page's script: its name, and its bytes as a data URI.
+
+    Raises:
+        ValueError: there is no such picture, or it is gone.
+    """
+    found = mistakes(run, look)
+    if not 0 <= index < len(found):
+        raise ValueError("this picture is no longer among the mistakes; choose another")
+    path = found[index].path
+    try:
+        content = path.read_bytes()[: MAX_BYTES + 1]
+    except OSError:
+        raise ValueError(f"{path.name} is no longer here; run the benchmark again") from None
+    kind = mimetypes.guess_type(path.name)[0] or "image/png"
+    uri = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return json.dumps({"name": path.name, "uri": uri})
+
+
+def _written(name: str, text: str) -> str:
+    path = Path(tempfile.mkdtemp(prefix="benchmark-")) / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)

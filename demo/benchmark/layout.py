@@ -1,0 +1,152 @@
+"""The parts of the Benchmark tab: what is chosen, and what is behind one cell of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from demo.benchmark.files import FIGURES
+from demo.benchmark.handlers import ORIGINAL
+from demo.benchmark.sets import id_choices, ood_choices
+from demo.benchmark.view import View
+from demo.page.bar import default_recipe
+from demo.page.components.basic import PICK, head
+from demo.server.library import Library
+from demo.server.request import NO_RECIPE, UPLOADED
+from setar_core.data.archives import MAX_FILES, MAX_TOTAL
+
+FOLDER = Path(__file__).resolve().parent
+STYLE, DRAG, FILES, SIDEWAYS = (
+    (FOLDER / name).read_text(encoding="utf-8")
+    for name in ("benchmark.css", "threshold.js", "figure_files.js", "sideways.js")
+)
+LIMITS = (
+    f"A zip is one set: up to {MAX_FILES:,} images and {MAX_TOTAL // 10**9} GB unpacked, in a "
+    "folder a class for accuracy. Uploads stay on the machine that runs this page."
+)
+
+
+class Choice(NamedTuple):
+    """The controls of this tab, in the order of `Controls`."""
+
+    recipes: gr.CheckboxGroup
+    scores: gr.CheckboxGroup
+    inside: gr.Dropdown
+    id_zip: gr.File
+    outside: gr.CheckboxGroup
+    ood_zips: gr.File
+
+
+def recipe_names(
+    library: Library, backbone: str, file: str | None, own: Sequence[str] = ()
+) -> list[str]:
+    """The weights to choose from: the original, shipped recipes, those of `own` that were searched
+    or set by hand in this app for this backbone, the visitor's file."""
+    made = {title: library.made_recipe(title) for title in own}
+    name = library.backbone(backbone).name if library.is_loaded(backbone) else backbone
+    fitting = [
+        title for title, recipe in made.items() if recipe and recipe.backbone in (None, name)
+    ]
+    return [ORIGINAL, *library.recipes(backbone), *fitting, *([UPLOADED] if file else [])]
+
+
+def weights_offered(
+    library: Library, backbone: str, file: str | None, chosen: str, ticked: list[str]
+) -> Any:
+    """Another backbone or file: what is ticked stays where it still fits."""
+    names = recipe_names(library, backbone, file, [*ticked, chosen])
+    kept = [name for name in ticked if name in names]
+    if kept in ([], [ORIGINAL]):
+        kept = [*dict.fromkeys((ORIGINAL, names[-1]))]
+    return gr.update(choices=names, value=kept)
+
+
+def recipe_chosen(
+    library: Library, backbone: str, file: str | None, chosen: str, ticked: list[str]
+) -> Any:
+    """The bar's recipe is measured beside the original weights; others can be ticked again."""
+    names = recipe_names(library, backbone, file, [*ticked, chosen])
+    wanted = [ORIGINAL] if chosen == NO_RECIPE else [ORIGINAL, chosen]
+    return gr.update(choices=names, value=[name for name in wanted if name in names])
+
+
+def build_choice(library: Library) -> Choice:
+    """Known images, foreign images, detectors: three columns."""
+    with gr.Row(elem_id="bench-choice", equal_height=False):
+        with gr.Column(scale=3, min_width=280):
+            head("Known images (ID)", "They show your labels and should be accepted.")
+            inside = gr.Dropdown(id_choices(library), label="ID set", elem_id="bench-id")
+            with gr.Accordion("Your own images, zipped", open=False):
+                id_zip = gr.File(
+                    file_types=[".zip"], label="ID set (one zip)", height=110, elem_id="bench-zip"
+                )
+                ood_zips = gr.File(
+                    file_types=[".zip"],
+                    file_count="multiple",
+                    label="OOD sets (a zip each)",
+                    height=110,
+                    elem_id="bench-zips",
+                )
+                gr.HTML(f'<p class="hint">{LIMITS}</p>')
+        with gr.Column(scale=4, min_width=280):
+            head("Foreign images (OOD)", "They show none of your labels and should be refused.")
+            choices = ood_choices(library)
+            shipped = [value for _, value in choices if value.startswith("shipped:")]
+            outside = gr.CheckboxGroup(
+                choices, value=shipped, label="OOD sets", elem_id="bench-oods"
+            )
+        with gr.Column(scale=3, min_width=280):
+            head("Detectors", "Every score under every one of the weights, in one pass.")
+            names = recipe_names(library, library.default, None)
+            ticked = [ORIGINAL, default_recipe(library, library.default)]
+            recipes = gr.CheckboxGroup(
+                names,
+                value=[name for name in ticked if name in names],
+                label="Weights",
+                elem_id="bench-recipes",
+            )
+            scores = gr.CheckboxGroup([], label="Scores", elem_id="bench-score-names")
+    return Choice(recipes, scores, inside, id_zip, outside, ood_zips)
+
+
+def build_behind() -> tuple[View, gr.HTML]:
+    """What is behind one cell: rates, figures, mistakes; and the keys that save figures."""
+    with gr.Column(visible=False) as behind:
+        head("Behind one cell", "One detector on one OOD set. Drag the dashed line, or type.")
+        with gr.Row():
+            detector = gr.Dropdown([], label="Detector", elem_id="bench-detector")
+            ood = gr.Dropdown([], label="OOD set", elem_id="bench-ood")
+            threshold = gr.Number(label="Threshold", elem_id="bench-threshold")
+        rates = gr.HTML(js_on_load=DRAG, elem_id="bench-rates")
+        scores = gr.Plot(show_label=False, elem_id="bench-scores")
+        with gr.Row(equal_height=True):
+            roc = gr.Plot(show_label=False, min_width=300, elem_id="bench-roc")
+            precision = gr.Plot(show_label=False, min_width=300, elem_id="bench-precision")
+        keys = gr.HTML(_figure_keys(), js_on_load=FILES, elem_id="bench-figure-keys")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=280):
+                labels = gr.HTML(elem_id="bench-labels")
+            with gr.Column(scale=8, min_width=280):
+                worst = gr.HTML(js_on_load=PICK, elem_id="bench-worst")
+    return View(
+        behind=behind, detector=detector, ood=ood, threshold=threshold, rates=rates, scores=scores,
+        roc=roc, precision=precision, labels=labels, worst=worst,
+    ), keys  # fmt: skip
+
+
+def _figure_keys() -> str:
+    """Three buttons a figure."""
+    groups = "".join(
+        f"<span>{title}"
+        + "".join(
+            f'<button type="button" data-figure="{figure}" data-kind="{kind}" '
+            f'aria-label="Save {title} as {kind.upper()}">{kind.upper()}</button>'
+            for kind in ("png", "svg", "html")
+        )
+        + "</span>"
+        for figure, title in FIGURES.items()
+    )
+    return f'<div class="figure-keys"><span>Save figures:</span>{groups}</div>'

@@ -1,0 +1,133 @@
+"""Image sets to choose from: shipped ones, folders of the operator, zips of the visitor."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from demo.server.jobs import Progress
+from demo.server.library import IMAGES, Library
+from setar_core.data.archives import unpacking, unwrapped
+from setar_core.data.sets import ImageSet, check_apart
+from setar_core.labels import LabelSet
+from setar_core.paths import BENCHMARK
+
+ID, CALIBRATION = "id", "calibration"
+TITLES = {
+    "id": "animals",
+    "near": "near: things that look like animals",
+    "other": "other: food, vehicles, music, sports ...",
+    "textures": "textures",
+    "glyphs": "glyphs: letters and signs",
+    "noise": "noise",
+}
+ZIP = "zip"
+
+
+@dataclass(frozen=True)
+class SetsAsked:
+    """Which sets: `shipped:near`, `data:SUN`, or `ZIP` for an uploaded ID set."""
+
+    inside: str
+    id_zip: str | None
+    outside: tuple[str, ...]
+    ood_zips: tuple[str, ...]
+
+
+class Opened(NamedTuple):
+    """The sets, and the folder of what was unpacked, which goes when nobody holds it."""
+
+    inside: ImageSet
+    outside: tuple[ImageSet, ...]
+    unpacked: tempfile.TemporaryDirectory
+
+
+def id_choices(library: Library) -> list[tuple[str, str]]:
+    own = [(f"{name} (folder)", f"data:{name}") for name in folders(library)]
+    return [(f"{TITLES[ID]} ({_count(ID)})", f"shipped:{ID}"), *own, ("my own zip", ZIP)]
+
+
+def ood_choices(library: Library) -> list[tuple[str, str]]:
+    shipped = [
+        (f"{title} ({_count(name)})", f"shipped:{name}")
+        for name, title in TITLES.items()
+        if name != ID
+    ]
+    return [*shipped, *((f"{name} (folder)", f"data:{name}") for name in folders(library))]
+
+
+def folders(library: Library) -> list[str]:
+    """The folders of the operator's `--data DIR`; none where it was not given."""
+    if library.data is None:
+        return []
+    inside = sorted(path for path in library.data.iterdir() if path.is_dir())
+    return [path.name for path in inside if not path.name.startswith(".")]
+
+
+def opened(library: Library, asked: SetsAsked, labels: LabelSet) -> Iterator[Progress | Opened]:
+    """Unpack what is to be unpacked, and list the images.
+
+    Raises:
+        ValueError: nothing chosen, a set that is not offered or given twice, ID and OOD sets that
+            share images, a zip that is refused.
+    """
+    unpacked = tempfile.TemporaryDirectory(prefix="sets-")
+    if asked.inside == ZIP and not asked.id_zip:
+        raise ValueError("the ID set is to be your own zip, and none is here; upload one")
+    if not (asked.outside or asked.ood_zips):
+        raise ValueError("no OOD set is chosen; tick at least one, or upload a zip")
+    places: list[tuple[str, Path]] = []
+    wanted = [asked.id_zip if asked.inside == ZIP else asked.inside, *asked.outside]
+    for i, value in enumerate([*wanted, *asked.ood_zips]):
+        if value in (asked.id_zip, *asked.ood_zips):
+            folder = Path(unpacked.name, str(i))
+            name = Path(value).stem
+            for done, total in unpacking(value, folder):
+                if done % 50 == 1:
+                    yield Progress(f"Unpacking {name}: image {done} of {total}", done / total)
+            places.append((name, unwrapped(folder)))
+        else:
+            places.append(_offered(library, value))
+    check_apart([folder for _, folder in places], [name for name, _ in places])
+    names = _distinct([name for name, _ in places])
+    yield Progress("Listing the images")
+    listed = [
+        _listed(folder, name, None if i else labels)
+        for i, (name, (_, folder)) in enumerate(zip(names, places, strict=True))
+    ]
+    yield Opened(listed[0], tuple(listed[1:]), unpacked)
+
+
+def _listed(folder: Path, name: str, labels: LabelSet | None) -> ImageSet:
+    try:
+        return ImageSet.from_folder(folder, name, labels)
+    except ValueError as error:  # named as the visitor knows it
+        raise ValueError(str(error).replace(str(folder), name)) from None
+
+
+def _offered(library: Library, value: str) -> tuple[str, Path]:
+    kind, _, name = value.partition(":")
+    if kind == "shipped" and name in TITLES:
+        return TITLES[ID] if name == ID else name, BENCHMARK / name
+    if kind == "data" and name in folders(library):
+        return name, unwrapped(library.data / name)
+    raise ValueError(f"no set {value[:80]!r} is offered here; choose from the list, or give a zip")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, with a number behind one that was there before."""
+    found: list[str] = []
+    for name in names:
+        name = {"mean": "mean images"}.get(name, name)
+        number = 2
+        while name in found:
+            name, number = f"{name.removesuffix(f' {number - 1}')} {number}", number + 1
+        found.append(name)
+    return found
+
+
+def _count(name: str) -> int:
+    return sum(path.suffix.lower() in IMAGES for path in (BENCHMARK / name).rglob("*"))

@@ -1,0 +1,76 @@
+"""What Benchmark says of a run: how far it is, what was left out, what is kept of it."""
+
+from __future__ import annotations
+
+from demo.benchmark.runs import Run
+from demo.page import notices
+
+GONE = "This benchmark is no longer kept on the server. Press Run to make it again."
+
+
+def seen(run: Run) -> tuple[int, int]:
+    """Images that were scored or left out, and all there are."""
+    sets = run.bench.sets
+    return sum(int(s.seen.sum()) for s in sets), sum(len(s.images) for s in sets)
+
+
+def done(run: Run) -> str:
+    """What was left out, and what to know of these sets."""
+    parts = []
+    problems = [
+        f"{scored.images.name}: {reason}"
+        for scored in run.bench.sets
+        for reason in scored.left_out.values()
+    ]
+    if problems:
+        count = len(problems)
+        what = "One image was" if count == 1 else f"{count} images were"
+        parts.append(notices.notice(f"{what} left out; the others are measured.", "bad", problems))
+    inside = run.bench.id.images
+    if inside.classes is None:
+        strange = f" ({', '.join(inside.strangers[:4])})" if inside.strangers else ""
+        parts.append(
+            notices.notice(
+                f"The folders of {inside.name} do not bear your labels' names{strange}, so there "
+                "is no accuracy. Do its images show your labels?",
+                "warn",
+            )
+        )
+    return "".join(parts) or notices.notice("Done.", "good")
+
+
+def stopped(run: Run | None) -> str:
+    """What is kept after a stop."""
+    if run is None:
+        return notices.notice("Stopped before anything was scored.", "warn")
+    if run.done:  # the one before
+        return notices.notice(
+            "Stopped before anything was scored; the table is that of the run before.", "warn"
+        )
+    scored, total = seen(run)
+    return notices.notice(
+        f"Stopped at {scored:,} of {total:,} images; their scores are kept. Press Run to go on.",
+        "warn",
+    )
+
+
+def found_again(run: Run) -> str:
+    """What a page that was loaded anew shows; its controls know nothing of it."""
+    of = f"{run.ask.backbone} with {len(run.ask.labels):,} labels"
+    if run.done:
+        return notices.notice(
+            f"Your last benchmark: {of}. It was run before this page was loaded, so the settings "
+            "above may be others than its own."
+        )
+    scored, total = seen(run)
+    return notices.notice(
+        f"Your last benchmark, not finished: {of}, {scored:,} of {total:,} images scored. With its "
+        "own settings chosen above, Run goes on from there.",
+        "warn",
+    )
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,105 @@
+"""What was judged, kept on the server under a name that cannot be guessed.
+
+A page holds only that name, so moving a threshold sends no image and asks no network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from demo.server.request import ALTERED, ORIGINAL, Ask
+
+if TYPE_CHECKING:
+    from setar_core.detector import Verdict
+    from setar_core.threshold import Threshold
+
+
+class Entry(NamedTuple):
+    """One image: its file, a small picture of it, and a verdict for each of the weights."""
+
+    path: Path
+    name: str
+    thumbnail: str
+    verdicts: Mapping[str, Verdict]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the original and the SeTAR weights decide differently."""
+        decisions = {v.in_distribution for v in self.verdicts.values() if v.decided}
+        return len(decisions) > 1
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A batch of judged images.
+
+    Attributes:
+        thresholds: an entry for each of the weights that has one; a number was set by hand.
+        calibration: the thresholds as they were found, which a line moved by hand leaves alone.
+        void: what was changed since, in words; then there are no thresholds.
+        preprocess: the backbone's own, to show what it saw.
+    """
+
+    ask: Ask
+    entries: tuple[Entry, ...] = ()
+    problems: tuple[str, ...] = ()
+    thresholds: Mapping[str, Threshold | float] = field(default_factory=dict)
+    calibration: Mapping[str, Threshold] = field(default_factory=dict)
+    void: tuple[str, ...] = ()
+    preprocess: Callable | None = field(default=None, compare=False)
+
+    def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Sheet:
+        """The same scores decided anew; asks no network."""
+        values = {weights: float(getattr(t, "value", t)) for weights, t in thresholds.items()}
+        entries = tuple(
+            entry._replace(
+                verdicts={
+                    weights: replace(verdict, threshold=values.get(weights))
+                    for weights, verdict in entry.verdicts.items()
+                }
+            )
+            for entry in self.entries
+        )
+        return replace(self, entries=entries, thresholds=dict(thresholds))
+
+    def calibrated(self, calibration: Mapping[str, Threshold]) -> Sheet:
+        """Decided anew by these thresholds; while something is void they only wait."""
+        now = replace(self, calibration=dict(calibration))
+        return now if self.void else now.with_thresholds({**self.thresholds, **calibration})
+
+    def voided(self, what: tuple[str, ...]) -> Sheet:
+        """Without thresholds while `what` is changed; with those found when nothing is."""
+        if what:
+            return replace(self.with_thresholds({}), void=what)
+        return replace(self.with_thresholds(self.calibration), void=())
+
+    def span(self, weights: str) -> tuple[float, float, float]:
+        """Where a threshold may lie: from, to, and a step that is fine and round."""
+        threshold = self.thresholds.get(weights)
+        values = [entry.verdicts[weights].score for entry in self.entries]
+        if weights in self.calibration:
+            values += self.calibration[weights].scores
+        if threshold is not None:
+            values.append(float(getattr(threshold, "value", threshold)))
+        low, high = min(values), max(values)
+        width = (high - low) or max(abs(high), 1e-6)
+        digits = 2 - math.floor(math.log10(width))
+        step = 10.0**-digits
+        return round(low - 2 * step, digits), round(high + 2 * step, digits), step
+
+    def order(self, by: str) -> list[int]:
+        """Places of the entries by `score` (highest first), `name` or `disagreements` first."""
+        last = ALTERED if ALTERED in self.ask.weights else ORIGINAL
+        keys = {
+            "score": lambda i: -self.entries[i].verdicts[last].score,
+            "name": lambda i: self.entries[i].name.lower(),
+            "disagreements": lambda i: (
+                not self.entries[i].differs,
+                -self.entries[i].verdicts[last].score,
+            ),
+        }
+        return sorted(range(len(self.entries)), key=keys[by])

@@ -1,0 +1,163 @@
+"""Images to verdicts: each file read once, judged with the original and with the SeTAR weights.
+
+The network is asked here and nowhere else in the demo. Everything is a generator of `Progress`
+that yields what it made as its last item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from demo.detect.batch import Entry
+from demo.page.pictures import thumbnail
+from demo.server.errand import Errand, Tell
+from demo.server.jobs import Progress
+from demo.server.library import Library
+from demo.server.request import ORIGINAL, TITLES, Ask
+from setar_core.data.images import ImageError, read_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from setar_core.backbones import Logits
+    from setar_core.detector import Detector
+    from setar_core.threshold import Threshold
+
+MAX_FILES = 200
+MAX_BATCH_BYTES = 500_000_000
+CHUNK = 8  # images between two signs of life
+MANY_LABELS = 2_000  # from here on one image at a time: its patches' logits are large
+
+Detectors = dict[str, "Detector"]
+
+
+class Judged(NamedTuple):
+    """Some more entries, and what went wrong with which file."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+
+
+def detectors(library: Library, ask: Ask) -> Iterator[Progress | Detectors]:
+    """One detector for each of the ask's weights.
+
+    Raises:
+        ValueError: the backbone cannot be had, or labels or recipe do not fit it.
+    """
+    for sentence in library.waiting(ask.backbone):
+        yield Progress(f"Loading {ask.backbone}: {sentence}. You may leave this page open.")
+    made: Detectors = {}
+    for weights in ask.weights:
+        errand = Errand(partial(_detector, library, ask, weights))
+        for sentence in errand.sentences():
+            yield Progress(f"{TITLES[weights]}: {sentence}")
+        made[weights] = errand.result()
+    yield made
+
+
+def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Iterator[Progress | Judged]:
+    """The files a few at a time, in the order given.
+
+    Raises:
+        ValueError: more files, or larger ones in all, than one batch may have.
+    """
+    check_batch(files)
+    size = _chunk_size(made)
+    for first in range(0, len(files), size):
+        yield Progress(f"Judging picture {first + 1} of {len(files)}", first / len(files))
+        with library.turns.turn(f"judging {len(files)} pictures"):
+            some = _chunk(made, files[first : first + size])
+        yield some
+
+
+def scores(
+    library: Library, made: Detectors, files: Sequence[Path]
+) -> Iterator[Progress | tuple[dict[str, tuple[float, ...]], tuple[str, ...]]]:
+    """The detectors' own scores of calibration images, by weights, and what went wrong."""
+    check_batch(files)
+    found: dict[str, list[float]] = {weights: [] for weights in made}
+    problems: list[str] = []
+    size = _chunk_size(made)
+    for first in range(0, len(files), size):
+        yield Progress(f"Calibrating, picture {first + 1} of {len(files)}", first / len(files))
+        with library.turns.turn(f"calibrating on {len(files)} pictures"):
+            good = _read(made, files[first : first + size], problems, shown=False)
+            for weights, logits in _logits(made, good):
+                found[weights] += made[weights].score_of(logits).tolist()
+    yield {weights: tuple(values) for weights, values in found.items()}, tuple(problems)
+
+
+def calibrated(
+    made: Detectors, found: dict[str, tuple[float, ...]], recall: float
+) -> dict[str, Threshold]:
+    """Each weights' own threshold at one recall."""
+    from setar_core.threshold import calibrate
+
+    return {w: calibrate(found[w], recall, detector.context) for w, detector in made.items()}
+
+
+def check_batch(files: Sequence[Path]) -> None:
+    """Raises ValueError when a batch is too large."""
+    if len(files) > MAX_FILES:
+        raise ValueError(f"{len(files)} files are too many; give at most {MAX_FILES} at once")
+    total = sum(file.stat().st_size for file in files if file.is_file())
+    if total > MAX_BATCH_BYTES:
+        raise ValueError(
+            f"these files have {total / 1e6:.0f} MB together; give at most "
+            f"{MAX_BATCH_BYTES / 1e6:.0f} MB at once"
+        )
+
+
+def _detector(library: Library, ask: Ask, weights: str, tell: Tell) -> Detector:
+    recipe = None if weights == ORIGINAL else ask.recipe
+    tell(f"reading {len(ask.labels):,} labels")
+    with library.turns.turn(f"reading {len(ask.labels):,} labels"):
+        detector = library.detector(ask.backbone, recipe, ask.labels, tell)
+    return detector.with_score(ask.score, ask.temperature, ask.local_weight)
+
+
+def _chunk(made: Detectors, files: Sequence[Path]) -> Judged:
+    problems: list[str] = []
+    good = _read(made, files, problems)
+    verdicts = {weights: made[weights].judge(logits) for weights, logits in _logits(made, good)}
+    entries = tuple(
+        Entry(path, path.name, small, {weights: verdicts[weights][i] for weights in made})
+        for i, (path, small, _) in enumerate(good)
+    )
+    return Judged(entries, tuple(problems))
+
+
+def _chunk_size(made: Detectors) -> int:
+    labels = next(iter(made.values())).labels
+    return 1 if len(labels) > MANY_LABELS else CHUNK
+
+
+def _logits(
+    made: Detectors, good: Sequence[tuple[Path, str, Tensor]]
+) -> Iterator[tuple[str, Logits]]:
+    import torch
+
+    if good:
+        pixels = torch.stack([tensor for _, _, tensor in good])
+        for weights, detector in made.items():
+            yield weights, detector.logits(pixels)
+
+
+def _read(
+    made: Detectors, files: Sequence[Path], problems: list[str], shown: bool = True
+) -> list[tuple[Path, str, Tensor]]:
+    """Path, thumbnail (if it will be shown) and pixels of every readable file; the others go to
+    `problems`."""
+    preprocess = next(iter(made.values())).backbone.preprocess
+    good = []
+    for file in files:
+        try:
+            image = read_image(file)
+        except ImageError as error:
+            problems.append(str(error))
+            continue
+        good.append((file, thumbnail(image) if shown else "", preprocess(image)))
+    return good

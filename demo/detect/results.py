@@ -1,0 +1,62 @@
+"""The right side of Detect: the list of verdicts, the chosen picture, its score, downloads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gradio as gr
+
+from demo.page import notices
+from demo.page.components.basic import PICK
+
+
+class Results(NamedTuple):
+    notice: gr.HTML
+    tally: gr.HTML
+    by: gr.Radio
+    rows: gr.HTML
+    detail: gr.HTML
+    patches: gr.Checkbox
+    opacity: gr.Slider
+    axes: gr.Plot
+    csv: gr.Button
+    json: gr.Button
+    link: gr.Button
+    files: dict[str, gr.DownloadButton]
+    address: gr.Textbox
+
+
+def build_results() -> Results:
+    """The right side: the list, the chosen picture, its score among the others, downloads."""
+    notice = gr.HTML(notices.busy("Starting: the model is being loaded"), elem_id="notice")
+    with gr.Row(elem_id="over-rows"):
+        tally = gr.HTML(elem_id="tally", min_width=240)
+        by = gr.Radio(
+            ["score", "name", "disagreements"],
+            value="score",
+            label="Sort by",
+            elem_id="sort",
+            min_width=240,
+        )
+    rows = gr.HTML(js_on_load=PICK, elem_id="rows")
+    detail = gr.HTML(elem_id="detail")
+    with gr.Row(elem_id="patches"):
+        patches = gr.Checkbox(True, label="Show the patch map", min_width=180)
+        opacity = gr.Slider(0.0, 1.0, 0.55, step=0.05, label="Opacity of the map", min_width=220)
+    axes = gr.Plot(
+        label="The score among the others", show_label=False, visible=False, elem_id="axes"
+    )
+    with gr.Row(elem_id="downloads"):
+        csv = gr.Button("Download CSV", size="sm", min_width=110)
+        json = gr.Button("Download JSON", size="sm", min_width=110)
+        link = gr.Button("Copy link to these settings", size="sm", min_width=110)
+    address = gr.Textbox(
+        label="Link to these settings", visible=False, interactive=False, elem_id="address"
+    )
+    files = {
+        kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"file-{kind}")
+        for kind in ("csv", "json")
+    }
+    return Results(
+        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, link, files, address
+    )

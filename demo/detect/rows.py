@@ -1,0 +1,119 @@
+"""The list of verdicts as HTML: one row an image, every word of a visitor escaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import TYPE_CHECKING
+
+from demo.detect.batch import Entry, Sheet
+from demo.page.words import number
+from demo.server.request import ALTERED, ORIGINAL, TITLES
+
+if TYPE_CHECKING:
+    from setar_core.detector import Verdict
+
+IN, OUT, UNDECIDED = "in-distribution", "out-of-distribution", "no threshold yet"
+_SIGNS = {IN: ("id", "✓"), OUT: ("ood", "✕"), UNDECIDED: ("open", "·")}
+
+
+def decision(verdict: Verdict) -> str:
+    """`in-distribution`, `out-of-distribution`, or that there is no threshold."""
+    if not verdict.decided:
+        return UNDECIDED
+    return IN if verdict.in_distribution else OUT
+
+
+def chip(verdict: Verdict) -> str:
+    """The decision as a coloured sign and words."""
+    words = decision(verdict)
+    colour, sign = _SIGNS[words]
+    return f'<span class="chip {colour}"><span aria-hidden="true">{sign}</span> {words}</span>'
+
+
+def rows(sheet: Sheet, order: list[int], picked: int | None) -> str:
+    """A button a row; `data-index` is the entry's place in the sheet."""
+    if not sheet.entries:
+        return (
+            '<div class="empty"><strong>No pictures judged yet.</strong> Drop some on the left, '
+            "or click an example.</div>"
+        )
+    scales = {weights: _scale(sheet, weights) for weights in sheet.ask.weights}
+    items = "".join(_row(sheet, i, i == picked, scales) for i in order)
+    return f'<ul class="rows" aria-label="Verdicts">{items}</ul>'
+
+
+def tally(sheet: Sheet) -> str:
+    """How many were decided which way, by weights, in one line."""
+    parts = []
+    for weights in sheet.ask.weights:
+        counts = Counter(decision(entry.verdicts[weights]) for entry in sheet.entries)
+        said = ", ".join(f"{counts[words]} {words}" for words in _SIGNS if counts[words])
+        head = f"{TITLES[weights]}: " if len(sheet.ask.weights) > 1 else ""
+        parts.append(f"<span>{head}<b>{said or 'nothing judged'}</b></span>")
+    differ = sum(entry.differs for entry in sheet.entries)
+    if differ:
+        parts.append(f"<span><b>≠ {differ}</b> decided differently</span>")
+    return (
+        f'<p class="tally">{"".join(parts)}</p><p class="hint">In-distribution: it shows one of '
+        "your labels. Out-of-distribution: probably none of them.</p>"
+    )
+
+
+def _row(sheet: Sheet, i: int, picked: bool, scales: dict[str, tuple[float, float]]) -> str:
+    entry = sheet.entries[i]
+    lines = "".join(
+        _line(entry, weights, scales[weights], len(sheet.ask.weights) > 1)
+        for weights in sheet.ask.weights
+    )
+    differs = '<span class="differs">≠ they disagree</span>' if entry.differs else ""
+    current = "true" if picked else "false"
+    return (
+        f'<li><button type="button" class="row" data-index="{i}" aria-current="{current}">'
+        f'<img src="{entry.thumbnail}" alt="" width="56" height="56">'
+        f'<span class="body"><span class="name">{escape(entry.name)} {differs}</span>{lines}</span>'
+        "</button></li>"
+    )
+
+
+def _line(entry: Entry, weights: str, scale: tuple[float, float], named: bool) -> str:
+    verdict = entry.verdicts[weights]
+    label, probability = verdict.top[0]
+    words = decision(verdict)
+    near = f"nearest: {escape(label)}" if words == OUT else escape(label)
+    short = {ORIGINAL: "original", ALTERED: "SeTAR"}[weights]
+    head = f'<span class="weights">{short}</span>' if named else ""
+    return (
+        f'<span class="line">{head}{chip(verdict)}<span class="label">{near} '
+        f"<b>{probability:.2f}</b></span>{_axis(verdict, scale)}"
+        f'<span class="score">{number(verdict.score)}</span></span>'
+    )
+
+
+def _axis(verdict: Verdict, scale: tuple[float, float]) -> str:
+    """The score as a dot on a line, the threshold as a tick across it."""
+    low, high = scale
+    colour, _ = _SIGNS[decision(verdict)]
+    tick = ""
+    if verdict.threshold is not None:
+        at = _place(verdict.threshold, low, high)
+        tick = f'<line class="tick" x1="{at}" x2="{at}" y1="2" y2="16"/>'
+    return (
+        '<svg class="axis" viewBox="0 0 100 18" preserveAspectRatio="none" aria-hidden="true">'
+        f'<line class="rule" x1="2" x2="98" y1="9" y2="9"/>{tick}</svg>'
+        f'<span class="dot {colour}" style="--at:{_place(verdict.score, low, high)}%"></span>'
+    ).join(('<span class="track">', "</span>"))
+
+
+def _scale(sheet: Sheet, weights: str) -> tuple[float, float]:
+    """The least and the greatest of the scores and the threshold."""
+    verdicts = [entry.verdicts[weights] for entry in sheet.entries]
+    values = [v.score for v in verdicts] + [
+        v.threshold for v in verdicts if v.threshold is not None
+    ]
+    return min(values), max(values)
+
+
+def _place(value: float, low: float, high: float) -> float:
+    share = (value - low) / (high - low) if high > low else 0.5
+    return round(4 + 92 * min(1.0, max(0.0, share)), 2)

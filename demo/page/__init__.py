@@ -1,0 +1,1 @@
+"""The furniture of every tab. Knows no tab."""

@@ -1,0 +1,1 @@
+"""Parts of the page that several tabs are made of."""

@@ -1,0 +1,1 @@
+"""Published: the authors' own numbers, explored without a weight."""

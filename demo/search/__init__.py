@@ -1,0 +1,1 @@
+"""Search: watch SeTAR find a recipe, live."""

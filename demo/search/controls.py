@@ -1,0 +1,231 @@
+"""The left side of Search: the few settings that matter open, the others behind More."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import gradio as gr
+
+from demo.page.bar import OWN_LABELS, default_labels
+from demo.page.components.basic import head
+from demo.search.presets import OWN, PRESETS, Preset, fitting, proposed
+from demo.search.request import SHIPPED, ZIP
+from demo.server.library import Library, label_sets
+
+ORDERS = [
+    ("image tower, then text tower", "visual_text"),
+    ("text tower, then image tower", "text_visual"),
+    ("image tower only", "visual_only"),
+    ("text tower only", "text_only"),
+    ("a block of each in turn", "interleaved"),
+    ("any block first, the best one (slow)", "layer_exhaustive"),
+]
+WEIGHTS = [
+    ("W_up, the MLP's first matrix", "up"),
+    ("W_down, the MLP's second matrix", "down"),
+    ("W_q, the attention's queries", "q"),
+    ("W_k, the attention's keys", "k"),
+    ("W_v, the attention's values", "v"),
+    ("W_o, the attention's output", "o"),
+]
+OBJECTIVES = [
+    ("LoCoOp loss: ID loss + λ · OOD loss", "locoop_loss"),
+    ("ID loss alone", "loss_id"),
+    ("OOD loss alone", "loss_ood"),
+    ("AUROC of a score, pictures against OOD patches", "auroc"),
+    ("AUPR of a score", "aupr"),
+    ("FPR95 of a score", "fpr"),
+]
+PRUNES = [("the smallest parts (SeTAR)", "minor"), ("the largest parts", "principal"),
+          ("random parts", "random")]  # fmt: skip
+PRECISIONS = [("fp32, exact", "fp32"), ("tf32, faster on CUDA", "tf32"), ("bf16", "bf16")]
+RATIOS = "0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4"
+TO_PUBLISHED = """
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('button.link')) return;
+  [...document.querySelectorAll('button[role=tab]')]
+    .find((tab) => tab.textContent.trim() === 'Published')?.click();
+});
+"""
+
+
+class Plan(NamedTuple):
+    """Every component of the plan, in the order in which `read_search` takes them."""
+
+    source: gr.Radio
+    zip: gr.File
+    ratios: gr.Textbox
+    lambda_ood: gr.Number
+    top_k: gr.Number
+    order: gr.Dropdown
+    weight: gr.Dropdown
+    objective: gr.Dropdown
+    score: gr.Dropdown
+    temperature: gr.Number
+    prune: gr.Dropdown
+    projection: gr.Checkbox
+    predicted_labels: gr.Checkbox
+    batch_size: gr.Number
+    seed: gr.Number
+    precision: gr.Dropdown
+
+
+class Left(NamedTuple):
+    preset: gr.Dropdown
+    told: gr.HTML
+    plan: Plan
+    search: gr.Button
+    estimate: gr.Button
+    stop: gr.Button
+    resume: gr.Button
+    file: gr.File
+    go_on: gr.Button
+    replay: gr.Button
+    keeping: gr.Column
+    use: gr.Button
+    fit: gr.HTML
+    recipe: gr.Button
+    trace: gr.Button
+
+
+def told_of(preset: Preset, top_k: int | None, count: int | None) -> str:
+    """The preset in a sentence."""
+    of = f" of {count:,}" if count else ""
+    k = "0.3 of the labels" if top_k is None else f"{top_k:,}{of}"
+    return f'<p class="hint">λ {preset.lambda_ood:g}, K {k}: {preset.told}.</p>'
+
+
+def count_of(label_set: str) -> int | None:
+    """How many labels a shipped set has; None for the visitor's own."""
+    return None if label_set == OWN_LABELS else label_sets().get(label_set)
+
+
+def build_plan(library: Library) -> Left:
+    """Lay the left side out."""
+    labels = default_labels(library.default)
+    first = fitting(library.default, labels)
+    count = count_of(labels)
+    top_k = proposed(first, count)
+    head("What to search", "Backbone and labels are those of the bar above.")
+    source = gr.Radio(
+        [SHIPPED, ZIP],
+        value=SHIPPED,
+        label="Calibration pictures",
+        info="A few pictures of each label, on which every candidate is measured",
+        elem_id="search-source",
+    )
+    zip_file = gr.File(
+        file_types=[".zip"],
+        label="A zip with one folder of pictures for each label",
+        height=110,
+        visible=False,
+        elem_id="search-zip",
+    )
+    preset = gr.Dropdown(
+        [*PRESETS, OWN],
+        value=first.title,
+        label="Settings",
+        info="The authors' own, chosen by backbone and labels",
+        elem_id="search-preset",
+    )
+    told = gr.HTML(told_of(first, top_k, count), elem_id="search-told")
+    ratios = gr.Textbox(
+        RATIOS,
+        label="Candidate ratios",
+        info="Shares of a matrix's smallest parts to try dropping; from 0 upwards",
+        elem_id="search-ratios",
+    )
+    with gr.Row(elem_id="search-buttons"):
+        search = gr.Button("Search", variant="primary", min_width=100, elem_id="search-start")
+        stop = gr.Button(
+            "Stop", variant="stop", min_width=100, visible=False, elem_id="search-stop"
+        )
+        resume = gr.Button("Resume", min_width=100, visible=False, elem_id="search-resume")
+        estimate = gr.Button("How long?", min_width=100, elem_id="search-estimate")
+    with gr.Column(visible=False, elem_id="search-keeping") as keeping:
+        use = gr.Button("Use this recipe in Detect", variant="primary", elem_id="search-use")
+        fit = gr.HTML(elem_id="search-fit")
+        with gr.Row():
+            recipe = gr.Button("Download recipe", size="sm", min_width=110)
+            trace = gr.Button("Download trace", size="sm", min_width=110)
+    with gr.Accordion("More", open=False, elem_id="search-more"):
+        plan = _more(first, top_k, library.device)
+    with gr.Accordion("Continue or replay a search", open=False, elem_id="search-again"):
+        file = gr.File(
+            file_types=[".jsonl", ".json"],
+            label="A trace (JSON lines) or a recipe (JSON)",
+            height=110,
+            elem_id="search-file",
+        )
+        with gr.Row():
+            go_on = gr.Button("Continue", min_width=100, elem_id="search-continue")
+            replay = gr.Button("Look at it", min_width=100, elem_id="search-replay")
+        gr.HTML(
+            '<p class="hint">Continuing takes the plan from the trace and needs the same backbone, '
+            "labels and pictures; looking at it runs nothing. The authors' own searches are "
+            'replayed under <button type="button" class="link">Published</button>.</p>',
+            js_on_load=TO_PUBLISHED,
+        )
+    return Left(
+        preset, told, Plan(source, zip_file, ratios, *plan), search, estimate, stop, resume, file,
+        go_on, replay, keeping, use, fit, recipe, trace,
+    )  # fmt: skip
+
+
+def _more(first: Preset, top_k: int | None, device: str) -> list:
+    with gr.Row():
+        lambda_ood = gr.Number(
+            first.lambda_ood, label="λ", info="Weight of the OOD loss", min_width=110,
+            elem_id="search-lambda",
+        )  # fmt: skip
+        k = gr.Number(
+            top_k, label="K", info="A patch is OOD when K labels fit it better",
+            precision=0, min_width=110, elem_id="search-k",
+        )  # fmt: skip
+    order = gr.Dropdown(
+        [("as suits the backbone", ""), *ORDERS], value="", label="Order",
+        info="Which matrices in turn, each tower from its top block down", elem_id="search-order",
+    )  # fmt: skip
+    weight = gr.Dropdown(
+        WEIGHTS, value="up", label="Weight", info="Which matrix of each block",
+        elem_id="search-weight",
+    )  # fmt: skip
+    objective = gr.Dropdown(
+        OBJECTIVES, value="locoop_loss", label="Objective", info="What a better candidate betters",
+        elem_id="search-objective",
+    )  # fmt: skip
+    with gr.Row():
+        score = gr.Dropdown(
+            [("GL-MCM", "gl_mcm")], value="gl_mcm", label="Score",
+            info="For AUROC, AUPR and FPR95", min_width=110, elem_id="search-score",
+        )  # fmt: skip
+        temperature = gr.Number(
+            1.0, label="Temperature", info="Inside that score", min_width=110,
+            elem_id="search-temperature",
+        )  # fmt: skip
+    prune = gr.Dropdown(
+        PRUNES, value="minor", label="What is dropped", info="Others are for comparison",
+        elem_id="search-prune",
+    )  # fmt: skip
+    projection = gr.Checkbox(
+        False, label="Search the projections too", info="Each tower's last matrix, first"
+    )
+    predicted = gr.Checkbox(
+        False,
+        label="Use predicted labels",
+        info="The best label instead of the true one decides which patches are OOD",
+    )
+    with gr.Row():
+        batch = gr.Number(
+            512, label="Batch size", info="Pictures that share one mean OOD loss",
+            precision=0, min_width=110,
+        )  # fmt: skip
+        seed = gr.Number(0, label="Seed", info="Of random parts", precision=0, min_width=110)
+    precision = gr.Dropdown(
+        PRECISIONS, value="fp32", label="Precision", info="Of the network; losses are exact",
+        visible=device.startswith("cuda"),
+    )  # fmt: skip
+    return [
+        lambda_ood, k, order, weight, objective, score, temperature, prune, projection, predicted,
+        batch, seed, precision,
+    ]  # fmt: skip

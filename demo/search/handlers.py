@@ -1,0 +1,234 @@
+"""What Search does when it is asked: plain functions of plain values, free of layout.
+
+Every handler returns a `SearchPage`; a ValueError of the core becomes a notice on it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.page import notices
+from demo.page.events import FORGOTTEN
+from demo.search import words
+from demo.search.fit import fit, fits
+from demo.search.job import Job
+from demo.search.jobs import Jobs
+from demo.search.request import SearchAsk, going_on, read_search, read_trace
+from demo.search.view import KEEP, PAUSE, SearchPage, drawn, filmed, frame, moved, strip, whole
+from demo.search.work import replayed
+from demo.server.library import Library
+from setar_core.recipe import Recipe
+
+STEPS = 60  # looks that a replay takes
+
+
+def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:
+    """The handler, with the core's ValueErrors as a notice on the page, which then stands still."""
+
+    @wraps(handler)
+    def told(*args: Any) -> SearchPage:
+        try:
+            return handler(*args)
+        except ValueError as error:
+            return filmed(SearchPage(state=notices.notice(str(error), "bad")), False)
+
+    return told
+
+
+class SearchHandlers:
+    """Holds the shelves and everyone's searches; `page` names the visitor's open page."""
+
+    def __init__(self, library: Library, jobs: Jobs | None = None) -> None:
+        self.library = library
+        self.jobs = jobs or Jobs(library)
+
+    @telling
+    def search(self, page: str, *controls: Any) -> SearchPage:
+        """A new search."""
+        return self._started(page, read_search(*controls))
+
+    @telling
+    def estimate(self, page: str, *controls: Any) -> SearchPage:
+        """Measure the first candidates, to tell how long all of them would take."""
+        return self._started(page, replace(read_search(*controls), only_estimate=True))
+
+    @telling
+    def go_on(self, page: str, file: str | None, *controls: Any) -> SearchPage:
+        """Continue where a trace ends."""
+        return self._started(page, going_on(read_search(*controls), file))
+
+    @telling
+    def resume(self, page: str, name: str | None) -> SearchPage:
+        """Go on with a stopped search from its own trace."""
+        job = self.jobs.find(name)
+        if job is None or not job.resumable:
+            raise ValueError("there is no stopped search to resume; press Search for a new one")
+        ask = job.ask
+        if ask.zip is not None and not ask.zip.is_file():
+            raise ValueError(
+                f"{ask.zip.name} is no longer kept here; download the trace, add the zip again and "
+                "press Continue"
+            )
+        trace = job.trace.read_text(encoding="utf-8")
+        return self._started(page, replace(ask, trace=trace))
+
+    @telling
+    def replay(self, page: str, file: str | None) -> SearchPage:
+        """Look at a trace or at a recipe; nothing is run."""
+        text = read_trace(file)
+        if _is_recipe(text):
+            return self._whole(self.jobs.show(Recipe.loads(text), page))
+        return self._whole(self.jobs.replay(list(replayed(text)), text, page))
+
+    def stop(self, name: str | None) -> SearchPage:
+        """End it after the candidate that runs."""
+        job = self.jobs.find(name)
+        if job is None:
+            return SearchPage()
+        job.stop()
+        return SearchPage(state=words.state(job, []), stop=gr.Button(interactive=False))
+
+    def found(self, page: str, stored: object) -> SearchPage:
+        """The search that this browser began, when its page opens again."""
+        job = self.jobs.find(stored)
+        if job is None:
+            gone = notices.notice(words.GONE) if stored else None
+            page_now = self._whole(None)
+            return page_now._replace(state=gone, stored=FORGOTTEN) if gone else page_now
+        self.jobs.watch(job, page)
+        return self._whole(job)
+
+    def poll(self, page: str, name: str | None, seen: object, picked: int) -> SearchPage:
+        """How far it is; whoever asks keeps it alive."""
+        job = self.jobs.find(name)
+        if job is None:
+            return SearchPage(clock=gr.Timer(active=False))
+        self.jobs.watch(job, page)
+        before = self.jobs.before(job)
+        if not job.active:
+            return self._whole(job, picked)
+        if seen is not None and tuple(seen) == job.seen:
+            return SearchPage(state=words.state(job, before))
+        page_now = moved(job, before, picked)
+        if job.ready and not (seen and seen[2]):  # its pictures are there now
+            examples = job.ready.examples
+            return page_now._replace(frame=frame(examples, picked), strip=strip(examples, picked))
+        return page_now
+
+    def leave(self, page: str) -> None:
+        """A page was closed."""
+        self.jobs.leave(page)
+
+    def look(self, name: str | None, at: int | None, picked: int) -> SearchPage:
+        """The search as it was after its first `at` candidates; a replay stands still there."""
+        job = self.jobs.find(name)
+        if job is None or job.active or not job.trials:
+            return SearchPage()
+        at = min(len(job.trials), max(1, int(at or 1)))
+        told = words.candidate(job.trials[at - 1], words.objective_of(job))
+        page = drawn(job, [], at, picked)._replace(candidate=told, state=KEEP)
+        return filmed(page, False)
+
+    def play(self, name: str | None, at: int, shown: str) -> SearchPage:
+        """Let it run before the eye, from the beginning where it is at its end; or halt it, where
+        the button `shown` says so."""
+        job = self.jobs.find(name)
+        if job is None or job.active or not job.trials:
+            return SearchPage()
+        if shown == PAUSE:
+            return filmed(SearchPage(), False)
+        at = 1 if at >= len(job.trials) else at
+        return filmed(SearchPage(at=at), True)
+
+    def played(self, name: str | None, at: int, picked: int) -> SearchPage:
+        """The next look of a replay."""
+        job = self.jobs.find(name)
+        if job is None or job.active or not job.trials:
+            return filmed(SearchPage(), False)
+        total = len(job.trials)
+        at = min(total, int(at) + max(1, round(total / STEPS)))
+        page = self.look(name, at, picked)._replace(at=at)
+        return page if at == total else page._replace(film=KEEP, play=KEEP)
+
+    def pick(self, name: str | None, at: int, picked: int) -> SearchPage:
+        """Another example picture."""
+        job = self.jobs.find(name)
+        if job is None or not job.ready:
+            return SearchPage()
+        examples = job.ready.examples
+        at = len(job.trials) if job.active else at
+        return SearchPage(
+            frame=frame(examples, picked),
+            strip=strip(examples, picked),
+            patches=drawn(job, [], at, picked).patches,
+        )
+
+    def fit(self, name: str | None, backbone: str) -> list:
+        """The way to Detect only for what fits the bar's backbone, and in words whether it does."""
+        job = self.jobs.find(name)
+        right = job is None or fits(self.library, job.backbone, backbone)
+        return [gr.Button(visible=right), fit(self.library, job, backbone)]
+
+    def use(self, name: str | None, backbone: str) -> tuple[str, str]:
+        """The backbone that the recipe is for (the given one, where it does not say), and the
+        title by which every tab can ask for the recipe.
+
+        Raises:
+            ValueError: there is none.
+        """
+        recipe, how = self._recipe(name)
+        known = recipe.backbone if recipe.backbone in self.library.backbones() else backbone
+        return known, self.library.keep_recipe(recipe, how)
+
+    def saved_recipe(self, name: str | None) -> str:
+        """The path of a new file; raises ValueError where there is nothing to save."""
+        recipe, how = self._recipe(name)
+        short = (recipe.backbone or "backbone").split(":")[-1].replace("/", "-").lower()
+        path = Path(tempfile.mkdtemp(prefix="recipe-")) / f"{short}-{how}.json"
+        recipe.save(path)
+        return str(path)
+
+    def saved_trace(self, name: str | None) -> str:
+        """The path of a new file; raises ValueError where there is nothing to save."""
+        job = self.jobs.find(name)
+        if job is None or not job.trials:
+            raise ValueError("nothing was searched yet; press Search first")
+        path = Path(tempfile.mkdtemp(prefix="trace-")) / "trace.jsonl"
+        path.write_bytes(job.trace.read_bytes())
+        return str(path)
+
+    def _recipe(self, name: str | None) -> tuple[Recipe, str]:
+        """The recipe that is shown, and how it came here."""
+        job = self.jobs.find(name)
+        if job is None or job.recipe is None:
+            raise ValueError("nothing was searched yet; press Search first")
+        return job.recipe, "searched" if job.trials else "uploaded"
+
+    def _started(self, page: str, ask: SearchAsk) -> SearchPage:
+        job: Job = self.jobs.start(ask, page)
+        return self._whole(job)._replace(stored=job.name)
+
+    def _whole(self, job: Job | None, picked: int = 0) -> SearchPage:
+        """Everything anew, with the shipped recipes to compare with."""
+        shipped = self.library.recipes(job.ask.backbone) if job is not None and job.ask else {}
+        others = {title: Recipe.load(path) for title, path in shipped.items()}
+        return whole(job, [] if job is None else self.jobs.before(job), picked, others)
+
+
+def _is_recipe(text: str) -> bool:
+    """A recipe is one JSON object with ratios, or the authors' list of lists."""
+    try:
+        page = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    if isinstance(page, list):
+        return bool(page) and isinstance(page[0], list)
+    return isinstance(page, dict) and "ratios" in page

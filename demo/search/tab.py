@@ -1,0 +1,206 @@
+"""Search: watch SeTAR find a recipe, live, on a few pictures of one's own or the shipped ones."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from demo.page.bar import Bar, recipe_choices
+from demo.page.components.basic import PICK
+from demo.page.notices import toast
+from demo.search.controls import Left, build_plan, count_of, told_of
+from demo.search.handlers import SearchHandlers
+from demo.search.presets import OWN, PRESETS, fitting, proposed
+from demo.search.request import ZIP
+from demo.search.view import PLAY, SearchPage, drawn
+from demo.server.library import Library
+
+STYLE = (Path(__file__).resolve().parent / "search.css").read_text(encoding="utf-8")
+EVERY = 0.4  # seconds between two looks at a search
+TO_DETECT = """() => {
+  [...document.querySelectorAll('button[role=tab]')]
+    .find((tab) => tab.textContent.trim() === 'Detect')?.click();
+  window.scrollTo({ top: 0 });
+  setTimeout(() => document.querySelector('#judge')?.click(), 400);
+}"""
+
+
+class Right(NamedTuple):
+    page: SearchPage
+    files: dict[str, gr.DownloadButton]
+
+
+def build_search(demo: gr.Blocks, library: Library, bar: Bar) -> None:
+    """Lay the tab out and join it to its handlers."""
+    searches = SearchHandlers(library)
+    with gr.Row(equal_height=False, elem_id="search"):
+        with gr.Column(scale=4, min_width=300, elem_id="search-left"):
+            left = build_plan(library)
+        with gr.Column(scale=8, min_width=300, elem_id="search-right"):
+            right = build_views(bar, left)
+    picked = gr.State(0)
+    _join_plan(bar, left)
+    _join_searching(demo, searches, bar, left, right, picked)
+    _join_looking(searches, right, picked)
+    _join_keeping(searches, library, bar, left, right)
+
+
+def build_views(bar: Bar, left: Left) -> Right:
+    """The right side: how far it is, the drawings, and what was found."""
+    first = drawn(None, [], 0, 0)
+    state = gr.HTML(first.state, elem_id="search-state")
+    with gr.Row(visible=False, elem_id="search-looking") as looking:
+        play = gr.Button(PLAY, size="sm", min_width=90, scale=0, elem_id="search-play")
+        at = gr.Slider(1, 2, 1, step=1, label="After candidate", min_width=200, elem_id="search-at")
+    candidate = gr.HTML(elem_id="search-candidate")
+    objective = gr.HTML(first.objective, elem_id="search-objective-chart")
+    with gr.Row(equal_height=False, elem_id="search-views") as views:
+        ratios = gr.HTML(first.map, min_width=200, elem_id="search-map")
+        terms = gr.HTML(first.terms, min_width=260, elem_id="search-terms")
+        with gr.Column(min_width=200, elem_id="search-picture"):
+            marked = gr.HTML(first.patches, elem_id="search-patches")
+            strip = gr.HTML(js_on_load=PICK, elem_id="search-strip")
+            frame = gr.HTML(elem_id="search-frame")
+    result = gr.HTML(elem_id="search-result")
+    files = {
+        kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"search-file-{kind}")
+        for kind in ("recipe", "trace")
+    }
+    gr.HTML(f"<style>{STYLE}</style>")
+    page = SearchPage(
+        name=gr.State(None), stored=bar.search,
+        seen=gr.State(None), clock=gr.Timer(EVERY, active=False),
+        film=gr.Timer(EVERY, active=False), play=play, state=state, search=left.search,
+        estimate=left.estimate, stop=left.stop, resume=left.resume, go_on=left.go_on,
+        replay=left.replay, objective=objective, views=views, terms=terms, map=ratios,
+        frame=frame, patches=marked, strip=strip, looking=looking, at=at, candidate=candidate,
+        result=result, keeping=left.keeping, trace=left.trace,
+    )  # fmt: skip
+    return Right(page, files)
+
+
+def _quiet(**more: Any) -> dict:
+    """Options of every event: no overlay, and no endpoint for clients."""
+    return {"show_progress": "hidden", "api_visibility": "private", **more}
+
+
+def _join_plan(bar: Bar, left: Left) -> None:
+    plan = left.plan
+    filled = [left.preset, left.told, plan.lambda_ood, plan.top_k]
+
+    def fitted(backbone: str, label_set: str) -> list:
+        return _filled(fitting(backbone, label_set).title, label_set)
+
+    for part in (bar.backbone, bar.labels):
+        part.change(fitted, [bar.backbone, bar.labels], filled, **_quiet())
+    left.preset.input(_filled, [left.preset, bar.labels], filled, **_quiet())
+    for part in (plan.lambda_ood, plan.top_k):
+        part.input(_own, None, [left.preset, left.told], **_quiet())
+    plan.source.change(
+        lambda source: gr.File(visible=source == ZIP), plan.source, plan.zip, **_quiet()
+    )
+
+
+def _filled(title: str, label_set: str) -> list:
+    """A preset's settings for these labels."""
+    if title not in PRESETS:
+        return [gr.skip()] * 4
+    preset, count = PRESETS[title], count_of(label_set)
+    top_k = proposed(preset, count)
+    return [title, told_of(preset, top_k, count), preset.lambda_ood, top_k]
+
+
+def _own() -> list:
+    return [OWN, '<p class="hint">Your own λ and K. K must stay below the number of labels.</p>']
+
+
+def _join_searching(
+    demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, right: Right, picked: gr.State
+) -> None:
+    page, shown = right.page, list(right.page)
+    asked = [bar.backbone, bar.labels, *left.plan]
+
+    def searched(request: gr.Request, *values: Any) -> SearchPage:
+        return searches.search(request.session_hash, *values)
+
+    def estimated(request: gr.Request, *values: Any) -> SearchPage:
+        return searches.estimate(request.session_hash, *values)
+
+    def continued(request: gr.Request, *values: Any) -> SearchPage:
+        return searches.go_on(request.session_hash, *values)
+
+    def resumed(request: gr.Request, name: str | None) -> SearchPage:
+        return searches.resume(request.session_hash, name)
+
+    def replayed(request: gr.Request, file: str | None) -> SearchPage:
+        return searches.replay(request.session_hash, file)
+
+    def found(request: gr.Request, stored: Any) -> SearchPage:
+        return searches.found(request.session_hash, stored)
+
+    def polled(request: gr.Request, *values: Any) -> SearchPage:
+        return searches.poll(request.session_hash, *values)
+
+    def left_page(request: gr.Request) -> None:
+        searches.leave(request.session_hash)
+
+    left.search.click(searched, asked, shown, **_quiet())
+    left.estimate.click(estimated, asked, shown, **_quiet())
+    left.go_on.click(continued, [left.file, *asked], shown, **_quiet())
+    left.resume.click(resumed, page.name, shown, **_quiet())
+    left.replay.click(replayed, left.file, shown, **_quiet())
+    left.stop.click(searches.stop, page.name, shown, **_quiet(queue=False))
+    page.clock.tick(polled, [page.name, page.seen, picked], shown, **_quiet(queue=False))
+    demo.load(found, page.stored, shown, **_quiet())
+    demo.load(_scores, [bar.backbone], left.plan.score, **_quiet())
+    demo.unload(left_page)
+
+
+def _scores(backbone: str) -> Any:
+    from setar_core.scores.logits import SCORES
+
+    return gr.Dropdown([(score.title, name) for name, score in SCORES.items()], value="gl_mcm")
+
+
+def _join_looking(searches: SearchHandlers, right: Right, picked: gr.State) -> None:
+    page, shown = right.page, list(right.page)
+    fast = _quiet(trigger_mode="always_last", queue=False)
+    page.at.input(searches.look, [page.name, page.at, picked], shown, **fast)
+    page.play.click(searches.play, [page.name, page.at, page.play], shown, **fast)
+    page.film.tick(searches.played, [page.name, page.at, picked], shown, **_quiet(queue=False))
+
+    def pick(event: gr.EventData, name: str | None, at: int) -> list:
+        return [event.index, *searches.pick(name, at, event.index)]
+
+    page.strip.select(pick, [page.name, page.at], [picked, *shown], **fast)
+
+
+def _join_keeping(
+    searches: SearchHandlers, library: Library, bar: Bar, left: Left, right: Right
+) -> None:
+    name = right.page.name
+
+    def use(name: str | None, backbone: str) -> list:
+        try:
+            known, title = searches.use(name, backbone)
+        except ValueError as error:
+            raise toast(error) from None
+        return [known, gr.Dropdown([*recipe_choices(library, known), title], value=title)]
+
+    def saved(kind: str, name: str | None) -> str:
+        try:
+            return searches.saved_recipe(name) if kind == "recipe" else searches.saved_trace(name)
+        except ValueError as error:
+            raise toast(error) from None
+
+    for event in (name.change, bar.backbone.change):
+        event(searches.fit, [name, bar.backbone], [left.use, left.fit], **_quiet())
+    used = left.use.click(use, [name, bar.backbone], [bar.backbone, bar.recipe], **_quiet())
+    used.success(None, None, None, js=TO_DETECT)
+    for kind, button in (("recipe", left.recipe), ("trace", left.trace)):
+        click = f"() => document.querySelector('#search-file-{kind}').click()"
+        made = button.click(partial(saved, kind), name, right.files[kind], **_quiet())
+        made.success(None, None, None, js=click)

@@ -1,0 +1,238 @@
+"""What the Search tab says: how far a search is, what it found, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+from demo.page.components.ratio_map import ratio_map
+from demo.page.notices import busy, notice
+from demo.search.charts import OBJECTIVES
+from demo.search.fit import replay_of, uploaded
+from demo.search.job import (
+    ESTIMATED,
+    FAILED,
+    FINISHED,
+    PREPARING,
+    RECIPE,
+    REPLAY,
+    STOPPED,
+    WAITING,
+    Job,
+)
+
+if TYPE_CHECKING:
+    from setar_core.recipe import Recipe
+    from setar_core.search.greedy import Trial
+
+START = (
+    "Press Search to watch SeTAR at work: block by block it tries how much of the smallest parts "
+    "of a matrix can be dropped, and keeps what lowers the loss."
+)
+GONE = "That search is no longer kept here. Start a new one, or upload its trace to go on."
+
+
+def seconds(value: float) -> str:
+    """A length of time as people say it."""
+    if value < 1.5:
+        return "1 s" if value >= 0.5 else "under 1 s"
+    if value < 90:
+        return f"{value:.0f} s"
+    if value < 5400:
+        return f"{value / 60:.0f} min"
+    return f"{value / 3600:.1f} h"
+
+
+def state(job: Job | None, before: list[Job]) -> str:
+    """The line above the drawings."""
+    if job is None:
+        return notice(START)
+    if job.state == WAITING:
+        return _waiting(job, before)
+    if job.stopping:
+        return busy("Stopping after this candidate …")
+    if job.state == PREPARING:
+        return busy(f"{job.ask.title}. {job.sentence or 'Getting ready'} …")
+    said = _over(job) if not job.active else _running(job)
+    if job.ready and job.ready.problems:
+        count = len(job.ready.problems)
+        said += notice(
+            f"{count} {'file was' if count == 1 else 'files were'} left out.",
+            "warn",
+            job.ready.problems,
+        )
+    return said
+
+
+def _running(job: Job) -> str:
+    trial, left = job.trials[-1], job.ready.pace.left
+    return busy(
+        f"Candidate {len(job.trials)} of {trial.total}: {where(trial)}. "
+        f"{seconds(job.elapsed)} so far, about {seconds(left)} to go.",
+        len(job.trials) / trial.total,
+    )
+
+
+def _waiting(job: Job, before: list[Job]) -> str:
+    if job.stopping:
+        return busy("Leaving the queue …")
+    count = len(before)
+    if not count:
+        return busy("Your turn comes now …")
+    first = before[0]
+    told = f"{count} searches are" if count > 1 else "another search is"
+    left = ""
+    if first.trials and first.ready and first.ready.pace.left is not None:
+        left = f" The one that runs is at candidate {len(first.trials)} of {first.ready.pace.total}"
+        left += f" and needs about {seconds(first.ready.pace.left)}."
+    return busy(
+        f"In the queue: {told} before yours.{left} It starts by itself. You can use Detect "
+        "meanwhile."
+    )
+
+
+def _over(job: Job) -> str:
+    if job.state == FAILED:
+        return notice(f"No search: {job.problem}." if job.problem else "No search.", "bad")
+    count = len(job.trials)
+    if job.state == RECIPE:
+        return notice("An uploaded recipe, shown below. Nothing is run.")
+    if job.state == REPLAY:
+        return notice(replay_of(job))
+    if job.state == ESTIMATED:
+        pace = job.ready.pace
+        whole = (pace.left or 0.0) + sum(trial.seconds for trial in job.trials)
+        return notice(
+            f"About {seconds(whole)} for {pace.total} candidates on {job.ready.images} pictures, "
+            f"told from the first {count}, which took "
+            f"{seconds(sum(trial.seconds for trial in job.trials))}. Press Search to run it.",
+            "good",
+        )
+    if job.state == STOPPED and not count:
+        return notice("Stopped before the first candidate. Nothing was found.", "warn")
+    if job.state == STOPPED:
+        why = "when no page looked at it any more" if job.orphaned else "as you asked"
+        return notice(
+            f"Stopped {why}, after {count} of {job.trials[-1].total} candidates. The best recipe "
+            "so far is kept below. Press Resume to go on, or download the trace and continue from "
+            "it later.",
+            "warn",
+        )
+    assert job.state == FINISHED
+    run = sum(not trial.known for trial in job.trials)
+    objective = objective_of(job)
+    before, after = job.trials[0].measures, job.trials[-1].best
+    return notice(
+        f"Done: {OBJECTIVES[objective]} {_shown(before, objective)} → {_shown(after, objective)}. "
+        f"{count} candidates in {seconds(job.elapsed)}, {run} of them were run, the others known.",
+        "good",
+    )
+
+
+def where(trial: Trial) -> str:
+    """A candidate in words."""
+    tower = {"visual": "image tower", "text": "text tower"}[trial.site.tower]
+    block = trial.site.block
+    if block is None:
+        return f"{tower}, projection, ratio {trial.ratio:g}"
+    at = f"stage {block[0]}, block {block[1]}" if isinstance(block, tuple) else f"block {block}"
+    return f"{tower}, {at}, ratio {trial.ratio:g}"
+
+
+def candidate(trial: Trial, objective: str) -> str:
+    """One candidate with its numbers, for looking back."""
+    losses, at = trial.measures.losses, where(trial)
+    mark = "✓ best so far" if trial.improved else f"best so far {_shown(trial.best, objective)}"
+    return (
+        f'<p class="hint"><b>{escape(at[0].upper() + at[1:])}:</b> {OBJECTIVES[objective]} '
+        f"{_shown(trial.measures, objective)} ({mark}) · ID {losses.loss_id:.4f} · OOD "
+        f"{losses.loss_ood:.4f} · accuracy {losses.accuracy:.1f} % · OOD patches "
+        f"{losses.ood_patch_percent:.1f} %</p>"
+    )
+
+
+def result(job: Job | None, others: Mapping[str, Recipe]) -> str:
+    """Before and after, the recipe as a table, and maps of others; or an uploaded recipe; nothing
+    without a trial."""
+    if job is not None and job.uploaded is not None:
+        return uploaded(job.uploaded)
+    if job is None or job.active or not job.trials or job.state == ESTIMATED:
+        return ""
+    first, last = job.trials[0], job.trials[-1]
+    objective = objective_of(job)
+    before, after = first.measures, last.best
+    rows = [
+        _row(OBJECTIVES[objective], _shown(before, objective), _shown(after, objective)),
+        _row(
+            "accuracy on these pictures",
+            f"{before.losses.accuracy:.1f} %",
+            f"{after.losses.accuracy:.1f} %",
+        ),
+        _row("ID loss", f"{before.losses.loss_id:.4f}", f"{after.losses.loss_id:.4f}"),
+        _row("OOD loss", f"{before.losses.loss_ood:.4f}", f"{after.losses.loss_ood:.4f}"),
+        _row(
+            "OOD patches",
+            f"{before.losses.ood_patch_percent:.1f} %",
+            f"{after.losses.ood_patch_percent:.1f} %",
+        ),
+    ]
+    recipe = last.recipe
+    lost = {site: ratio for site, ratio in recipe.ratios.items() if ratio > 0}
+    head = "What the search found" if lost else "The search kept the original weights"
+    return (
+        f'<section class="found-recipe"><h2>{head}</h2>'
+        f"<p>{len(lost)} of {len(recipe.ratios)} searched matrices lose something. These numbers "
+        "are from the calibration pictures themselves; whether other pictures are judged better, "
+        "only a benchmark tells.</p>"
+        '<div class="tables"><div class="scroll"><table class="plain"><caption>Before and after'
+        "</caption><thead><tr><th></th><th>original</th><th>SeTAR</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="scroll">{_dropped(job, lost)}</div>{_compared(others)}</div></section>'
+    )
+
+
+def objective_of(job: Job) -> str:
+    """What the search lowers or raises; a trace without a plan is taken to be of the loss."""
+    plan = job.trials[0].recipe.notes.get("plan", {}) if job.trials else {}
+    return plan.get("objective", "locoop_loss")
+
+
+def _dropped(job: Job, lost: dict) -> str:
+    if not lost:
+        return ""
+    ranks = job.ready.ranks if job.ready else {}
+    rows = "".join(
+        f'<tr><th scope="row">{site}</th><td>{ratio:g}</td>{_count(ranks.get(site), ratio)}</tr>'
+        for site, ratio in lost.items()
+    )
+    parts = "<th>parts dropped</th>" if ranks else ""
+    return (
+        '<table class="plain"><caption>The recipe</caption><thead><tr><th>matrix</th><th>ratio</th>'
+        f"{parts}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _compared(others: Mapping[str, Recipe]) -> str:
+    maps = "".join(
+        f'<div class="map"><h3>{escape(title)}</h3>{ratio_map(recipe)}</div>'
+        for title, recipe in others.items()
+    )
+    if not maps:
+        return ""
+    return f'<div><h3>Shipped recipes, to compare</h3><div class="tables">{maps}</div></div>'
+
+
+def _count(rank: int | None, ratio: float) -> str:
+    from setar_core.lowrank import dropped
+
+    return "" if rank is None else f"<td>{dropped(rank, ratio)} of {rank}</td>"
+
+
+def _row(name: str, before: str, after: str) -> str:
+    return f'<tr><th scope="row">{name}</th><td>{before}</td><td>{after}</td></tr>'
+
+
+def _shown(measures, objective: str) -> str:
+    value = measures.objective(objective)
+    return f"{value:.2f} %" if objective in ("auroc", "aupr", "fpr") else f"{value:.4f}"

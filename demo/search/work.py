@@ -1,0 +1,212 @@
+"""One search from the asking to its last candidate, piece by piece, so that it can be stopped.
+
+The network is asked in turns of one candidate each; between two of them others have theirs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.page.pictures import seen
+from demo.search.request import CALIBRATION, SearchAsk
+from demo.server.errand import Tell
+from demo.server.library import Library
+from setar_core.data.images import ImageError, read_image
+
+if TYPE_CHECKING:
+    from setar_core.backbones import Backbone
+    from setar_core.data.calibration import CalibrationSet
+    from setar_core.labels import LabelSet
+    from setar_core.recipe import Site
+    from setar_core.search.eta import Pace
+    from setar_core.search.greedy import Trial
+    from setar_core.search.plan import SearchPlan
+    from setar_core.search.trace import Trace
+
+MAX_IMAGES = 2_000
+MAX_UNPACKED = 1_000_000_000  # bytes
+SHOWN = 8  # example pictures whose OOD patches can be looked at
+MEASURED = 2  # candidates that an estimate runs
+
+
+class Stopped(Exception):
+    """The visitor does not want it any more, or is gone."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A calibration picture: its place among them, what the model sees of it, and its label."""
+
+    place: int
+    picture: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is known before the first candidate."""
+
+    plan: SearchPlan
+    labels: LabelSet
+    sites: tuple[Site, ...]
+    ranks: dict[Site, int]
+    images: int
+    examples: tuple[Example, ...]
+    problems: tuple[str, ...]
+    pace: Pace
+
+
+def work(
+    library: Library, ask: SearchAsk, trace: Path, tell: Tell, wanted: Callable[[], bool]
+) -> Iterator[Ready | Trial]:
+    """First what it is made ready with, then every trial; each is in the trace when it is yielded.
+
+    Raises:
+        ValueError: the backbone, the pictures, the plan or the trace to go on from do not fit.
+        Stopped: `wanted` said no.
+    """
+    for sentence in library.waiting(ask.backbone):
+        _check(wanted)
+        tell(f"Loading {ask.backbone}: {sentence}")
+    backbone = library.backbone(ask.backbone)
+    calibration, examples, problems = _pictures(backbone, ask, tell, wanted)
+
+    from setar_core.search.eta import Pace
+    from setar_core.search.greedy import greedy_search
+    from setar_core.search.plan import settled
+    from setar_core.search.trace import header
+
+    tell("Checking the plan")
+    plan = settled(ask.plan, backbone, calibration)
+    pace = Pace(plan, backbone)
+    ranks = {site: min(backbone.weight(site).shape) for site in pace.sites}
+    with _trace(trace, header(backbone, calibration, plan), ask.trace) as file:
+        yield Ready(
+            plan, calibration.labels, pace.sites, ranks, len(calibration), examples, problems, pace
+        )
+        tell("Measuring the original weights")
+        trials = greedy_search(backbone, calibration, plan, done=file.done)
+        while True:
+            _check(wanted)
+            done = pace.done
+            with library.turns.turn(f"searching, candidate {done + 1} of {pace.total}"):
+                trial = next(trials, None)
+            if trial is None:
+                return
+            pace.note(trial)
+            file.write(trial)
+            yield trial
+            if ask.only_estimate and trial.index + 1 >= MEASURED:
+                return
+
+
+def _trace(path: Path, first: dict, text: str) -> Trace:
+    """A new trace, or `text` to go on from.
+
+    Raises:
+        ValueError: that is of another search; says so without the folders of this server.
+    """
+    from setar_core.search.trace import Trace
+
+    if not text:
+        return Trace(path, first)
+    path.write_text(text, encoding="utf-8")
+    try:
+        return Trace(path, first, resume=True)
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(path), "the uploaded trace")) from None
+
+
+def _pictures(
+    backbone: Backbone, ask: SearchAsk, tell: Tell, wanted: Callable[[], bool]
+) -> tuple[CalibrationSet, tuple[Example, ...], tuple[str, ...]]:
+    """The calibration set, some of it to look at, and which files were left out."""
+    if ask.zip is None:
+        return _read(backbone, CALIBRATION, ask.labels, tell, wanted)
+    from setar_core.data.archives import look, unpacking, unwrapped
+    from setar_core.labels import LabelSet
+
+    tell("Looking through the zip")
+    look(ask.zip, MAX_IMAGES, MAX_UNPACKED)
+    with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
+        for done, total in unpacking(ask.zip, folder, MAX_IMAGES, MAX_UNPACKED):
+            _check(wanted)
+            if done % 50 == 0:
+                tell(f"Unpacking picture {done} of {total}")
+        root = unwrapped(folder)
+        labels = ask.labels
+        if labels is None:
+            names = sorted(path.name for path in root.iterdir() if path.is_dir())
+            labels = LabelSet(tuple(names))
+        try:
+            return _read(backbone, root, labels, tell, wanted)
+        except ValueError as error:  # named as the visitor knows it
+            raise ValueError(str(error).replace(str(root), ask.zip.name)) from None
+
+
+def _read(
+    backbone: Backbone, folder: Path, labels: LabelSet, tell: Tell, wanted: Callable[[], bool]
+) -> tuple[CalibrationSet, tuple[Example, ...], tuple[str, ...]]:
+    from setar_core.data.calibration import CalibrationSet, class_folders
+    from setar_core.data.images import find_images
+
+    known = {
+        path: c for inside, c in class_folders(folder, labels) for path in find_images([inside])
+    }
+    tell(f"Reading {len(known)} pictures")
+    left_out: list[ImageError] = []
+
+    def pixels(image):
+        _check(wanted)
+        return backbone.preprocess(image)
+
+    calibration = CalibrationSet.from_folder(folder, labels, pixels, left_out.append)
+    missing = sorted(set(range(len(labels))) - set(calibration.classes.tolist()))
+    if missing:
+        names = ", ".join(labels.names[i] for i in missing[:4]) + (", ..." if missing[4:] else "")
+        raise ValueError(
+            f"there is no readable picture of {len(missing)} of the {len(labels)} labels "
+            f"({names}); add one to each folder, or search with fewer labels"
+        )
+    bad = {error.path for error in left_out}
+    good = [(path, c) for path, c in known.items() if path not in bad]
+    return calibration, _examples(backbone, good, labels), tuple(map(str, left_out))
+
+
+def _examples(
+    backbone: Backbone, good: list[tuple[Path, int]], labels: LabelSet
+) -> tuple[Example, ...]:
+    """Some of the pictures whose OOD patches an event carries, spread over them."""
+    from setar_core.search.objective import EXAMPLES
+
+    count = min(EXAMPLES, len(good))
+    shown = []
+    for place in range(0, count, max(1, count // SHOWN))[:SHOWN]:
+        path, label = good[place]
+        shown.append(
+            Example(place, seen(read_image(path), backbone.preprocess), labels.names[label])
+        )
+    return tuple(shown)
+
+
+def _check(wanted: Callable[[], bool]) -> None:
+    if not wanted():
+        raise Stopped
+
+
+def replayed(text: str) -> tuple[Trial, ...]:
+    """The trials of a trace, ours or the authors', without running anything.
+
+    Raises:
+        ValueError: not a trace, or one without a candidate.
+    """
+    from setar_core.search.replay import replay
+
+    trials = tuple(replay(text))
+    if not trials:
+        raise ValueError("this trace holds no whole candidate; give one that was written further")
+    return trials

@@ -1,0 +1,1 @@
+"""What all visitors share: shelves, backbones, stores, turns and long work. Knows no gradio."""

@@ -1,0 +1,133 @@
+"""What a visitor asks for: backbone, labels, recipe and score, checked once at the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.server.library import Library
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe
+
+ORIGINAL = "original"
+ALTERED = "altered"
+TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
+NO_RECIPE = "none"
+TEMPERATURES = (0.001, 1000)  # the lowest and the highest that a page takes
+UPLOADED = "uploaded file"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Everything that a threshold depends on, apart from the calibration images."""
+
+    backbone: str
+    labels: LabelSet
+    recipe: Recipe | None = None
+    score: str = "mcm"
+    temperature: float = 1.0
+    local_weight: float = 1.0
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """`original`, and `altered` when a recipe changes something."""
+        return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
+
+    def changed(self, before: Ask) -> list[str]:
+        """What differs from an earlier ask, in words."""
+        pairs = {
+            "backbone": (before.backbone, self.backbone),
+            "labels": (before.labels.names, self.labels.names),
+            "prompt": (before.labels.prompt, self.labels.prompt),
+            "recipe": (_drops(before.recipe), _drops(self.recipe)),
+            "score": (before.score, self.score),
+            "temperature": (before.temperature, self.temperature),
+            "local weight": (before.local_weight, self.local_weight),
+        }
+        return [what for what, (old, new) in pairs.items() if old != new]
+
+
+def read_ask(
+    library: Library,
+    backbone: str,
+    labels: str,
+    prompt: str,
+    recipe: str | None,
+    recipe_file: str | None,
+    score: str,
+    temperature: float | None,
+    local_weight: float | None,
+) -> Ask:
+    """What the page's controls say.
+
+    `recipe` is `NO_RECIPE`, a shipped recipe's title, or `UPLOADED` for `recipe_file`.
+
+    Raises:
+        ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
+    """
+    given = given_recipe(library, backbone, recipe, recipe_file)
+    return checked_ask(backbone, labels, prompt, given, score, temperature, local_weight)
+
+
+def checked_ask(
+    backbone: str,
+    labels: str | None,
+    prompt: str | None,
+    recipe: Recipe | None,
+    score: str | None,
+    temperature: float | None,
+    local_weight: float | None,
+) -> Ask:
+    """What is asked for with this recipe; None stands for a field that was left empty.
+
+    Raises:
+        ValueError: labels that cannot be used, a number that is missing or out of its range.
+    """
+    for name, value, low, high in (
+        ("temperature", temperature, *TEMPERATURES),
+        ("local weight", local_weight, 0, 100),
+    ):
+        if value is None or not low <= value <= high:
+            said = "empty" if value is None else f"{value:g}"
+            raise ValueError(f"the {name} is {said}; give a number from {low:g} to {high:g}")
+    return Ask(
+        backbone,
+        LabelSet.parse(labels or "", prompt or ""),
+        recipe,
+        score or "mcm",
+        float(temperature),
+        float(local_weight),
+    )
+
+
+def given_recipe(
+    library: Library, backbone: str, title: str | None, file: str | None
+) -> Recipe | None:
+    """The recipe of that title, or the file where it is `UPLOADED`.
+
+    Raises:
+        ValueError: none of that title for this backbone, a file that is no recipe.
+    """
+    if title in (None, "", NO_RECIPE):
+        return None
+    if title == UPLOADED:
+        if not file:
+            raise ValueError("no recipe file is here; upload a JSON file, or choose 'none'")
+        return Recipe.load(file)
+    made = library.made_recipe(title)
+    if made is not None:
+        return made
+    shipped = library.recipes(backbone)
+    if title not in shipped:
+        raise ValueError(
+            f"recipe {title[:80]!r} was not made for {backbone}; choose one of "
+            f"{', '.join((NO_RECIPE, *shipped))}"
+        )
+    return Recipe.load(Path(shipped[title]))
+
+
+def _drops(recipe: Recipe | None) -> str:
+    return recipe.fingerprint if recipe else ORIGINAL
+
+
+RECALL = 0.95

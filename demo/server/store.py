@@ -1,0 +1,66 @@
+"""The one store of what visitors share or come back to: bounded, locked, least recently used."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Store(Generic[Value]):
+    """The last values by name; where there is no room, what was not asked for longest goes first.
+
+    A browser holds a name of `new_name()` and nothing else, so that nobody finds another's values.
+
+    Args:
+        size: how many are kept.
+        gone: is told of each value that was kept and is not any more.
+    """
+
+    def __init__(self, size: int, gone: Callable[[Value], object] | None = None) -> None:
+        self.size = size
+        self._gone = gone or (lambda value: None)
+        self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = threading.RLock()
+
+    @staticmethod
+    def new_name() -> str:
+        """A name that cannot be guessed."""
+        return secrets.token_urlsafe(18)
+
+    def put(self, name: Hashable, value: Value) -> None:
+        with self._lock:
+            before = self._values.pop(name, value)
+            self._values[name] = value
+            gone = [] if before is value else [before]
+            while len(self._values) > self.size:
+                gone.append(self._values.popitem(last=False)[1])
+        for old in gone:
+            self._gone(old)
+
+    def find(self, name: object) -> Value | None:
+        """The value, or None where none of that name is kept; a browser may send anything."""
+        if not isinstance(name, Hashable):
+            return None
+        with self._lock:
+            if name in self._values:
+                self._values.move_to_end(name)
+            return self._values.get(name)
+
+    def drop(self, name: object) -> None:
+        """Forget the value; a name of none drops nothing."""
+        if not isinstance(name, Hashable):
+            return
+        with self._lock:
+            found = [self._values.pop(name)] if name in self._values else []
+        for value in found:
+            self._gone(value)
+
+    def items(self) -> list[tuple[Hashable, Value]]:
+        """All that is kept, the least recently used first."""
+        with self._lock:
+            return list(self._values.items())

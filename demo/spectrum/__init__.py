@@ -1,0 +1,1 @@
+"""Spectrum: singular values of every matrix, and ratios set by hand."""

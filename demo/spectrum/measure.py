@@ -1,0 +1,136 @@
+"""Reads spectra and measures effects for Spectrum, a turn at a time, and keeps what it found."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from demo.server.library import EMBEDDED, Library, examples, label_sets, shelf, shipped_calibration
+from setar_core.data.images import read_image
+from setar_core.recipe import Recipe, Site
+
+if TYPE_CHECKING:
+    from setar_core.backbones import Backbone
+    from setar_core.spectra.effect import Probe
+    from setar_core.spectra.profiles import Profile
+
+GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+FEW = 8  # pictures for a large network, a second or two a look
+PER_LABEL = 5  # shipped calibration pictures a label: one of each is taken
+PROMPTS = 40
+KEPT_PROBES = 4
+READ_SECONDS = 0.4  # of a turn, and between two looks at a map that fills
+
+Errors = dict[float, float]
+
+
+class Measured:
+    """What is known of every loaded backbone's matrices."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self._probes: OrderedDict[tuple, tuple[Probe, dict[Site, Errors]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def sites(self, backbone: Backbone) -> list[Site]:
+        from setar_core.spectra.profiles import all_sites
+
+        return list(all_sites(backbone))
+
+    def known(self, backbone: Backbone) -> dict[Site, Profile]:
+        """The profiles that have been read."""
+        from setar_core.spectra.profiles import is_known, profile
+
+        found = self.sites(backbone)
+        return {site: profile(backbone, site) for site in found if is_known(backbone, site)}
+
+    def profile(self, backbone: Backbone, site: Site) -> Profile:
+        from setar_core.spectra.profiles import is_known, profile
+
+        if is_known(backbone, site):
+            return profile(backbone, site)
+        with self.library.turns.turn(f"reading a matrix of {backbone.name}"):
+            return profile(backbone, site)
+
+    def reading(self, backbone: Backbone, first: Site) -> Iterator[tuple[int, int]]:
+        """Read all profiles, `first` before the others; yields how many of how many are read."""
+        from setar_core.spectra.profiles import is_known, profile
+
+        sites = sorted(self.sites(backbone), key=lambda site: site != first)
+        left = [site for site in sites if not is_known(backbone, site)]
+        while left:
+            with self.library.turns.turn(f"reading the matrices of {backbone.name}"):
+                until = time.monotonic() + READ_SECONDS
+                while left and time.monotonic() < until:
+                    profile(backbone, left.pop(0))
+            if left:
+                yield len(sites) - len(left), len(sites)
+
+    def errors(self, backbone: Backbone, site: Site, ratio: float, labels: str) -> Errors:
+        """Change of the block's output by ratio, on a grid and at `ratio`."""
+        with self.library.turns.turn(f"measuring {site} of {backbone.name}"):
+            probe, kept = self._probe(backbone, site.tower, labels)
+            mine = kept.setdefault(site, {})
+            wanted = [r for r in (*GRID, ratio) if r not in mine]
+            mine |= dict(zip(wanted, probe.errors(site, wanted), strict=True)) if wanted else {}
+            return dict(sorted(mine.items()))
+
+    def recipe_errors(self, backbone: Backbone, recipe: Recipe, labels: str) -> dict[str, float]:
+        """Change of each touched tower's features under the recipe."""
+        touched = {site.tower for site, ratio in recipe.ratios.items() if ratio > 0}
+        found = {}
+        for tower in backbone.towers:
+            if tower in touched:
+                with self.library.turns.turn(f"measuring a recipe on {backbone.name}"):
+                    probe, _ = self._probe(backbone, tower, labels)
+                    found[tower] = probe.recipe_error(recipe)
+        return found
+
+    def on(self, backbone: Backbone, tower: str, labels: str) -> str:
+        """What the errors are measured on, in words."""
+        with self._lock:
+            entry = self._probes.get(_key(backbone, tower, labels))
+        count = entry[0].count if entry else 0
+        return f"measured on {count} {'pictures' if tower == 'visual' else 'labels'}"
+
+    def _probe(self, backbone: Backbone, tower: str, labels: str) -> tuple[Probe, dict]:
+        from setar_core.spectra.effect import Probe
+
+        key = _key(backbone, tower, labels)
+        with self._lock:
+            found = self._probes.get(key)
+        if found is None:
+            found = (Probe(backbone, tower, _inputs(backbone, tower, labels)), {})
+        with self._lock:
+            self._probes[key] = found
+            self._probes.move_to_end(key)
+            while len(self._probes) > KEPT_PROBES:
+                self._probes.popitem(last=False)
+        return found
+
+
+def counts(backbone: Backbone, ratios: Mapping[Site, float]) -> dict[Site, int]:
+    """Components that each site of a recipe loses."""
+    from setar_core.lowrank import dropped
+
+    return {s: dropped(min(backbone.weight(s).shape), ratio) for s, ratio in ratios.items()}
+
+
+def _key(backbone: Backbone, tower: str, labels: str) -> tuple:
+    return (backbone, tower, labels if tower == "text" else "")
+
+
+def _inputs(backbone: Backbone, tower: str, labels: str):
+    """Shipped calibration pictures, one a label, or prompts of the label set."""
+    import torch
+
+    if tower == "text":
+        chosen = shelf(labels) if labels in label_sets() else shelf("animals")
+        return chosen.prompts[:PROMPTS]
+    paths = shipped_calibration(EMBEDDED, shelf("animals"))[::PER_LABEL]
+    if backbone.name != EMBEDDED or not paths:
+        paths = examples()[:FEW]
+    return torch.stack([backbone.preprocess(read_image(path)) for path in paths])

@@ -1,0 +1,1 @@
+"""ID images against OOD sets under any number of recipes and scores."""

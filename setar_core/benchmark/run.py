@@ -1,0 +1,249 @@
+"""ID images against OOD sets under any number of recipes and scores; yields one Row after another.
+
+Every image is read once: its pixels go through the network of each recipe, and the logits through
+every score. Only scores are kept, so an image costs a few floats however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from setar_core.threshold import Threshold, calibrate
+
+from ..data.images import batches
+from ..data.sets import ImageSet
+from ..detector import Detector
+from ..metrics.bootstrap import RESAMPLES
+from ..scores.logits import SCORES
+from .results import Comparison, Detection, Row, compare, mean
+from .scored import Scored
+
+BATCH = 32  # images in the network at once
+ORIGINAL = "original"  # the recipe that drops nothing
+
+
+class Step(NamedTuple):
+    """A few more images of one set, how far the whole run is, and the rows that this completed."""
+
+    scored: Scored
+    places: tuple[int, ...]  # scored now
+    left_out: tuple[int, ...]
+    done: int  # images, of all sets
+    total: int
+    rows: tuple[Row, ...] = ()
+
+
+class Benchmark:
+    """Holds the sets and what is known of their images.
+
+    Args:
+        detectors: by recipe name, of one backbone and the same labels; the temperature and the
+            local weight of the scores are the detectors'.
+        scores: names in `SCORES`.
+        calibration: ID images that set a threshold for each detector.
+        resamples: of the bootstrap; 0 leaves the intervals out.
+
+    Raises:
+        ValueError: no detector, detectors that differ in more than the recipe, no OOD set, a score
+            that is unknown or named twice, two sets of one name.
+    """
+
+    def __init__(
+        self,
+        detectors: Mapping[str, Detector],
+        id_set: ImageSet,
+        ood_sets: Sequence[ImageSet],
+        scores: Sequence[str] = ("mcm",),
+        calibration: ImageSet | None = None,
+        resamples: int = RESAMPLES,
+        seed: int = 0,
+    ) -> None:
+        self.detectors = dict(detectors)
+        self.scores = tuple(scores)
+        self.resamples, self.seed = resamples, seed
+        self._check(ood_sets)
+        sets = [id_set, *ood_sets, *([calibration] if calibration else [])]
+        if len({s.name for s in sets}) < len(sets):
+            raise ValueError(f"two sets share a name in {', '.join(s.name for s in sets)}")
+        made = [Scored(images, len(self.detectors), len(self.scores)) for images in sets]
+        self.id, self.oods = made[0], made[1 : 1 + len(ood_sets)]
+        self.calibration = made[-1] if calibration else None
+        self._local = any(SCORES[name].uses_local for name in self.scores)
+
+    @property
+    def sets(self) -> list[Scored]:
+        """In the order in which they are scored."""
+        return [*([self.calibration] if self.calibration else []), self.id, *self.oods]
+
+    @property
+    def detections(self) -> list[Detection]:
+        return [Detection(recipe, score) for recipe in self.detectors for score in self.scores]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self._first.labels.names
+
+    def steps(self, batch_size: int = BATCH) -> Iterator[Step]:
+        """Score what is not scored yet; the rows of an OOD set come when it is complete.
+
+        Raises:
+            ValueError: no ID image, no calibration image, or no OOD image at all could be read.
+        """
+        compared: list[Comparison] = []
+        for scored in self.sets:
+            yield from self._pass(scored, batch_size)
+            if scored in self.oods:
+                if not len(scored.good):  # told in the steps; the other sets go on
+                    continue
+                compared.append(self._compare(scored))
+                yield self._step(scored, rows=compared[-1].rows)
+            elif not len(scored.good):
+                raise ValueError(_unreadable(scored))
+        if not compared:
+            raise ValueError("; ".join(map(_unreadable, self.oods)))
+        if len(compared) > 1:
+            yield self._step(self.oods[-1], rows=mean(self.detections, compared))
+
+    def of(self, scored: Scored, detection: Detection) -> np.ndarray:
+        """One detector's scores of the images that have any, `(n,)`, in the order of `good`."""
+        recipe = list(self.detectors).index(detection.recipe)
+        return scored.values[scored.good, recipe, self.scores.index(detection.score)]
+
+    def nearest(self, scored: Scored, recipe: str) -> np.ndarray:
+        """The label's index of the same images, `(n,)`."""
+        return scored.labels[scored.good, list(self.detectors).index(recipe)]
+
+    def accuracy(self, recipe: str) -> float | None:
+        """Share of ID images whose most probable label is their class; None where not known."""
+        classes = self.id.images.classes
+        if classes is None or not len(self.id.good):
+            return None
+        return float((self.nearest(self.id, recipe) == np.array(classes)[self.id.good]).mean())
+
+    def threshold(self, detection: Detection, recall: float = 0.95) -> Threshold:
+        """The threshold that the calibration images set for one detector."""
+        if self.calibration is None:
+            raise ValueError("there are no calibration images; give a folder of them")
+        detector = self.detectors[detection.recipe]
+        context = detector.with_score(
+            detection.score, detector.temperature, detector.local_weight
+        ).context
+        return calibrate(self.of(self.calibration, detection).tolist(), recall, context)
+
+    def _pass(self, scored: Scored, batch_size: int) -> Iterator[Step]:
+        images, errors, at = scored.images, [], 0
+        todo = np.flatnonzero(~scored.seen)
+        paths = (images.path(place) for place in todo)
+        preprocess = self._first.backbone.preprocess
+        for batch in batches(paths, preprocess, batch_size, on_error=errors.append):
+            values, labels = self._look(batch.pixels)
+            places, left_out = [], []
+            for path in batch.paths:
+                while images.path(todo[at]) != path:  # what lies between could not be read
+                    left_out.append(int(todo[at]))
+                    at += 1
+                places.append(int(todo[at]))
+                at += 1
+            for place, error in zip(left_out, errors, strict=False):
+                scored.leave_out(place, str(error))
+            del errors[: len(left_out)]
+            finite = np.isfinite(values).all(axis=(1, 2))
+            for place in np.array(places)[~finite].tolist():
+                left_out.append(place)
+                scored.leave_out(place, f"{images.path(place).name!r}: its scores are no numbers")
+            places = np.array(places)[finite].tolist()
+            scored.put(places, values[finite], labels[finite])
+            yield self._step(scored, tuple(places), tuple(left_out))
+        rest = todo[at:].tolist()
+        for place, error in zip(rest, errors, strict=True):
+            scored.leave_out(place, str(error))
+        if rest:
+            yield self._step(scored, (), tuple(rest))
+
+    @torch.inference_mode()
+    def _look(self, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Scores `(B, R, S)` and nearest labels `(B, R)` of pixels `(B, 3, H, W)`."""
+        values = np.empty((len(pixels), len(self.detectors), len(self.scores)))
+        labels = np.empty(values.shape[:2], dtype=np.int32)
+        pixels = pixels.to(self._first.backbone.device)
+        for r, detector in enumerate(self.detectors.values()):
+            features = detector.backbone.features(pixels)
+            if not self._local:
+                features = features._replace(local=features.local[:, :0])
+            options = detector.temperature, detector.local_weight
+            for part, logits in detector.split(features):
+                found = [SCORES[name](logits, *options) for name in self.scores]
+                values[part, r] = torch.stack(found, dim=-1).cpu().numpy()
+                labels[part, r] = logits.among_id().whole.argmax(dim=-1).cpu().numpy()
+        return values, labels
+
+    def _compare(self, ood: Scored) -> Comparison:
+        inside, outside = (
+            scored.values[scored.good].reshape(len(scored.good), -1) for scored in (self.id, ood)
+        )
+        stream = self.oods.index(ood)
+        return compare(
+            self.detections, inside, outside, ood.images.name, self.resamples, self.seed, stream
+        )
+
+    def _step(
+        self,
+        scored: Scored,
+        places: tuple[int, ...] = (),
+        left_out: tuple[int, ...] = (),
+        rows: tuple[Row, ...] = (),
+    ) -> Step:
+        done = sum(int(s.seen.sum()) for s in self.sets)
+        return Step(scored, places, left_out, done, sum(len(s.images) for s in self.sets), rows)
+
+    @property
+    def _first(self) -> Detector:
+        return next(iter(self.detectors.values()))
+
+    def _check(self, ood_sets: Sequence[ImageSet]) -> None:
+        if not self.detectors:
+            raise ValueError("there is no detector; give at least one recipe, or the original")
+        if not ood_sets:
+            raise ValueError("there is no OOD set; give at least one folder of images")
+        for name in self.scores:
+            if name not in SCORES:
+                raise ValueError(f"score {name!r} is unknown; use {', '.join(SCORES)}")
+        if not self.scores or len(set(self.scores)) < len(self.scores):
+            raise ValueError(f"scores are {', '.join(self.scores)!r}; name each once")
+        contexts = [detector.context for detector in self.detectors.values()]
+        for context in contexts[1:]:
+            changed = set(contexts[0].changes(context)) - {"recipe"}
+            if changed:
+                raise ValueError(
+                    f"detectors differ in {', '.join(sorted(changed))}; only recipes are compared"
+                )
+
+
+def benchmark(
+    detectors: Mapping[str, Detector],
+    id_set: ImageSet,
+    ood_sets: Sequence[ImageSet],
+    scores: Sequence[str] = ("mcm",),
+    batch_size: int = BATCH,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Iterator[Row]:
+    """One Row for each detector and OOD set as its last image is scored, then their means.
+
+    `Benchmark.steps` is the same with a sign of life every few images. Raises as it does.
+    """
+    run = Benchmark(detectors, id_set, ood_sets, scores, None, resamples, seed)
+    for step in run.steps(batch_size):
+        yield from step.rows
+
+
+def _unreadable(scored: Scored) -> str:
+    reason = next(iter(scored.left_out.values()), "")
+    return (
+        f"none of the {len(scored.images)} images of {scored.images.name} could be read ({reason})"
+    )

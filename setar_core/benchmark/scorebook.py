@@ -1,0 +1,178 @@
+"""Every image's scores as JSON lines, written as they come, so that a killed run can go on.
+
+The first line says what the scores depend on: the weights, the recipes, the labels, the settings,
+and the files by name and size. Then one line an image: its set, its name, its scores by recipe, and
+the index of its most probable label; or, for one that was left out, why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from .run import Benchmark, Step
+from .scored import Scored
+
+MAX_LINE = 1_000_000  # bytes; a line has a few hundred
+
+
+def header(bench: Benchmark) -> dict[str, Any]:
+    """The first line: all that a score depends on."""
+    first = next(iter(bench.detectors.values()))
+    roles = {id(bench.id): "id", id(bench.calibration): "calibration"}
+    return {
+        "backbone": first.backbone.name,
+        "weights": first.backbone.fingerprint,
+        "labels": first.labels.fingerprint,
+        "recipes": {name: d.context.recipe for name, d in bench.detectors.items()},
+        "scores": list(bench.scores),
+        "temperature": first.temperature,
+        "local_weight": first.local_weight,
+        "sets": {
+            scored.images.name: {
+                "role": roles.get(id(scored), "ood"),
+                "images": len(scored.images),
+                "files": scored.images.fingerprint,
+            }
+            for scored in bench.sets
+        },
+    }
+
+
+class Scorebook:
+    """A file that grows by a line an image.
+
+    `resumed` is how many images were there already; the benchmark has their scores.
+    """
+
+    def __init__(self, path: str | os.PathLike, bench: Benchmark, resume: bool = False) -> None:
+        """Start a file, or take up the one that is there.
+
+        Raises:
+            ValueError: it is no scorebook, or of another run; says what differs.
+        """
+        self.path = Path(path)
+        self.bench = bench
+        self.resumed = 0
+        first = header(bench)
+        if resume and self.path.exists():
+            with open(self.path, "r+b") as file:
+                file.truncate(self._take_up(file, first))
+        self.file = open(self.path, "a" if self.resumed else "w", encoding="utf-8")  # noqa: SIM115
+        if not self.resumed:
+            self._append([first])
+
+    def write(self, step: Step) -> None:
+        """Add the images of a step."""
+        lines = []
+        for place in step.left_out:
+            reason = step.scored.left_out[place]
+            lines.append({**self._named(step.scored, place), "left_out": reason})
+        for place in step.places:
+            lines.append(self._named(step.scored, place) | self._found(step.scored, place))
+        if lines:
+            self._append(lines)
+
+    def close(self) -> None:
+        self.file.close()
+
+    def __enter__(self) -> Scorebook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, pages: list[dict[str, Any]]) -> None:
+        self.file.write("".join(json.dumps(page) + "\n" for page in pages))
+        self.file.flush()  # the system keeps it even if this process is killed
+
+    @staticmethod
+    def _named(scored: Scored, place: int) -> dict[str, Any]:
+        return {"set": scored.images.name, "image": scored.images.files[place]}
+
+    def _found(self, scored: Scored, place: int) -> dict[str, Any]:
+        values, labels = scored.values[place].tolist(), scored.labels[place].tolist()
+        return {
+            "scores": {
+                recipe: dict(zip(self.bench.scores, row, strict=True))
+                for recipe, row in zip(self.bench.detectors, values, strict=True)
+            },
+            "label": dict(zip(self.bench.detectors, labels, strict=True)),
+        }
+
+    def _take_up(self, file: BinaryIO, first: dict[str, Any]) -> int:
+        """Give the benchmark what the file has; the length of its whole lines in bytes."""
+        length = 0
+        sets = {scored.images.name: scored for scored in self.bench.sets}
+        places = {
+            name: {file: i for i, file in enumerate(scored.images.files)}
+            for name, scored in sets.items()
+        }
+        for number, page, end in _pages(file, self.path):
+            if number == 1:
+                _check_same(self.path, page, first)
+            else:
+                try:
+                    scored, place = sets[page["set"]], places[page["set"]][page["image"]]
+                    self._restore(scored, place, page)
+                except (KeyError, TypeError, ValueError, IndexError):
+                    raise ValueError(
+                        f"{self.path}, line {number}: it has no scores of an image of this run; "
+                        "start without --resume"
+                    ) from None
+                self.resumed += 1
+            length = end
+        return length
+
+    def _restore(self, scored: Scored, place: int, page: dict[str, Any]) -> None:
+        if "left_out" in page:
+            scored.leave_out(place, str(page["left_out"]))
+            return
+        recipes, names = self.bench.detectors, self.bench.scores
+        values = np.array([[float(page["scores"][r][s]) for s in names] for r in recipes])
+        labels = np.array([page["label"][recipe] for recipe in recipes])
+        known = labels.dtype.kind == "i" and 0 <= labels.min() <= labels.max()
+        if not (known and labels.max() < len(self.bench.labels) and np.isfinite(values).all()):
+            raise ValueError(place)
+        scored.put([place], values[None], labels[None])
+
+
+def _pages(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
+    """Each line that was written to its end: its number, what it holds, where it ends."""
+    end = 0
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), start=1):
+        if not line.endswith(b"\n"):
+            if len(line) == MAX_LINE:
+                raise ValueError(f"{path}, line {number}: too long for a scorebook")
+            return
+        end += len(line)
+        try:
+            page = json.loads(line)
+        except (ValueError, RecursionError):
+            page = None
+        if not isinstance(page, dict):
+            raise ValueError(f"{path}, line {number}: not of a scorebook; start without --resume")
+        yield number, page, end
+
+
+def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raises ValueError that names what differs between two first lines."""
+    for key, ours in wanted.items():
+        theirs = found.get(key)
+        if theirs == ours or key == "backbone":  # the weights decide
+            continue
+        if key == "sets" and isinstance(theirs, dict):
+            changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+            raise ValueError(
+                f"{path} was made with other files in {', '.join(map(str, changed))}; give the "
+                "same folders, or start without --resume"
+            )
+        raise ValueError(
+            f"{path} was made with {key.replace('_', ' ')} {theirs!r}, this run has {ours!r}; "
+            "resume with the same, or start without --resume"
+        )

@@ -1,0 +1,194 @@
+"""The results of a benchmark as JSON, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..metrics.bootstrap import BEST, LEVEL
+from ..metrics.curves import rates
+from ..metrics.separation import Metrics
+from .results import BETTER, Detection, Row, leaders
+
+if TYPE_CHECKING:
+    from .run import Benchmark
+
+FPR95 = (
+    "the share of OOD images accepted at the lowest threshold whose ID recall is nearest 95 %, as "
+    "MCM and SeTAR read it; ID is the positive class"
+)
+TITLES = Metrics("FPR95", "AUROC", "AUPR")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+def results(bench: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:
+    """`results.json`: rows, accuracy and thresholds in percent, and the settings."""
+    first = next(iter(bench.detectors.values()))
+    accuracy = {recipe: bench.accuracy(recipe) for recipe in bench.detectors}
+    known = None not in accuracy.values()
+    return {
+        "rows": [row.page() for row in rows],
+        "best": leaders(rows),
+        "accuracy": {r: 100 * share for r, share in accuracy.items()} if known else None,
+        "thresholds": thresholds(bench) if bench.calibration else None,
+        "left_out": [
+            {"set": s.images.name, "image": s.images.files[place], "reason": reason}
+            for s in bench.sets
+            for place, reason in s.left_out.items()
+        ],
+        "settings": {
+            "backbone": first.backbone.name,
+            "weights": first.backbone.fingerprint,
+            "labels": {"number": len(first.labels), "fingerprint": first.labels.fingerprint},
+            "prompt": first.labels.prompt,
+            "recipes": {
+                name: json.loads(d.backbone.recipe.dumps()) if d.backbone.recipe else None
+                for name, d in bench.detectors.items()
+            },
+            "scores": list(bench.scores),
+            "temperature": first.temperature,
+            "local_weight": first.local_weight,
+            "id": bench.id.images.name,
+            "ood": [ood.images.name for ood in bench.oods],
+            "calibration": bench.calibration and bench.calibration.images.name,
+            "resamples": bench.resamples,
+            "confidence": 0.95 if bench.resamples else None,
+            "seed": bench.seed,
+            "fpr95": FPR95,
+        },
+    }
+
+
+def thresholds(bench: Benchmark) -> list[dict[str, Any]]:
+    """Each detector's threshold from the calibration images, and what it accepts, in percent."""
+    found = []
+    for detection in bench.detections:
+        line = bench.threshold(detection)
+        accepted = {}
+        for ood in bench.oods:
+            if len(ood.good):
+                ids, oods = bench.of(bench.id, detection), bench.of(ood, detection)
+                kept, accepted[ood.images.name] = rates(ids, oods, line.value)
+        found.append(
+            {
+                **detection._asdict(),
+                "threshold": line.value,
+                "n": line.n,
+                "reached": 100 * line.reached,
+                "interval": [100 * end for end in line.interval],
+                "id_accepted": 100 * kept,
+                "ood_accepted": {name: 100 * share for name, share in accepted.items()},
+            }
+        )
+    return found
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """One line a row, in percent; a cell that a spreadsheet would run starts with a quote."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    ends = [f"{name}_{end}" for name in Metrics._fields for end in ("low", "high")]
+    writer.writerow(["recipe", "score", "ood", *Metrics._fields, *ends, "n_id", "n_ood"])
+    for row in rows:
+        names = (row.recipe, row.score, row.ood)
+        bounds = [f"{100 * end:.6g}" for pair in _ends(row) for end in pair] or [""] * 6
+        writer.writerow(
+            [
+                *(f"'{name}" if name.startswith(_FORMULA) else name for name in names),
+                *(f"{100 * value:.6g}" for value in row.metrics),
+                *bounds,
+                row.n_id,
+                row.n_ood,
+            ]
+        )
+    return out.getvalue()
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """A line a detector and three columns an OOD set; the best in bold, ≈ what is level with it."""
+    sets = list(dict.fromkeys(row.ood for row in rows))
+    heads = [f"{_plain(ood)} {title}" for ood in sets for title in arrows()]
+    lines = [["Recipe", "Score", *heads], ["---", "---", *["---:"] * len(heads)]]
+    for detection, mine in by_detection(rows).items():
+        cells = []
+        for ood in sets:
+            for text, rank in _cells(mine.get(ood)):
+                cells.append(f"**{text}**" if rank == BEST else _level(text, rank, "≈ "))
+        lines.append([_plain(detection.recipe), _title(detection.score), *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_latex(rows: Sequence[Row]) -> str:
+    """The same table for a paper; needs the package `booktabs`."""
+    sets = list(dict.fromkeys(row.ood for row in rows))
+    groups = " & ".join(rf"\multicolumn{{3}}{{c}}{{{_tex(ood)}}}" for ood in sets)
+    rules = " ".join(rf"\cmidrule(lr){{{3 + 3 * i}-{5 + 3 * i}}}" for i in range(len(sets)))
+    ways = {"up": r"$\uparrow$", "down": r"$\downarrow$"}
+    heads = [f"{title} {ways[way]}" for title, way in zip(TITLES, BETTER, strict=True)]
+    lines = [
+        rf"\begin{{tabular}}{{ll{'ccc' * len(sets)}}}",
+        r"\toprule",
+        rf" & & {groups} \\",
+        rules,
+        rf"Recipe & Score & {' & '.join(heads * len(sets))} \\",
+        r"\midrule",
+    ]
+    for detection, mine in by_detection(rows).items():
+        cells = []
+        for ood in sets:
+            for text, rank in _cells(mine.get(ood)):
+                cells.append(
+                    rf"\textbf{{{text}}}" if rank == BEST else _level(text, rank, r"$\approx$ ")
+                )
+        names = f"{_tex(detection.recipe)} & {_tex(_title(detection.score))}"
+        lines.append(rf"{names} & {' & '.join(cells)} \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def arrows() -> list[str]:
+    """The metrics' titles with an arrow to where they are better."""
+    signs = {"up": "↑", "down": "↓"}
+    return [f"{title} {signs[way]}" for title, way in zip(TITLES, BETTER, strict=True)]
+
+
+def by_detection(rows: Sequence[Row]) -> dict[Detection, dict[str, Row]]:
+    """Rows by detector, then by OOD set, in the order in which they came."""
+    found: dict[Detection, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(Detection(row.recipe, row.score), {})[row.ood] = row
+    return found
+
+
+def _cells(row: Row | None) -> list[tuple[str, str]]:
+    """Each metric in percent with two decimals, and where it stands."""
+    if row is None:
+        return [("", "")] * 3
+    values = zip(row.metrics, row.standing, strict=True)
+    return [(f"{100 * value:.2f}", rank) for value, rank in values]
+
+
+def _ends(row: Row) -> list[tuple[float, float]]:
+    return [] if row.low is None else list(zip(row.low, row.high, strict=True))
+
+
+def _level(text: str, rank: str, sign: str) -> str:
+    return sign + text if rank == LEVEL else text
+
+
+def _title(score: str) -> str:
+    from ..scores.logits import SCORES
+
+    return SCORES[score].title if score in SCORES else score
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("|", "/").split())
+
+
+def _tex(name: str) -> str:
+    return "".join(_TEX.get(character, character) for character in " ".join(name.split()))

@@ -1,0 +1,1 @@
+"""Images, zips, folders and calibration sets: files in, tensors and classes out."""

@@ -1,0 +1,80 @@
+"""A few labelled in-distribution images, and the threshold that they set."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..labels import LabelSet
+from .images import ImageError, batches, find_images
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Labelled in-distribution images: `images (n, 3, H, W)`, `classes (n,)` as label indices."""
+
+    images: Tensor
+    classes: Tensor
+    labels: LabelSet
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: str | Path,
+        labels: LabelSet,
+        preprocess: Callable,
+        on_error: Callable[[ImageError], object] | None = None,
+    ) -> CalibrationSet:
+        """Read a folder that holds one folder a class.
+
+        Class i is the i-th folder in sorted order; where the folders' names are exactly the
+        labels, each once, they are matched by name.
+
+        Raises:
+            ValueError: no folder there, or not as many as labels; no image could be read.
+            ImageError: a bad file, when `on_error` is None.
+        """
+        folders = class_folders(folder, labels)
+        known = {path: c for inside, c in folders for path in find_images([inside])}
+        images, classes = [], []
+        for batch in batches(known, preprocess, on_error=on_error):
+            images.append(batch.pixels)
+            classes += [known[path] for path in batch.paths]
+        if not images:
+            raise ValueError(f"no image in the {len(folders)} folders of {folder} could be read")
+        return cls(torch.cat(images), torch.tensor(classes), labels)
+
+
+def class_folders(folder: str | Path, labels: LabelSet) -> list[tuple[Path, int]]:
+    """The class folders in sorted order, each with its label's index; as `CalibrationSet` says.
+
+    Raises:
+        ValueError: no such folder, or not one folder a label.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; give one that holds a folder a class")
+    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    known = {_composed(name): i for i, name in enumerate(labels.names)}
+    names = [_composed(path.name) for path in folders]
+    if len(known) == len(labels) and sorted(names) == sorted(known):
+        return [(path, known[name]) for path, name in zip(folders, names, strict=True)]
+    if len(folders) != len(labels):
+        raise ValueError(
+            f"{folder} holds {len(folders)} folders and there are {len(labels)} labels; give one "
+            "folder a label, in the labels' order or named as they are"
+        )
+    return list(zip(folders, range(len(labels)), strict=True))
+
+
+def _composed(name: str) -> str:
+    """The same letters in one form: macOS takes accents apart in names of files."""
+    return unicodedata.normalize("NFC", name)

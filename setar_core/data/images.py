@@ -1,0 +1,139 @@
+"""Folders of images turned into preprocessed batches; the reading of one image is `decoding.py`."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+
+from .decoding import MAX_ASPECT, MAX_BYTES, MAX_PIXELS, READABLE, ImageError, read_image
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = (
+    "MAX_ASPECT",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "Batch",
+    "ImageError",
+    "batches",
+    "find_images",
+    "read_image",
+)
+
+# The last four are not read here, and are better reported than passed over.
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif"),
+    *(".heic", ".jp2", ".ico", ".psd"),
+)
+
+
+class Batch(NamedTuple):
+    paths: tuple[Path, ...]
+    pixels: torch.Tensor  # (B, 3, H, W)
+
+
+def find_images(paths: Iterable[str | os.PathLike]) -> list[Path]:
+    """The image files that `paths` name: files as given, folders recursively in sorted path order.
+
+    In a folder a file counts when its extension or its first bytes are an image's, so that broken
+    images are reported later and notes are not. Hidden files are left out, and so are symbolic
+    links that lead out of the folder. A path that does not exist is kept: `read_image` reports it.
+
+    Raises:
+        ImageError: a folder that holds no image.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(_images_in(path))
+        if not inside:
+            raise ImageError(path, "this folder holds no image", f"put {READABLE} files in it")
+        found += inside
+    return found
+
+
+def batches(
+    paths: Iterable[str | os.PathLike],
+    preprocess: Callable[[Image.Image], torch.Tensor],
+    size: int = 32,
+    workers: int = 2,
+    on_error: Callable[[ImageError], object] | None = None,
+) -> Iterator[Batch]:
+    """Preprocessed batches of at most `size` images, in the order of `paths`.
+
+    Worker threads decode the next two batches while the consumer works on this one, and never more.
+    A bad file goes to `on_error` (called in the consumer's thread, in order) and the rest goes on.
+
+    Raises:
+        ImageError: a bad file when `on_error` is None.
+        ValueError: `size` or `workers` below 1.
+    """
+    if size < 1 or workers < 1:
+        raise ValueError(f"size {size} and workers {workers} must be at least 1; give larger ones")
+    return _batches(map(Path, paths), preprocess, size, workers, on_error)
+
+
+def _batches(paths, preprocess, size, workers, on_error) -> Iterator[Batch]:
+    import torch  # here, so that reading images does not wait for it
+
+    def pixels(path: Path) -> torch.Tensor:
+        return preprocess(read_image(path))
+
+    good: list[tuple[Path, torch.Tensor]] = []
+    ahead: deque[tuple[Path, Future]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        ahead.extend((path, pool.submit(pixels, path)) for path in islice(paths, 2 * size))
+        while ahead:
+            path, future = ahead.popleft()
+            try:
+                good.append((path, future.result()))
+            except ImageError as error:
+                if on_error is None:
+                    raise
+                on_error(error)
+            ahead.extend((path, pool.submit(pixels, path)) for path in islice(paths, 1))
+            if good and (len(good) == size or not ahead):
+                done, tensors = zip(*good, strict=True)
+                good.clear()
+                yield Batch(done, torch.stack(tensors))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    root = folder.resolve()
+    for parent, folders, names in os.walk(folder):  # does not enter linked folders
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        for name in names:
+            path = Path(parent, name)
+            if name.startswith(".") or (path.is_symlink() and root not in path.resolve().parents):
+                continue
+            if path.suffix.lower() in EXTENSIONS or _looks_like_image(path):
+                yield path
+
+
+def _looks_like_image(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:  # unreadable: with no extension to go by, not taken for an image
+        return False
+    return (
+        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*"))
+        or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+        or head[4:] in (b"ftypavif", b"ftypavis")
+    )

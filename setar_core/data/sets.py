@@ -1,0 +1,189 @@
+"""A folder of images under one name, with each image's class where its folders tell it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..labels import LabelSet
+from .images import find_images
+
+LAYOUTS = "datasets.md tells how to lay out the sets of the papers"
+MEAN = "mean"  # what the mean over OOD sets is called; no set may be
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images of one folder.
+
+    Attributes:
+        name: as tables write it.
+        root: the folder.
+        files: paths under `root`, in sorted order, with "/" between folders.
+        classes: the label's index of each image; None where the folders do not tell.
+        strangers: class folders that are no label, where some are and some are not.
+    """
+
+    name: str
+    root: Path
+    files: tuple[str, ...]
+    classes: tuple[int, ...] | None = None
+    strangers: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def path(self, place: int) -> Path:
+        return self.root / self.files[place]
+
+    def paths(self) -> Iterator[Path]:
+        return (self.root / file for file in self.files)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen characters that change with the files' names or sizes, not with the folder."""
+        text = hashlib.sha256()
+        for file in self.files:
+            path = self.root / file
+            size = path.stat().st_size if path.is_file() else -1
+            text.update(f"{file!r} {size}\n".encode())
+        return text.hexdigest()[:16]
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | os.PathLike, name: str | None = None, labels: LabelSet | None = None
+    ) -> ImageSet:
+        """Every image in the folder and in those below it.
+
+        With `labels`, the folders at the top are classes when each bears a label's name (case,
+        spaces, "_", "-" and how accents are encoded do not count), or when none does and there are
+        as many as labels: then the i-th in sorted order is the i-th label, as in ImageNet.
+
+        Raises:
+            ValueError: no such folder, or no image in it.
+        """
+        root = Path(folder)
+        if root.is_file():
+            raise ValueError(f"{folder} is a file; give a folder of images. {LAYOUTS}")
+        if not root.is_dir():
+            raise ValueError(f"{folder}: no such folder; check its spelling. {LAYOUTS}")
+        try:
+            found = find_images([root])
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}. {LAYOUTS}") from None
+        files = tuple(path.relative_to(root).as_posix() for path in found)
+        name = name or root.resolve().name or str(root)
+        if labels is None:
+            return cls(name, root, files)
+        classes, strangers = _classes(files, labels)
+        return cls(name, root, files, classes, strangers)
+
+
+def open_sets(
+    id_folder: str | os.PathLike,
+    ood_folders: Sequence[str | os.PathLike],
+    labels: LabelSet,
+    calibration: str | os.PathLike | None = None,
+) -> tuple[ImageSet, list[ImageSet], ImageSet | None]:
+    """An ID set, OOD sets and calibration images, each under a name of its own.
+
+    A set is named as its folder is; where two are alike, with their parents before them.
+
+    Raises:
+        ValueError: a folder that is not there or holds no image; an OOD folder that holds the ID
+            folder, lies in it or in another OOD folder, or is given twice.
+    """
+    folders = [Path(folder) for folder in (id_folder, *ood_folders)]
+    real = [folder.resolve() for folder in folders]
+    check_apart(real, list(map(str, folders)))
+    names = _names(real)
+    inside = ImageSet.from_folder(folders[0], names[0], labels)
+    outside = [
+        ImageSet.from_folder(folder, name)
+        for folder, name in zip(folders[1:], names[1:], strict=True)
+    ]
+    if calibration is None:
+        return inside, outside, None
+    name = f"{Path(calibration).resolve().name} (calibration)"
+    return inside, outside, ImageSet.from_folder(calibration, name)
+
+
+def check_apart(folders: Sequence[Path], names: Sequence[str]) -> None:
+    """The first folder is the ID set's, the others are OOD sets.
+
+    Raises:
+        ValueError: an OOD folder that holds the ID folder, lies in it or in another OOD folder, or
+            is given twice.
+    """
+    real = [folder.resolve() for folder in folders]
+    for i, ood in enumerate(real[1:], start=1):
+        if _nested(real[0], ood):
+            raise ValueError(
+                f"{names[0]} (ID) and {names[i]} (OOD) share images; give folders that lie "
+                f"apart. {LAYOUTS}"
+            )
+        if ood in real[1:i]:
+            raise ValueError(f"{names[i]} is given twice as an OOD set; give it once")
+        for name, other in zip(names[1:i], real[1:i], strict=True):
+            if _nested(other, ood):
+                raise ValueError(
+                    f"{name} and {names[i]} (both OOD) share images; give folders that lie "
+                    f"apart. {LAYOUTS}"
+                )
+
+
+def _nested(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that differ from one another."""
+    depth = [1] * len(folders)
+    while True:
+        names = [
+            "/".join(part for part in folder.parts[-n:] if part != folder.anchor)
+            for folder, n in zip(folders, depth, strict=True)
+        ]
+        counts = Counter(names)
+        clash = [
+            i
+            for i, name in enumerate(names)
+            if (counts[name] > 1 or name == MEAN) and depth[i] < len(folders[i].parts)
+        ]
+        if not clash:
+            return names
+        for i in clash:
+            depth[i] += 1
+
+
+def _classes(
+    files: Sequence[str], labels: LabelSet
+) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
+    """Each file's label index, and the folders that bear no label's name where others do."""
+    tops = [file.partition("/")[0] if "/" in file else None for file in files]
+    if None in tops:
+        return None, ()
+    folders = sorted(set(tops))
+    index: dict[str, int] = {}
+    for i, name in enumerate(labels.names):
+        index.setdefault(_plain(name), i)
+    known = {folder: index.get(_plain(folder)) for folder in folders}
+    strangers = tuple(folder for folder, i in known.items() if i is None)
+    if len(strangers) == len(folders) == len(labels):
+        known = {folder: i for i, folder in enumerate(folders)}
+    elif len(strangers) == len(folders):
+        return None, ()
+    elif strangers:
+        return None, strangers
+    return tuple(known[top] for top in tops), ()
+
+
+def _plain(name: str) -> str:
+    """What is compared: macOS decomposes accents, and VOC writes "diningtable"."""
+    folded = unicodedata.normalize("NFC", name.casefold())
+    return "".join(folded.replace("_", " ").replace("-", " ").split())

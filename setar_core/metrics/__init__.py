@@ -1,0 +1,1 @@
+"""How well scores separate: separation, curves, the bootstrap, and what bins still tell."""

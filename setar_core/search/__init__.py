@@ -1,0 +1,1 @@
+"""The greedy search for a recipe: a plan, an objective, candidates, a trace."""

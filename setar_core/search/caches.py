@@ -1,0 +1,222 @@
+"""What a search keeps within its memory: states inside the towers, and features of whole towers.
+
+A position counts half blocks: 2i is the input of block i, 2i + 1 what its attention leaves, and
+2 * depth what the last block leaves. A state depends only on the weights below its position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor
+
+from ..backbones.base import Backbone
+from ..backbones.tower import Tower
+from ..memory import written
+from ..parallel import Crew
+from ..recipe import Site
+
+Start = Callable[[], Any]
+
+
+def run_halves(tower: Tower, state: Any, first: int, last: int) -> Any:
+    """From the state at position `first` to the one at `last`."""
+    for position in range(first, last):
+        half = tower.feed if position % 2 else tower.attend
+        state = half(position // 2, state)
+    return state
+
+
+class KeptStates:
+    """States at some positions of one tower, each a list of chunks (images or prompts).
+
+    What is not kept is run again from the nearest position below that is, at worst from the
+    inputs; either way the values are the same.
+    """
+
+    def __init__(self, tower: Tower, starts: Sequence[Start], room: int, crew: Crew) -> None:
+        """`starts` makes each chunk's state at position 0; `room` is the budget in bytes."""
+        self.tower = tower
+        self.starts = starts
+        self.crew = crew
+        self.room = room
+        self.wanted: list[int] = []
+        self.ever: set[int] = set()  # wanted now or before, and not dropped since
+        self.kept: dict[int, list[Any]] = {}
+        # bytes of all chunks at one position; no later position has more than the first
+        self.unit = max(1, size(starts[0]()) * len(starts))
+
+    def expect(self, positions: Iterable[int]) -> None:
+        """Which positions will be asked for; kept states above them all are dropped."""
+        self.wanted = sorted(set(positions))
+        top = self.wanted[-1] if self.wanted else -1
+        self.ever = {p for p in self.ever.union(self.wanted) if p <= top}
+        self._drop(top)
+
+    def changed(self, position: int) -> None:
+        """A weight at `position` is another now: the states above it are void."""
+        self._drop(position)
+
+    def highest(self) -> int:
+        """The position nearest to the end that is kept, or will be."""
+        return max([*self.kept, *self.wanted], default=0)
+
+    def prepare(self, position: int) -> None:
+        """Keep the states at a position from now on, with others below, as room allows."""
+        if position not in self.kept and position in self.wanted:
+            self._hold(position)
+
+    def state(self, position: int, chunk: int) -> Any:
+        """A chunk's state at a position."""
+        below = self._below(position)
+        return run_halves(self.tower, self._state(below, chunk), below, position)
+
+    def left(self) -> int:
+        """Bytes of the budget that remain beside all that may be kept.
+
+        What is kept now does not matter, so that a search that was taken up decides alike.
+        """
+        return self.room - min(self.room // self.unit, len(self.ever)) * self.unit
+
+    def sentence(self) -> str:
+        """What is kept and what is run again."""
+        count, slots = len(self.wanted), self.room // self.unit
+        need, room = written(count * self.unit), written(self.room)
+        if slots >= count:
+            return f"the inputs of all {count} searched places are kept ({need} of {room})"
+        return (
+            f"{slots} of the {count} searched places' inputs are kept ({need} would not fit in "
+            f"{room}), the others are run again from the nearest one below"
+        )
+
+    def _hold(self, position: int) -> None:
+        """Keep this position and, on the way to it, others that will be wanted."""
+        free = self.room - sum(size(chunks) for chunks in self.kept.values())
+        for other in sorted((p for p in self.kept if p > position), reverse=True):
+            if free >= self.unit:
+                break
+            free += size(self.kept.pop(other))
+        slots = free // self.unit
+        if slots < 1:
+            return
+        below = self._below(position)
+        between = [p for p in self.wanted if below < p < position]
+        places = (*spread(between, slots - 1), position)
+
+        def passed(chunk: int) -> list[Any]:
+            with self.crew.rounding():
+                states = [self._state(below, chunk)]
+                for first, last in pairwise((below, *places)):
+                    states.append(run_halves(self.tower, states[-1], first, last))
+            return states[1:]
+
+        chunks = list(self.crew.each(passed, len(self.starts)))
+        self.kept.update(zip(places, map(list, zip(*chunks, strict=True)), strict=True))
+
+    def _drop(self, above: int) -> None:
+        for position in [p for p in self.kept if p > above]:
+            del self.kept[position]
+
+    def _below(self, position: int) -> int:
+        return max((p for p in self.kept if p <= position), default=0)
+
+    def _state(self, position: int, chunk: int) -> Any:
+        kept = self.kept.get(position)
+        return self.starts[chunk]() if kept is None else kept[chunk]
+
+
+class OpenedSite:
+    """A searched W_up taken apart: what it makes of every chunk, and what each component adds.
+
+    A candidate takes the dropped components' share away, `W x - sum of u_k (s_k v_k^T x)`: a thin
+    product in place of a whole one, and thinner still from one ratio to the next. Every count is
+    reached through all that are below it: so sums are rounded alike, whichever was asked for first.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        backbone: Backbone,
+        ratios: Iterable[float],
+        prune: str,
+        once: bool = False,
+    ) -> None:
+        """`ratios` of the minor or principal components will be dropped; `once`: only one of them,
+        so that nothing is kept."""
+        self.site = site
+        self.once = once
+        parts = backbone.spectrum(site)
+        self.counts = sorted({0, *map(parts.dropped, ratios)})
+        most = self.counts[-1]
+        self.tower = backbone.tower(site.tower)
+        self.block = self.tower.sites()[site.block, site.weight]
+        self.principal = prune == "principal"
+        mine = slice(0, most) if self.principal else slice(parts.rank - most, None)
+        self.u = parts.u[:, mine].T.contiguous()  # (most, out)
+        self.sv = parts.s[mine, None] * parts.vh[mine]  # (most, in)
+        self.made: dict[int, tuple[Tensor, Tensor]] = {}
+        self.missing: dict[int, int] = {}  # components that each chunk's output lacks now
+
+    def feed(self, number: int, state: Any, count: int) -> Any:
+        """What the MLP makes of a chunk without `count` components.
+
+        Raises:
+            ValueError: no ratio drops so many.
+        """
+        if number not in self.made:
+            x = self.tower.enter(self.block, state).flatten(0, -2)  # (tokens, in)
+            self.made[number] = self.tower.up(self.block)(x), x @ self.sv.T
+            self.missing[number] = 0
+        hidden, shares = self.made[number]
+        here, there = self.counts.index(self.missing[number]), self.counts.index(count)
+        low, high = sorted((here, there))
+        steps = list(pairwise(self.counts[low : high + 1]))
+        for fewer, more in steps if here < there else reversed(steps):
+            last = len(self.u)
+            mine = slice(fewer, more) if self.principal else slice(last - more, last - fewer)
+            hidden.addmm_(shares[:, mine], self.u[mine], alpha=-1 if here < there else 1)
+        self.missing[number] = count
+        if self.once:
+            del self.made[number]
+        return self.tower.leave(self.block, state, hidden.view(*state.shape[:-1], -1))
+
+
+class KeptFeatures:
+    """What a whole tower made of all inputs, by what was dropped from it; the oldest go first."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.protected: Hashable = None
+        self.kept: dict[Hashable, list[Any]] = {}
+        self.sizes: dict[Hashable, int] = {}
+
+    def found(self, key: Hashable) -> list[Any] | None:
+        return self.kept.get(key)
+
+    def put(self, key: Hashable, rows: list[Any], needed: bool = False) -> None:
+        """Keep the rows if there is room; those that are `needed` in any case."""
+        if needed:
+            self.protected = key
+        self.kept[key] = rows
+        self.sizes[key] = size(rows)
+        for old in [k for k in self.kept if k != self.protected]:
+            if sum(self.sizes.values()) <= self.room:
+                break
+            del self.kept[old], self.sizes[old]
+
+
+def spread(positions: Sequence[int], count: int) -> list[int]:
+    """`count` of the ascending positions at even distances."""
+    if count >= len(positions):
+        return list(positions)
+    step = len(positions) / max(1, count)
+    return [positions[int((i + 0.5) * step)] for i in range(count)]
+
+
+def size(state: Any) -> int:
+    """Bytes of a tensor, or of what a tuple or list holds."""
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    return sum(map(size, state)) if isinstance(state, (tuple, list)) else 0

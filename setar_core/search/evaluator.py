@@ -1,0 +1,240 @@
+"""The search's own copy of a backbone, on which one matrix at a time is replaced.
+
+Nothing is done twice: a candidate runs from the kept state below its matrix, the other tower is
+not touched, and a network that was measured before is not run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..backbones.base import Backbone, Classifier, Features
+from ..backbones.text import TextState
+from ..backbones.tower import Tower
+from ..data.calibration import CalibrationSet
+from ..labels import LabelSet
+from ..parallel import Crew
+from ..recipe import Recipe, Site
+from .caches import KeptFeatures, KeptStates, OpenedSite, Start, run_halves, size
+from .objective import Judge, Measures, Part
+from .plan import SearchPlan
+
+CHUNK_TOKENS = 3300  # at once in a thread of a CPU: few calls, and near its cache
+CHUNK_BYTES_CUDA = 2 * 2**30
+SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
+
+Dropped = frozenset[tuple[Site, int]]  # the sites that lost components, and how many
+
+
+class Workbench:
+    """Measures candidates; `settle` makes one permanent. It owns every matrix that it changes."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        calibration: CalibrationSet,
+        plan: SearchPlan,
+        sites: Sequence[Site],
+        memory: int,
+    ) -> None:
+        self.source = backbone.with_recipe(Recipe({})) if backbone.recipe else backbone
+        self.model = self.source.with_weights({site: self.source.weight(site) for site in sites})
+        self.plan = plan
+        self.crew = Crew(self.model.device, plan.precision)
+        self.classes = calibration.classes
+        self.labels = LabelSet(calibration.labels.names, calibration.labels.prompt)
+        self.settled: dict[Site, int] = {}  # components dropped for good, where there are any
+        self.loaded: dict[Site, int] = {}  # and those that are missing in the model now
+        self.candidate: dict[Site, int] = {}  # what is missing in the network that is measured
+        self.opened: OpenedSite | None = None
+        self.last: dict[str, Site | None] = {}  # settled last, if it was taken apart
+        self.known: dict[Dropped, Measures] = {}
+        both = any(site.tower == "text" for site in sites)
+        small = int(memory * SMALL_SHARE) if both else 0
+        rooms = {"visual": memory - 2 * small, "text": small}
+        self.states = {
+            name: KeptStates(self.model.tower(name), starts, rooms[name], self.crew)
+            for name, starts in self._starts(calibration.images).items()
+        }
+        self.features = {name: KeptFeatures(small) for name in self.states}
+        self.expect(sites)
+        self.sentences = [
+            f"{name} tower: {self.states[name].sentence()}"
+            for name in dict.fromkeys(site.tower for site in sites)
+        ]
+
+    def expect(self, sites: Iterable[Site]) -> None:
+        """Which sites will still be tried."""
+        sites = list(sites)
+        for name, states in self.states.items():
+            states.expect(self._cut(site) for site in sites if site.tower == name)
+
+    def recall(self, site: Site, ratio: float) -> Measures | None:
+        """What is known of a candidate without running it: ratio 0 is the network as settled."""
+        return self.known.get(self._key(site, ratio))
+
+    def learn(self, site: Site, ratio: float, measures: Measures) -> None:
+        """What a candidate was measured to be elsewhere, as a trace tells."""
+        self.known.setdefault(self._key(site, ratio), measures)
+
+    @torch.inference_mode()
+    def measure(self, site: Site, ratio: float) -> Measures:
+        """The measures of the settled recipe with `ratio` at `site`."""
+        counts = {**self.settled, site: self._count(site, ratio)}
+        if not (self.opened and self.opened.site == site):
+            self.opened = self._open(site) if self._opens(site) else None
+        self._load(self.settled if self.opened else counts, {site: ratio})
+        self.candidate = counts
+        judge = Judge(self.model, self.plan, self.classes)
+        searched = {site.tower: self._cut(site)}
+        classifier = self._classifier(searched.get("text"))
+        self._judge(judge, searched.get("visual"), classifier)
+        measures = self.known[self._key(site, ratio)] = judge.measures()
+        return measures
+
+    @torch.inference_mode()
+    def settle(self, site: Site, ratio: float) -> None:
+        """Drop the ratio for good."""
+        count = self._count(site, ratio)
+        if count:
+            self.settled[site] = count
+            self.last[site.tower] = site if self._opens(site) else None
+            self.states[site.tower].changed(self._cut(site))
+        self._load(self.settled, {site: ratio})
+        self.opened, self.candidate = None, self.settled
+        for name, kept in self.features.items():
+            kept.protected = self._loaded(name)
+
+    def _count(self, site: Site, ratio: float) -> int:
+        return self.source.spectrum(site).dropped(ratio) if ratio else 0
+
+    def _key(self, site: Site, ratio: float) -> Dropped:
+        counts = {**self.settled, site: self._count(site, ratio)}
+        return frozenset((name, count) for name, count in counts.items() if count)
+
+    def _loaded(self, tower: str) -> Dropped:
+        """What of this tower is missing in the candidate."""
+        return frozenset((s, n) for s, n in self.candidate.items() if n and s.tower == tower)
+
+    def _opens(self, site: Site) -> bool:
+        """Whether the site can be taken apart, and there is room for it."""
+        tower, states = self.model.tower(site.tower), self.states[site.tower]
+        apart = site.weight == "up" and tower.opens(tower.sites()[site.block, "up"])
+        if not apart or self.plan.prune == "random" or self.plan.precision == "bf16":
+            return False
+        made, width = self.source.weight(site).shape
+        most = self._count(site, self.plan.ratios[-1])
+        return states.unit * (made + most) / width <= states.left()
+
+    def _open(self, site: Site, once: bool = False) -> OpenedSite:
+        return OpenedSite(site, self.source, self.plan.ratios, self.plan.prune, once)
+
+    def _load(self, counts: dict[Site, int], ratios: dict[Site, float]) -> None:
+        """Make the model drop these; a site that changes back is the original again."""
+        counts = {site: count for site, count in counts.items() if count}
+        for site in [*self.loaded, *counts]:
+            if self.loaded.get(site) == counts.get(site):
+                continue
+            ratio = ratios[site] if site in counts else 0.0
+            matrix = self.source.dropped_from(site, ratio, self.plan.prune, self.plan.seed)
+            self.model.slot(site).matrix.copy_(matrix)
+            self.loaded[site] = counts.get(site, 0)
+        self.loaded = counts
+
+    def _cut(self, site: Site) -> int:
+        """The highest position whose state does not depend on the site's matrix."""
+        tower = self.model.tower(site.tower)
+        i = tower.sites()[site.block, site.weight]
+        if i is None:
+            return 2 * tower.depth
+        return 2 * i + (site.weight in ("up", "down"))
+
+    def _judge(self, judge: Judge, cut: int | None, classifier: Classifier) -> None:
+        """Every chunk of images; `cut` is where the searched matrix stands, None in the other
+        tower."""
+        kept = self.features["visual"]
+        key = self._loaded("visual")
+        ready = kept.found(key)
+        made = self._chunk("visual", cut) if ready is None else ready.__getitem__
+
+        def judged(number: int) -> tuple[Features, list[Part]]:
+            whole, local, grid = made(number)
+            features = Features(whole.float(), local.float(), grid)
+            return features, judge.judged(features, classifier, number * self.images)
+
+        needed = cut is None  # the other tower's are used again and again
+        rows: list[Features] = []
+        room = kept.room
+        for features, parts in self.crew.each(judged, len(self.states["visual"].starts)):
+            judge.parts += parts
+            room -= size(features)
+            if needed or room >= 0:
+                rows.append(features)
+            else:
+                rows.clear()
+        if ready is None and (needed or room >= 0):
+            kept.put(key, rows, needed)
+
+    def _classifier(self, cut: int | None) -> Classifier:
+        if not self.model.has_text:
+            return self.model.classifier(self.labels)
+        kept = self.features["text"]
+        key = self._loaded("text")
+        if (ready := kept.found(key)) is None:
+            parts = self.crew.each(self._chunk("text", cut), len(self.states["text"].starts))
+            rows = torch.cat([part.float() for part in parts])
+            ready = [torch.empty_like(rows).index_copy_(0, self.order, rows)]
+            kept.put(key, ready, cut is None)
+        return Classifier(ready[0], None, len(self.labels))
+
+    def _chunk(self, name: str, cut: int | None) -> Callable[[int], Features | Tensor]:
+        """What the tower makes of a chunk, from the kept state below `cut`."""
+        tower, states = self.model.tower(name), self.states[name]
+        opened, position = self.opened, cut
+        if cut is None:  # run as when it won: a search that was taken up rounds alike
+            last = self.last.get(name)
+            opened = self._open(last, once=True) if last else None
+            position = self._cut(last) if last else states.highest()
+        states.prepare(position)
+        count = self.candidate.get(opened.site, 0) if opened else 0
+
+        def made(number: int) -> Features | Tensor:
+            with self.crew.rounding():
+                state, first = states.state(position, number), position
+                if opened:
+                    state, first = opened.feed(number, state, count), position + 1
+                state = run_halves(tower, state, first, 2 * tower.depth)
+            return tower.finish(state)
+
+        return made
+
+    @torch.inference_mode()
+    def _starts(self, images: Tensor) -> dict[str, list[Start]]:
+        """How each tower's chunks begin: some images, or some prompts."""
+        visual, device = self.model.tower("visual"), self.model.device
+        first = visual.start(images[:1].to(device))
+        if device.type == "cuda":
+            most = CHUNK_BYTES_CUDA // (4 * size(first))
+        else:
+            most = CHUNK_TOKENS // first[0, ..., 0].numel()
+        self.images = self.crew.share(len(images), max(1, most))
+        chunks = images.split(self.images)
+        starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
+        if self.model.has_text:
+            parts = list(self.model.tower("text").start(self.labels.prompts).joined())
+            self.order = torch.cat([part.order for part in parts])
+            starts["text"] = [partial(_same, part) for part in parts]
+        return starts
+
+
+def _start_images(tower: Tower, images: Tensor, device: torch.device) -> Tensor:
+    with torch.autocast(device.type, enabled=False):  # the sums of blocks stay float32
+        return tower.start(images.to(device))
+
+
+def _same(state: TextState) -> TextState:
+    return state

@@ -1,0 +1,181 @@
+"""The greedy search for a recipe (arXiv:2406.12629), one `Trial` a candidate.
+
+Blocks are settled one by one; at each the ratio that lowers the objective below the best so far is
+taken, or none. Nothing is printed or saved here, and a search that is stopped leaves nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..backbones.base import Backbone, Progress
+from ..data.calibration import CalibrationSet
+from ..memory import spare
+from ..recipe import Recipe, Site
+from .evaluator import Workbench
+from .objective import Measures
+from .plan import LOSSES, SearchPlan, settled, sites
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate, and everything to keep if the search stopped here.
+
+    Attributes:
+        index, total: its number from 0, and how many there will be.
+        step: how many sites were settled before it.
+        site, ratio: what was tried on top of the settled recipe.
+        measures: what came of it.
+        objective: of the measures, as the plan names it; AUROC, AUPR and FPR in percent.
+        improved: strictly better than everything before.
+        recipe: the best so far: the settled sites and, where this step found a better ratio, that.
+        best: the measures of that recipe.
+        seconds: what the candidate took; next to nothing when its value was `known`.
+        known: it was not run, because the same network was measured before.
+    """
+
+    index: int
+    total: int
+    step: int
+    site: Site
+    ratio: float
+    measures: Measures
+    objective: float
+    improved: bool
+    recipe: Recipe
+    best: Measures
+    seconds: float
+    known: bool = False
+
+    @property
+    def loss(self) -> float:
+        """The LoCoOp loss of this candidate, whatever the objective."""
+        return self.measures.losses.locoop_loss
+
+
+def greedy_search(
+    backbone: Backbone,
+    calibration: CalibrationSet,
+    plan: SearchPlan | None = None,
+    *,
+    memory: int | None = None,
+    done: Sequence[Trial] = (),
+    progress: Progress | None = None,
+) -> Iterator[Trial]:
+    """Search the plan's sites for the recipe with the best objective on the calibration images.
+
+    Args:
+        backbone: stays as it is; a recipe on it is set aside.
+        plan: the authors' settings where left out.
+        memory: bytes that may be kept beside the model and the images; half of what is free.
+        done: the first trials of the same search, from a trace: they are yielded again, not run.
+        progress: receives a sentence about what is kept in memory.
+
+    Raises:
+        ValueError: the plan does not fit the backbone or the images (at once, before the first
+            trial), or `done` is of another search (when it is reached).
+    """
+    plan = settled(plan or SearchPlan(), backbone, calibration)
+    order = sites(plan, backbone)
+    memory = spare(backbone.device) // 2 if memory is None else memory
+    if memory < 0:
+        raise ValueError(f"memory is {memory} bytes; give at least 0")
+    return _search(backbone, calibration, plan, order, memory, tuple(done), progress)
+
+
+def _search(
+    backbone: Backbone,
+    calibration: CalibrationSet,
+    plan: SearchPlan,
+    undecided: list[Site],
+    memory: int,
+    done: tuple[Trial, ...],
+    progress: Progress | None,
+) -> Iterator[Trial]:
+    bench = Workbench(backbone, calibration, plan, undecided, memory)
+    total = plan.candidates(len(undecided))
+    recipe = Recipe({}, backbone.name, plan.prune, plan.seed)
+    value = best = before = None
+    index = step = 0
+    while undecided:
+        winner = (undecided[0], 0.0)  # a step that improves nothing keeps its first site whole
+        for site in undecided if plan.exhaustive else undecided[:1]:
+            for ratio in plan.ratios:
+                started = time.perf_counter()
+                measures, known = _measured(bench, site, ratio, done[index : index + 1])
+                objective = measures.objective(plan.objective)
+                if index == 0:
+                    before = objective
+                    _refuse_unmeasured(plan, measures)
+                    for sentence in bench.sentences if progress else ():
+                        progress(sentence)
+                improved = plan.better(objective, value)
+                if improved:
+                    value, best, winner = objective, measures, (site, ratio)
+                seconds = time.perf_counter() - started
+                if index < len(done):
+                    seconds = done[index].seconds
+                yield Trial(
+                    index,
+                    total,
+                    step,
+                    site,
+                    ratio,
+                    measures,
+                    objective,
+                    improved,
+                    _noted(recipe.with_ratio(*winner), plan, calibration, before, value),
+                    best,
+                    seconds,
+                    known,
+                )
+                index += 1
+        bench.settle(*winner)
+        recipe = recipe.with_ratio(*winner)
+        undecided = [site for site in undecided if site != winner[0]]
+        bench.expect(undecided)
+        step += 1
+
+
+def _measured(
+    bench: Workbench, site: Site, ratio: float, done: tuple[Trial, ...]
+) -> tuple[Measures, bool]:
+    """The candidate's measures, and whether they were known without running it."""
+    for trial in done:
+        if (trial.site, trial.ratio) != (site, ratio):
+            raise ValueError(
+                f"the trace goes on with {trial.site} at {trial.ratio:g} where this search tries "
+                f"{site} at {ratio:g}; resume with the settings it was made with"
+            )
+        bench.learn(site, ratio, trial.measures)
+    known = bench.recall(site, ratio)
+    return (bench.measure(site, ratio), False) if known is None else (known, True)
+
+
+def _refuse_unmeasured(plan: SearchPlan, measures: Measures) -> None:
+    if plan.objective not in LOSSES and measures.metrics is None:
+        raise ValueError(
+            f"no patch is OOD with top-k {plan.top_k}, so there is nothing to measure "
+            f"{plan.objective} against; use a smaller top-k or a loss as objective"
+        )
+
+
+def _noted(
+    recipe: Recipe, plan: SearchPlan, calibration: CalibrationSet, before: float, after: float
+) -> Recipe:
+    """The recipe with how it was found."""
+    notes = {
+        "found_by": "greedy search (arXiv:2406.12629)",
+        "calibration": {"images": len(calibration), "labels": len(calibration.labels)},
+        "label_set": calibration.labels.fingerprint,
+        "lambda": plan.lambda_ood,
+        "top_k": plan.top_k,
+        "seed": plan.seed,
+        "objective": plan.objective,
+        "before": before,
+        "after": after,
+        "plan": plan.page(),
+    }
+    return Recipe(recipe.ratios, recipe.backbone, recipe.prune, recipe.seed, notes)

@@ -1,0 +1,143 @@
+"""What a recipe is worth on the calibration images: `Measures`, gathered chunk by chunk."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..backbones.base import Backbone, Classifier, Features, Logits
+from ..data.calibration import CalibrationSet
+from ..losses import Losses, Terms, losses, terms
+from ..metrics.separation import Metrics, separation
+from ..scores.logits import SCORES, Score
+from .plan import LOSSES, SearchPlan, settled
+
+PATCH_LOGITS = 2**22  # at most so many at once on a CPU, 16 MB
+PATCH_LOGITS_CUDA = 2**28
+BATCH = 32  # images at once in a plain forward pass
+EXAMPLES = 24  # images whose OOD patches an event carries
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one candidate was measured to be.
+
+    Attributes:
+        losses: means over the batches; see `Losses`.
+        metrics: of the plan's score between the images and all their OOD patches; None where the
+            objective is a loss, or no patch is OOD.
+        ood: `(m, h, w)`, the OOD patches of the first images, at most 24; None in a replay.
+    """
+
+    losses: Losses
+    metrics: Metrics | None = None
+    ood: Tensor | None = None
+
+    def objective(self, name: str) -> float:
+        """A loss in nats; AUROC, AUPR or FPR95 in percent, NaN where no patch is OOD."""
+        if name in LOSSES:
+            return getattr(self.losses, name)
+        if self.metrics is None:
+            return math.nan
+        return 100 * getattr(self.metrics, {"fpr": "fpr95"}.get(name, name))
+
+
+class Part(NamedTuple):
+    """What some consecutive images are worth: `grid (h, w)` of their patches, the terms of each,
+    and where the objective needs them the scores of the images and of their OOD patches."""
+
+    grid: tuple[int, int]
+    terms: Terms
+    id_scores: Tensor | None = None
+    ood_scores: Tensor | None = None
+
+
+class Judge:
+    """Collects the terms of every image in turn, and makes measures of them."""
+
+    def __init__(self, backbone: Backbone, plan: SearchPlan, classes: Tensor) -> None:
+        self.backbone = backbone
+        self.plan = plan
+        self.classes = classes.to(backbone.device)
+        self.score = None if plan.objective in LOSSES else SCORES[plan.score]
+        self.parts: list[Part] = []
+
+    def judged(self, features: Features, classifier: Classifier, first: int) -> list[Part]:
+        """Parts of images, the first of which is the `first` of all; nothing is collected.
+
+        No more logits than `PATCH_LOGITS` stand in memory.
+        """
+        each = features.local.shape[1] * len(classifier.weight)
+        limit = PATCH_LOGITS_CUDA if features.whole.is_cuda else PATCH_LOGITS
+        size = max(1, limit // max(1, each))
+        parts = []
+        for start in range(0, len(features.whole), size):
+            rows = slice(start, start + size)
+            some = Features(features.whole[rows], features.local[rows], features.grid)
+            logits = self.backbone.logits(some, classifier).among_id()
+            parts.append(self._judged(logits, first + start))
+        return parts
+
+    def _judged(self, logits: Logits, first: int) -> Part:
+        plan, classes = self.plan, self.classes[first : first + len(logits)]
+        part = terms(logits, classes, plan.top_k, plan.predicted_labels)
+        if self.score is None:
+            return Part(logits.grid, part)
+        scores = self.score(logits, plan.temperature)
+        oods = patch_scores(self.score, logits, part.ood, plan.temperature)
+        return Part(logits.grid, part, scores, oods)
+
+    def measures(self) -> Measures:
+        grids, found, inside, outside = zip(*self.parts, strict=True)
+        parts = Terms(*map(torch.cat, zip(*found, strict=True)))
+        metrics = None
+        if self.score is not None and (oods := torch.cat(outside)).numel():
+            metrics = separation(torch.cat(inside).cpu(), oods.cpu())
+        ood = parts.ood[:EXAMPLES].unflatten(1, grids[0]).cpu()
+        return Measures(losses(parts, self.plan.lambda_ood, self.plan.batch_size), metrics, ood)
+
+
+def patch_scores(score: Score, logits: Logits, ood: Tensor, temperature: float = 1.0) -> Tensor:
+    """The score of every OOD patch as if it were an image, `(number of OOD patches,)`.
+
+    Its own logits stand for the whole image's; its local ones are those of all OOD patches of its
+    image. The scores that read local logits take the largest over patches, so the patch with the
+    largest alone stands for them all.
+    """
+    own = logits.local[ood]  # (M, C)
+    alone = Logits(own, own[:, None], (1, 1), logits.num_id, logits.scale)
+    if not len(own):
+        return own.new_empty(0)
+    if not score.uses_local:
+        return score(alone, temperature)
+    image = ood.nonzero()[:, 0]  # (M,)
+    sure = SCORES["l_mcm"](alone, temperature)
+    table = sure.new_full(ood.shape, -math.inf)
+    table[ood] = sure
+    place = ood.long().cumsum(dim=1) - 1  # a patch's number among its image's OOD patches
+    best = place.gather(1, table.argmax(dim=1, keepdim=True))[:, 0]  # (B,)
+    counts = ood.sum(dim=1)
+    first = counts.cumsum(dim=0) - counts
+    strongest = own[(first + best)[image]]
+    together = Logits(own, strongest[:, None], (1, 1), logits.num_id, logits.scale)
+    return score(together, temperature)
+
+
+@torch.inference_mode()
+def measure(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -> Measures:
+    """The measures of a backbone as it stands, by its plain forward pass.
+
+    Raises:
+        ValueError: as the search refuses the plan.
+    """
+    plan = settled(plan, backbone, calibration)
+    classifier = backbone.classifier(calibration.labels)
+    judge = Judge(backbone, plan, calibration.classes)
+    for first in range(0, len(calibration), BATCH):
+        features = backbone.features(calibration.images[first : first + BATCH])
+        judge.parts += judge.judged(features, classifier, first)
+    return judge.measures()

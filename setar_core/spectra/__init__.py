@@ -1,0 +1,1 @@
+"""The singular values of a backbone and what dropping the smallest does to its function."""

@@ -1,0 +1,101 @@
+"""Where a score draws the line, how that was found, and under which conditions it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .metrics.separation import recall_interval, threshold_at_recall
+
+FEW = 20
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a score depends on besides the image: a threshold holds only where all of it holds.
+
+    `recipe` and `labels` are fingerprints ("original" for the original weights).
+    """
+
+    backbone: str
+    recipe: str
+    labels: str
+    score: str
+    temperature: float
+    local_weight: float
+
+    def changes(self, other: Context) -> tuple[str, ...]:
+        """The names of what differs."""
+        pairs = zip(self.__dict__.items(), other.__dict__.values(), strict=True)
+        return tuple(name.replace("_", " ") for (name, mine), theirs in pairs if mine != theirs)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """An image is accepted when its score is at least `value`; and how that was found.
+
+    Attributes:
+        recall: the share of in-distribution images that was asked to be accepted.
+        reached: the share of the `n` calibration images that `value` accepts.
+        interval: where the true share lies with 95 % confidence (Clopper-Pearson).
+        scores: the calibration images' own scores, for a histogram.
+    """
+
+    value: float
+    recall: float
+    reached: float
+    interval: tuple[float, float]
+    scores: tuple[float, ...]
+    context: Context
+
+    @property
+    def n(self) -> int:
+        return len(self.scores)
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence when there are too few images to trust; None from 20 on."""
+        if self.n >= FEW:
+            return None
+        low, high = self.interval
+        return (
+            f"only {self.n} calibration images: the share of in-distribution images that this "
+            f"threshold accepts may lie anywhere between {low:.0%} and {high:.0%}; "
+            f"give at least {FEW}"
+        )
+
+    def check(self, context: Context) -> None:
+        """Raises ValueError when the threshold was found under other conditions."""
+        changed = self.context.changes(context)
+        if changed:
+            raise ValueError(
+                f"the threshold {self.value:.6g} was found with another {', '.join(changed)}; "
+                "calibrate again"
+            )
+
+
+def calibrate(scores: Sequence[float], recall: float, context: Context) -> Threshold:
+    """The threshold that accepts a share `recall` of the calibration scores.
+
+    Raises:
+        ValueError: no score, one that is not finite, a recall outside (0, 1].
+    """
+    values = tuple(float(score) for score in scores)
+    if not values:
+        raise ValueError("there is no calibration image; give at least one, better 20 or more")
+    if not all(map(math.isfinite, values)):
+        raise ValueError("a calibration score is not a finite number; look for a broken image")
+    check_recall(recall)
+    value = threshold_at_recall(values, recall)
+    accepted = sum(score >= value for score in values)
+    reached = accepted / len(values)
+    return Threshold(
+        value, recall, reached, recall_interval(accepted, len(values)), values, context
+    )
+
+
+def check_recall(recall: float) -> None:
+    """Raises ValueError for a share outside (0, 1]."""
+    if not 0 < recall <= 1:
+        raise ValueError(f"recall is {recall}; give a share above 0 and up to 1, such as 0.95")

@@ -1,0 +1,111 @@
+"""A threshold knows how it was found, and holds nowhere else."""
+
+import dataclasses
+import unicodedata
+
+import pytest
+import torch
+from PIL import Image
+
+from setar_core.data.calibration import CalibrationSet
+from setar_core.data.images import ImageError
+from setar_core.labels import LabelSet
+from setar_core.threshold import Context, calibrate
+
+CONTEXT = Context("emoji", "original", "abc", "mcm", 1.0, 1.0)
+SCORES = [i / 100 for i in range(100)]
+
+
+@pytest.mark.parametrize(("recall", "kept"), [(0.95, 95), (0.5, 50), (1.0, 100), (0.001, 1)])
+def test_the_threshold_accepts_the_share_that_was_asked(recall, kept):
+    threshold = calibrate(SCORES, recall, CONTEXT)
+    assert sum(score >= threshold.value for score in SCORES) == kept
+    assert threshold.reached == kept / 100
+    low, high = threshold.interval
+    assert low <= threshold.reached <= high
+    assert threshold.warning is None
+
+
+def test_among_ties_what_is_reached_is_what_is_accepted():
+    tied = [0.3] * 92 + [0.1] * 8
+    threshold = calibrate(tied, 0.95, CONTEXT)
+    assert threshold.value == 0.1  # the 95th highest
+    assert threshold.reached == 1.0 == sum(score >= threshold.value for score in tied) / 100
+    assert threshold.interval[1] == 1.0
+
+
+def test_the_interval_is_clopper_and_pearsons():
+    low, high = calibrate(SCORES, 0.95, CONTEXT).interval
+    assert (low, high) == pytest.approx((0.88717, 0.98357), abs=1e-4)  # tables: 95 of 100
+
+
+def test_few_images_warn_and_widen_the_interval():
+    few = calibrate(SCORES[:19], 0.95, CONTEXT)
+    assert "only 19" in few.warning
+    assert few.interval[0] < 0.75
+
+
+@pytest.mark.parametrize("change", dataclasses.asdict(CONTEXT).items())
+def test_any_change_voids_it_and_is_named(change):
+    name, value = change
+    other = dataclasses.replace(CONTEXT, **{name: value * 2 if value != 1.0 else 2.0})
+    threshold = calibrate(SCORES, 0.95, CONTEXT)
+    threshold.check(CONTEXT)
+    with pytest.raises(ValueError, match=f"another {name.replace('_', ' ')}; calibrate again"):
+        threshold.check(other)
+
+
+@pytest.mark.parametrize(
+    ("scores", "recall", "reason"),
+    [([], 0.95, "no calibration image"), ([float("nan")], 0.95, "finite"), ([1.0], 0.0, "recall"),
+     ([1.0], 1.5, "recall"), ([1.0], float("nan"), "recall")],
+)  # fmt: skip
+def test_what_sets_no_threshold_is_refused(scores, recall, reason):
+    with pytest.raises(ValueError, match=reason):
+        calibrate(scores, recall, CONTEXT)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for shade, name in ((10, "b fox"), (200, "a bee")):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.new("L", (8, 8), shade + i).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def shade(image):
+    return torch.tensor(image.getpixel((0, 0)), dtype=torch.float32).reshape(3, 1, 1)
+
+
+def test_classes_are_the_folders_in_order_or_by_name(folder):
+    ordered = CalibrationSet.from_folder(folder, LabelSet(("bee", "fox")), shade)
+    assert ordered.classes.tolist() == [0, 0, 1, 1]
+    assert ordered.images[:, 0, 0, 0].tolist() == [200, 201, 10, 11]
+    named = CalibrationSet.from_folder(folder, LabelSet(("b fox", "a bee")), shade)
+    assert named.classes.tolist() == [1, 1, 0, 0]
+    assert named.images[:, 0, 0, 0].tolist() == [200, 201, 10, 11]
+
+
+def test_folders_are_named_in_either_form_of_accents(folder):
+    (folder / "a bee").rename(folder / unicodedata.normalize("NFD", "zébu"))
+    labels = LabelSet(("zébu", "b fox"))
+    assert CalibrationSet.from_folder(folder, labels, shade).classes.tolist() == [1, 1, 0, 0]
+
+
+def test_folders_that_are_not_the_labels_are_refused(folder):
+    with pytest.raises(ValueError, match="2 folders and there are 3 labels"):
+        CalibrationSet.from_folder(folder, LabelSet(("a", "b", "c")), shade)
+    with pytest.raises(ValueError, match="no such folder"):
+        CalibrationSet.from_folder(folder / "none", LabelSet(("a", "b")), shade)
+
+
+def test_a_broken_image_is_reported_and_left_out(folder):
+    (folder / "a bee" / "1.png").write_bytes(b"\x89PNG\r\n broken")
+    errors: list[ImageError] = []
+    labels = LabelSet(("bee", "fox"))
+    found = CalibrationSet.from_folder(folder, labels, shade, errors.append)
+    assert found.classes.tolist() == [0, 1, 1]
+    assert len(errors) == 1
+    with pytest.raises(ImageError):
+        CalibrationSet.from_folder(folder, labels, shade)

@@ -1,0 +1,143 @@
+"""A detector: verdicts that say why, thresholds that hold only where they were found."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from setar_core.backbones import load_backbone
+from setar_core.data.images import find_images
+from setar_core.detector import Detector
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe, Site
+from setar_core.scores.logits import SCORES
+
+
+@pytest.fixture(scope="module")
+def clip(golden):
+    return load_backbone(f"local-dir:{golden / 'clip'}")
+
+
+@pytest.fixture(scope="module")
+def labels(golden):
+    return LabelSet.load(golden / "clip" / "labels.json")
+
+
+@pytest.fixture(scope="module")
+def detector(clip, labels):
+    return Detector(clip, labels)
+
+
+@pytest.fixture(scope="module")
+def paths(golden):
+    return find_images([golden / "clip" / "images"])
+
+
+def test_a_verdict_says_why(detector, paths, labels):
+    verdict = detector.with_threshold(0.0).verdict(paths[3])
+    assert verdict.in_distribution
+    assert str(verdict).startswith(f"in-distribution: {verdict.top[0][0]}, ")
+    assert len(verdict.top) == 5
+    assert {name for name, _ in verdict.top} <= set(labels.names)
+    chances = [chance for _, chance in verdict.top]
+    assert chances == sorted(chances, reverse=True)
+    assert sum(chances) <= 1 + 1e-6
+    assert verdict.patches.shape == (6, 6)
+    assert np.shape(verdict.patch_labels) == (6, 6)
+    assert {name for row in verdict.patch_labels for name in row} <= set(labels.names)
+    assert ((verdict.patches > 0) & (verdict.patches <= 1)).all()
+    assert set(verdict.scores) == set(SCORES)
+    rejected = detector.with_threshold(9.0).verdict(paths[3])
+    assert str(rejected).startswith("out-of-distribution")
+    assert rejected.score == verdict.score == verdict.scores["mcm"]
+
+
+def test_an_equal_score_is_accepted(detector, paths):
+    score = detector.verdict(paths[0]).score
+    assert detector.with_threshold(score).verdict(paths[0]).in_distribution
+    above = float(np.nextafter(score, 2.0))
+    assert not detector.with_threshold(above).verdict(paths[0]).in_distribution
+
+
+def test_without_a_threshold_none_is_invented(detector, paths):
+    verdict = detector.verdict(paths[0])
+    assert not verdict.decided
+    assert str(verdict).startswith("no threshold")
+    with pytest.raises(ValueError, match="calibrate"):
+        _ = verdict.in_distribution
+
+
+def test_calibration_accepts_the_recall_and_is_voided_by_any_change(detector, clip, labels, paths):
+    ready = detector.calibrate(paths, recall=0.9)
+    accepted = [verdict.in_distribution for _, verdict in ready.verdicts(paths)]
+    assert sum(accepted) == 36
+    assert ready.threshold.n == 40
+    threshold = ready.threshold
+    changed = clip.with_recipe(Recipe({Site("visual", 3, "up"): 0.3}))
+    others = {
+        "recipe": lambda: Detector(changed, labels, threshold=threshold),
+        "score": lambda: ready.with_score("energy").with_threshold(threshold),
+        "temperature": lambda: Detector(clip, labels, temperature=2.0, threshold=threshold),
+        "labels": lambda: Detector(clip, LabelSet(labels.names[::-1]), threshold=threshold),
+    }
+    for name, make in others.items():
+        with pytest.raises(ValueError, match=name):
+            make()
+    assert ready.with_score("energy").threshold is None
+    assert Detector(clip, labels, threshold=threshold).threshold == threshold
+
+
+def test_both_weights_have_their_own_threshold(clip, labels, paths):
+    changed = clip.with_recipe(Recipe({site: 0.4 for site in clip.sites()}))
+    lines = [Detector(b, labels).calibrate(paths).threshold for b in (clip, changed)]
+    assert lines[0].value != lines[1].value
+    assert lines[0].context.recipe == "original" != lines[1].context.recipe
+
+
+def test_one_image_many_images_and_kept_logits_agree(detector, paths):
+    many = dict(detector.verdicts(paths[:20]))
+    kept = [(some, logits) for some, logits in detector.read(paths[:20])]
+    again = [verdict for _, logits in kept for verdict in detector.judge(logits)]
+    for path, verdict in zip(paths[:20], again, strict=True):
+        assert many[path].scores == verdict.scores
+        alone = detector.verdict(path)
+        assert alone.score == pytest.approx(verdict.score, rel=1e-5)
+        np.testing.assert_allclose(alone.patches, verdict.patches, rtol=1e-3)
+
+
+def test_a_small_patch_budget_changes_nothing(detector, paths, monkeypatch):
+    whole = torch.cat([logits.whole for _, logits in detector.read(paths[:9])])
+    monkeypatch.setattr("setar_core.detector.PATCH_LOGITS", 1)
+    parts = [logits for _, logits in detector.read(paths[:9])]
+    assert len(parts) == 9
+    torch.testing.assert_close(torch.cat([part.whole for part in parts]), whole)
+
+
+def test_five_thousand_labels_work_in_groups(clip, paths):
+    said = []
+    many = LabelSet(tuple(f"thing number {i}" for i in range(5000)))
+    verdict = Detector(clip, many, "gl_mcm", progress=said.append).verdict(paths[0])
+    assert len(verdict.top) == 5
+    assert said
+
+
+def test_a_broken_image_is_reported_and_the_rest_judged(detector, paths, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    errors = []
+    found = list(detector.verdicts([paths[0], tmp_path / "broken.png", paths[1]], errors.append))
+    assert [path for path, _ in found] == [paths[0], paths[1]]
+    assert "broken.png" in str(errors[0])
+
+
+def test_a_picture_needs_no_file(detector):
+    assert len(detector.verdict(Image.new("RGBA", (99, 40), "red")).top) == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [({"score": "best"}, "use one of mcm"), ({"temperature": 0}, "temperature"),
+     ({"local_weight": -1}, "local weight"), ({"threshold": float("nan")}, "threshold is nan")],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(clip, labels, settings, reason):
+    with pytest.raises(ValueError, match=reason):
+        Detector(clip, labels, **settings)

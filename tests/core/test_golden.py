@@ -1,0 +1,100 @@
+"""Equality with the authors' own code: features, logits and scores of every golden recipe."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from setar_core.backbones import load_backbone
+from setar_core.data.images import find_images, read_image
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe
+from setar_core.scores.logits import SCORES
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+PRUNE = {"small": "minor", "large": "principal"}
+# the authors' name, ours, and theirs as a multiple of ours at T / scale: (factor(scale))
+SCORE_PAIRS = {
+    "mcm_score": ("mcm", lambda s: -1.0),
+    "l_mcm_score": ("l_mcm", lambda s: -1.0),
+    "gl_mcm_score": ("gl_mcm", lambda s: -1.0),
+    "energy_score": ("energy", lambda s: -s),
+    "entropy_score": ("entropy", lambda s: -1.0),
+    "var_score": ("variance", lambda s: -1.0),
+}
+
+
+def recipes(family):
+    pages = json.loads((GOLDEN / family / "recipes.json").read_text())
+    for name, page in pages.items():
+        rows = page["recipe"] if isinstance(page, dict) else page
+        prune = PRUNE[page["prune"]] if isinstance(page, dict) else "minor"
+        yield name, Recipe.loads(json.dumps(rows), prune)
+
+
+CASES = [
+    pytest.param(family, name, recipe, id=f"{family}-{name}")
+    for family in ("clip", "swin")
+    for name, recipe in recipes(family)
+]
+
+
+@cache
+def original(family):
+    return load_backbone(("timm:" if family == "swin" else "") + f"local-dir:{GOLDEN / family}")
+
+
+@cache
+def pictures(family):
+    paths = find_images([GOLDEN / family / "images"])
+    return torch.stack([original(family).preprocess(read_image(path)) for path in paths])
+
+
+@cache
+def outcome(family, recipe_text, prune):
+    backbone = original(family).with_recipe(Recipe.loads(recipe_text, prune))
+    labels = LabelSet.load(GOLDEN / family / "labels.json")
+    features, classifier = backbone.features(pictures(family)), backbone.classifier(labels)
+    return features, classifier, backbone.logits(features, classifier)
+
+
+def run(family, recipe):
+    return outcome(family, recipe.dumps(), recipe.prune)
+
+
+@pytest.mark.parametrize(("family", "name", "recipe"), CASES)
+def test_features_and_logits_are_the_authors(family, name, recipe):
+    forward = np.load(GOLDEN / family / "forward.npz")
+    features, classifier, logits = run(family, recipe)
+    ours = {"logits_global": logits.whole, "logits_local": logits.local}
+    if family == "clip":
+        ours |= {
+            "text_features": classifier.weight,
+            "global_features": features.whole,
+            "local_features": features.local,
+        }
+    for key, tensor in ours.items():
+        theirs = forward[f"{name}/{key}"]
+        mine = tensor[: len(theirs)].numpy().reshape(theirs.shape)
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4, err_msg=key)
+
+
+@pytest.mark.parametrize(("family", "name", "recipe"), CASES)
+def test_scores_are_the_authors(family, name, recipe):
+    forward = np.load(GOLDEN / family / "forward.npz")
+    logits = run(family, recipe)[2]
+    compared = 0
+    for key in forward.files:
+        if not key.startswith(f"{name}/T"):
+            continue
+        temperature = int(key.split("/")[1][1:])
+        ours, factor = SCORE_PAIRS[key.split("/")[2]]
+        mine = SCORES[ours](logits, temperature / logits.scale) * factor(logits.scale)
+        theirs = forward[key]
+        rtol = 1e-5 if temperature == 1 else 1e-4
+        np.testing.assert_allclose(mine.numpy()[: len(theirs)], theirs, rtol=rtol, err_msg=key)
+        compared += 1
+    assert compared >= 6

@@ -1,0 +1,110 @@
+"""Chunks are worked on side by side, in order, each on one thread."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from setar_core.backbones import load_backbone
+from setar_core.data.calibration import CalibrationSet
+from setar_core.labels import LabelSet
+from setar_core.parallel import Crew
+from setar_core.search.greedy import greedy_search
+from setar_core.search.plan import SearchPlan
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def three():
+    """Three threads, wherever the tests run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield Crew(CPU)
+    torch.set_num_threads(before)
+
+
+def test_results_come_in_order_from_several_threads(three):
+    meeting = threading.Barrier(3)
+
+    def work(number: int) -> tuple[int, str, int, bool]:
+        meeting.wait(timeout=60)  # nobody gets on alone
+        inferring = torch.is_inference_mode_enabled()
+        return number, threading.current_thread().name, torch.get_num_threads(), inferring
+
+    found = list(three.each(work, 9))
+    assert [number for number, *_ in found] == list(range(9))
+    assert len({name for _, name, *_ in found}) == 3
+    assert {(threads, inferring) for *_, threads, inferring in found} == {(1, True)}
+
+
+def test_the_caller_and_later_threads_keep_all_their_threads(three):
+    list(three.each(int, 6))
+    assert torch.get_num_threads() == 3
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == 3
+
+
+def test_few_chunks_are_worked_on_with_all_threads(three):
+    found = list(three.each(lambda n: (n, torch.get_num_threads()), 2))
+    assert found == [(0, 3), (1, 3)]
+
+
+def test_an_error_ends_the_work(three):
+    done = []
+
+    def work(number: int) -> int:
+        done.append(number)
+        if number == 1:
+            raise MemoryError("no room")
+        return number
+
+    results = three.each(work, 1000)
+    assert next(results) == 0
+    with pytest.raises(MemoryError, match="no room"):
+        list(results)
+    assert len(done) < 20
+    assert list(three.each(int, 4)) == [0, 1, 2, 3]  # it can be used again
+
+
+def test_nothing_goes_on_once_nobody_listens(three):
+    done = []
+    results = three.each(done.append, 1000)
+    next(results)
+    results.close()
+    count = len(done)
+    assert count < 20
+    list(three.each(int, 6))
+    assert len(done) == count
+
+
+def test_each_thread_rounds_as_it_was_asked():
+    crew = Crew(CPU, "bf16")
+
+    def product(_: int) -> torch.dtype:
+        with crew.rounding():
+            return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+
+    assert set(crew.each(product, 2 * crew.size)) == {torch.bfloat16}
+    assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("total", "most", "chunks"), [(200, 15, 15), (1, 15, 1), (7, 1, 7)])
+def test_every_thread_has_as_many_chunks(three, total, most, chunks):
+    size = three.share(total, most)
+    assert 1 <= size <= most and len(range(0, total, size)) == chunks
+
+
+def test_one_thread_finds_what_several_find(three):
+    backbone, labels = load_backbone("emoji"), LabelSet.load("animals")
+    whole = CalibrationSet.from_folder("assets/benchmark/calibration", labels, backbone.preprocess)
+    few = slice(0, len(whole), 5)
+    calibration = CalibrationSet(whole.images[few], whole.classes[few], labels)
+    plan = SearchPlan(order="visual_only", ratios=(0.0, 0.2, 0.4))
+    many = list(greedy_search(backbone, calibration, plan))
+    torch.set_num_threads(1)
+    one = list(greedy_search(backbone, calibration, plan))
+    assert [t.recipe.ratios for t in one] == [t.recipe.ratios for t in many]
+    for a, b in zip(one, many, strict=True):
+        assert a.loss == pytest.approx(b.loss, abs=5e-5)

@@ -1,0 +1,450 @@
+"""The Benchmark tab's handlers, called as the plain functions they are."""
+
+import csv
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.benchmark.files import figure_page, picture, saved
+from demo.benchmark.handlers import ORIGINAL, BenchmarkHandlers
+from demo.benchmark.layout import recipe_chosen, recipe_names, weights_offered
+from demo.benchmark.runs import Look
+from demo.benchmark.sets import ZIP, SetsAsked, folders, id_choices, ood_choices, opened
+from demo.benchmark.table import table
+from demo.benchmark.view import KEEP, View, mistakes
+from demo.page.events import FORGOTTEN
+from demo.server.library import EMBEDDED, Library, shelf
+from demo.server.request import NO_RECIPE, UPLOADED
+from setar_core.benchmark.results import Detection
+from setar_core.labels import PROMPT
+from setar_core.paths import ASSETS
+from setar_core.recipe import Recipe, Site
+
+ANIMALS = "\n".join(shelf("animals").names)
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library()
+
+
+def controls(**changes):
+    """What the page says, in the order of `Controls`."""
+    said = {
+        "backbone": EMBEDDED,
+        "labels": ANIMALS,
+        "prompt": PROMPT,
+        "recipe_file": None,
+        "temperature": 1.0,
+        "local_weight": 1.0,
+        "recipes": [ORIGINAL],
+        "scores": ["mcm", "energy"],
+        "inside": ZIP,
+        "id_zip": None,
+        "outside": [],
+        "ood_zips": [],
+    }
+    return list((said | changes).values())
+
+
+@pytest.fixture(scope="module")
+def zips(tmp_path_factory):
+    """A few shipped pictures packed as a visitor would: animals in class folders, and noise."""
+    folder = tmp_path_factory.mktemp("zips")
+    found = {}
+    for name, files in (
+        ("pets", [*ASSETS.glob("benchmark/id/fox/*"), *ASSETS.glob("benchmark/id/owl/*")]),
+        ("static", [*ASSETS.glob("benchmark/noise/*")][:12]),
+        ("cloth", [*ASSETS.glob("benchmark/textures/*")][:9]),
+    ):
+        found[name] = str(folder / f"{name}.zip")
+        with zipfile.ZipFile(found[name], "w") as archive:
+            for file in files:
+                place = f"{file.parent.name}/{file.name}" if name == "pets" else file.name
+                archive.write(file, place)
+    return found
+
+
+@pytest.fixture(scope="module")
+def done(library, zips):
+    """A finished run, its name, and every view of it on the way."""
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"], zips["cloth"]])
+    views = list(handlers.run(None, *asked))
+    name = next(view.name for view in views if isinstance(view.name, str))
+    return handlers, name, views, asked
+
+
+def words(html):
+    return re.sub(r"<[^>]+>", " ", html)
+
+
+def filled(views, field):
+    return [value for v in views if isinstance(value := getattr(v, field), str) and value]
+
+
+def test_the_table_fills_row_by_row_with_progress(done):
+    handlers, name, views, _ = done
+    notices = [words(one) for one in filled(views, "notice")]
+    assert any("Scoring static" in one and "images" in one for one in notices)
+    assert "Done." in notices[-1]
+    waiting = [one.count("not scored yet") for one in filled(views, "table")]
+    assert waiting == sorted(waiting, reverse=True)
+    assert waiting[0] == 2 * 3 and waiting[-1] == 0
+    last = filled(views, "table")[-1]
+    for arrow in ("FPR95 ↓", "AUROC ↑", "AUPR ↑", "static", "cloth", "mean", "ID accuracy"):
+        assert arrow in last
+    row = handlers.runs.find(name).rows[0]
+    assert f"{100 * row.metrics.auroc:.2f}" in last
+    assert f"{100 * row.low.auroc:.0f}–{100 * row.high.auroc:.0f}" in last
+
+
+def test_the_first_cell_is_shown_as_soon_as_it_is_there(done):
+    handlers, name, views, _ = done
+    shown = [view for view in views if hasattr(view.scores, "data")]
+    assert len(shown) == 1
+    assert shown[0].ood["choices"] == ["static"]
+    run = handlers.runs.find(name)
+    kept = (run.bench.of(run.bench.id, run.bench.detections[0]) >= shown[0].threshold - 1e-7).mean()
+    assert abs(kept - 0.95) < 0.1
+
+
+def test_the_same_run_is_not_scored_again_and_a_stopped_one_goes_on(done, library, zips):
+    handlers, name, _, asked = done
+    again = list(handlers.run(name, *asked))
+    assert not any("Scoring" in one for one in filled(again, "notice"))
+    fresh = BenchmarkHandlers(library)
+    steps = fresh.run(None, *asked)
+    found = None
+    for view in steps:
+        found = view.name if isinstance(view.name, str) else found
+        if isinstance(view.notice, str) and "Scoring" in view.notice:
+            break
+    steps.close()
+    said = words(fresh.stopped(found).notice)
+    assert "Press Run to go on" in said
+    seen = fresh.runs.find(found).bench.id.seen.sum()
+    assert seen > 0
+    rest = list(fresh.run(found, *asked))
+    assert "Done." in words(filled(rest, "notice")[-1])
+    assert fresh.runs.find(found).rows == handlers.runs.find(name).rows
+    assert "before anything" in words(fresh.stopped("unknown").notice)
+    assert "that of the run before" in words(fresh.stopped(found).notice)  # of another, not begun
+
+
+def test_the_mean_is_seen_first_and_exported_last(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    html = table(run, None)
+    heads = re.findall(r'<th scope="col">([^<]+)', html)
+    assert heads == ["Weights, score", "mean", "static", "cloth"]
+    assert re.findall(r'data-index="(\d)"', html) == ["0", "1", "2", "3"]
+    first = html.index('<td class="mean">')
+    assert first < html.index("data-index") and html.count('class="sideways" hidden') == 1
+    assert [row.ood for row in run.rows[::2]] == ["static", "cloth", "mean"]
+    with open(saved(run, "csv"), newline="") as file:
+        assert [row["ood"] for row in csv.DictReader(file)][-1] == "mean"
+
+
+def test_a_page_that_is_loaded_anew_shows_the_last_run(done):
+    handlers, name, views, _ = done
+    assert [view.stored for view in views if isinstance(view.stored, str)] == [name]
+    page = handlers.found(name)
+    assert page.name == name and page.results["visible"] and page.behind["visible"]
+    assert "Your last benchmark: emoji with 40 labels" in words(page.notice)
+    assert "static" in page.table and "not scored yet" not in page.table
+    handlers.runs.drop(name)  # the first page's time is over
+    assert handlers.clicked(name, 0).rates
+    assert handlers.found("unknown").stored == FORGOTTEN
+    assert "no longer kept" in words(handlers.found("unknown").notice)
+    for nothing in (None, "", FORGOTTEN):
+        assert handlers.found(nothing) == View()
+    assert handlers.found(["x"]).stored == FORGOTTEN
+
+
+def test_a_page_that_is_loaded_anew_shows_a_stopped_run(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"]])
+    steps = handlers.run(None, *asked)
+    name = next(view.name for view in steps if isinstance(view.name, str))
+    next(steps)
+    steps.close()
+    page = handlers.found(name)
+    assert page.table.count("not scored yet") == 2 and page.behind == KEEP
+    assert "not finished: emoji with 40 labels" in words(page.notice)
+    *_, last = handlers.run(name, *asked)
+    assert "Done." in words(last.notice)
+    assert "not finished" not in words(handlers.found(name).notice)
+    handlers.runs.drop(name)
+    handlers.runs.drop(name)
+    assert handlers.runs.find(name)  # a third page holds it
+    handlers.runs.drop(name)
+    assert handlers.runs.find(name) is None
+
+
+def test_two_pages_that_run_the_same_do_not_mix_their_rows(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"], zips["cloth"]])
+    one = handlers.run(None, *asked)
+    name = next(view.name for view in one if isinstance(view.name, str))
+    rows = {}
+    pair = {"one": one, "two": handlers.run(name, *asked)}
+    for _ in range(40):  # in turns
+        for which, steps in pair.items():
+            view = next(steps, None)
+            if view is not None and isinstance(view.table, str):
+                rows[which] = view.table
+    assert rows["one"].count("not scored yet") == rows["two"].count("not scored yet") == 0
+    assert len(handlers.runs.find(name).rows) == 2 * 3
+
+
+def test_other_settings_start_afresh(done, zips):
+    handlers = done[0]
+    other = list(handlers.run(None, *controls(scores=["max_logit"], id_zip=zips["pets"],
+                                              ood_zips=[zips["static"]])))  # fmt: skip
+    assert any("Scoring" in one for one in filled(other, "notice"))
+    assert "mean" not in words(filled(other, "table")[-1])  # one OOD set has no mean
+
+
+def test_a_cell_and_the_dropdowns_open_the_same_view(done):
+    handlers, name, _, _ = done
+    by_cell = handlers.clicked(name, 1 * 2 + 1)
+    assert by_cell.ood["value"] == "cloth"
+    assert by_cell.detector["value"] == 1
+    by_choice = handlers.look(name, 1, "cloth")
+    assert by_choice.rates == by_cell.rates
+    assert handlers.clicked(name, 99) == View()
+    assert "no longer kept" in words(handlers.clicked("unknown", 0).notice)
+
+
+def test_moving_the_threshold_moves_the_rates(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    ids, oods = run.scores(Look(Detection(ORIGINAL, "mcm"), "static", 0.0))
+    for threshold in (-1.0, float(np.median(ids)), float(ids.max()) + 1):
+        view = handlers.threshold_moved(name, 0, "static", threshold)
+        said = words(view.rates)
+        assert f"{(ids >= threshold).mean():.1%}" in said
+        assert f"{(oods >= threshold).mean():.1%}" in said
+        line = view.scores.layout.shapes[0]
+        assert line.x0 == line.x1 == threshold
+        assert view.roc.data[1].x[0] == (oods >= threshold).mean()
+        assert "cloth" in said
+    assert handlers.threshold_moved(name, 0, "static", None) == View()
+    points = json.loads(re.search('data-curve="([^"]+)"', view.rates)[1].replace("&quot;", '"'))
+    assert len(points["t"]) == len(points["r"]) == len(points["f"])
+
+
+def test_a_cell_opens_at_the_threshold_of_its_fpr(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    for row in run.rows:
+        if row.ood != "mean":
+            seen = Detection(row.recipe, row.score)
+            view = handlers.look(name, run.bench.detections.index(seen), row.ood)
+            ids, oods = run.scores(Look(seen, row.ood, 0.0))
+            assert (oods >= view.threshold).mean() == row.metrics.fpr95
+            assert f"{row.metrics.fpr95:.1%}" in words(view.rates)
+            assert abs((ids >= view.threshold).mean() - 0.95) <= 0.5 / len(ids) + 1e-9
+
+
+def test_scores_near_zero_are_told_apart(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(scores=["variance"], id_zip=zips["pets"], ood_zips=[zips["static"]])
+    views = list(handlers.run(None, *asked))
+    name = next(view.name for view in views if isinstance(view.name, str))
+    run = handlers.runs.find(name)
+    detection = run.bench.detections[0]
+    for scored in (run.bench.id, run.bench.oods[0]):  # as with many labels
+        scored.values *= 1e-6
+    view = handlers.look(name, 0, "static")
+    ids, oods = run.scores(Look(detection, "static", 0.0))
+    assert ids.max() < 1e-5 and (oods >= view.threshold).mean() == run.rows[0].metrics.fpr95
+    moved = handlers.threshold_moved(name, 0, "static", float(np.sort(ids)[3]))
+    assert moved.threshold == np.sort(ids)[3]
+    assert f"{(ids >= moved.threshold).mean():.1%}" in words(moved.rates)
+    points = json.loads(re.search('data-curve="([^"]+)"', moved.rates)[1].replace("&quot;", '"'))
+    assert len(set(points["t"])) == len(points["t"]) > 12
+    assert re.search(r"from\s+\d\.\d{4}e-\d\d", words(moved.rates))
+
+
+def test_mistakes_and_false_positives_are_those_at_the_threshold(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    look = Look(Detection(ORIGINAL, "mcm"), "static", -1.0)
+    found = mistakes(run, look)
+    assert all(one.accepted for one in found) and len(found) == 12
+    view = handlers.threshold_moved(name, 0, "static", -1.0)
+    assert view.worst.count("data-index") == 12
+    assert "No known picture is refused" in view.worst
+    assert "of" in words(view.labels)
+    view = handlers.threshold_moved(name, 0, "static", 9.0)
+    assert "none of it is accepted" in words(view.labels)
+    assert view.worst.count("data-index") == min(12, len(run.bench.id.good))
+
+
+def test_a_mistake_is_handed_to_detect_byte_for_byte(done):
+    import base64
+
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    look = Look(Detection(ORIGINAL, "mcm"), "static", -1.0)
+    page = json.loads(picture(run, look, 0))
+    head, _, body = page["uri"].partition(",")
+    assert head == "data:image/webp;base64"
+    path = mistakes(run, look)[0].path
+    assert base64.b64decode(body) == path.read_bytes()
+    assert page["name"] == path.name
+    with pytest.raises(ValueError, match="no longer"):
+        picture(run, look, 99)
+
+
+def test_every_export_holds_the_rows(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    with open(saved(run, "csv"), newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(run.rows)
+    with open(saved(run, "json")) as file:
+        assert json.load(file)["accuracy"] is not None
+    with open(saved(run, "md")) as file:
+        assert file.read().startswith("| Recipe |")
+    with open(saved(run, "tex")) as file:
+        assert r"\toprule" in file.read()
+    look = Look(run.bench.detections[0], "static", 0.02)
+    for figure in ("scores", "roc", "precision"):
+        with open(figure_page(run, look, figure)) as file:
+            text = file.read()
+        assert text.startswith("<!doctype html>") and "Plotly.newPlot" in text
+        assert 'src="http' not in text
+
+
+def test_names_of_zips_are_escaped_and_told_apart(library, tmp_path, done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    images = run.bench.oods[0].images
+    object.__setattr__(images, "name", HOSTILE)
+    try:
+        assert HOSTILE not in table(run, None)
+    finally:
+        object.__setattr__(images, "name", "static")
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    paths = []
+    for place in ("a", "b", "c"):
+        path = tmp_path / place / "set.zip"
+        path.parent.mkdir()
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("1.png", buffer.getvalue())
+        paths.append(str(path))
+    *_, found = opened(library, SetsAsked(ZIP, paths[0], (), tuple(paths[1:])), shelf("animals"))
+    assert [found.inside.name, *(s.name for s in found.outside)] == ["set", "set 2", "set 3"]
+
+
+WRONG = {
+    "no weights": ({"recipes": []}, "no detector is chosen"),
+    "no score": ({"scores": []}, "no detector is chosen"),
+    "no ID zip": ({"outside": ["shipped:noise"]}, "none is here"),
+    "no OOD set": ({"inside": "shipped:id"}, "no OOD set is chosen"),
+    "a path": ({"inside": "data:../../etc", "outside": ["shipped:noise"]}, "no set"),
+    "a hidden set": ({"inside": "shipped:calibration", "outside": ["shipped:noise"]}, "no set"),
+    "one label": ({"labels": "fox"}, "only label"),
+    "a foreign recipe": ({"recipes": ["vit-b-16-voc"]}, "was not made for emoji"),
+    "no temperature": ({"temperature": 0}, "temperature is 0"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_measured_is_told(case, library):
+    changes, reason = WRONG[case]
+    views = list(BenchmarkHandlers(library).run(None, *controls(**changes)))
+    assert reason.lower() in words(views[-1].notice).lower()
+    assert "notice bad" in views[-1].notice
+
+
+def test_a_hostile_zip_is_told_and_writes_nothing(library, tmp_path, zips):
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../evil.png", b"x")
+    views = list(
+        BenchmarkHandlers(library).run(None, *controls(id_zip=zips["pets"], ood_zips=[str(path)]))
+    )
+    assert "leads out of its folder" in words(views[-1].notice)
+
+
+def test_a_broken_image_is_left_out_and_told(library, tmp_path, zips):
+    path = tmp_path / "mixed.zip"
+    with zipfile.ZipFile(zips["static"]) as old, zipfile.ZipFile(path, "w") as archive:
+        for name in old.namelist()[:3]:
+            archive.writestr(name, old.read(name))
+        archive.writestr("broken.png", b"no image")
+    views = list(
+        BenchmarkHandlers(library).run(None, *controls(id_zip=zips["pets"], ood_zips=[str(path)]))
+    )
+    said = words(filled(views, "notice")[-1])
+    assert "One image was left out" in said and "broken.png" in said
+
+
+def test_folders_are_offered_only_when_the_operator_named_one(tmp_path, zips):
+    for name in ("SUN", ".hidden"):
+        (tmp_path / name / "images").mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name / "images" / "1.png")
+    assert folders(Library()) == []
+    offering = Library(data=tmp_path)
+    assert folders(offering) == ["SUN"]
+    assert ("SUN (folder)", "data:SUN") in id_choices(offering)
+    assert ("SUN (folder)", "data:SUN") in ood_choices(offering)
+    *_, found = opened(offering, SetsAsked("shipped:id", None, ("data:SUN",), ()), shelf("animals"))
+    assert found.inside.name == "animals"  # as it is chosen
+    assert found.outside[0].files == ("images/1.png",)
+    assert set(found.inside.classes) == set(range(40))
+
+
+def test_a_folder_is_no_id_and_ood_set_at_once(tmp_path):
+    for name in ("SUN", "Empty"):
+        (tmp_path / "shelf" / name).mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "shelf" / "SUN" / "1.png")
+    (tmp_path / "shelf" / "Again").symlink_to(tmp_path / "shelf" / "SUN")
+    offering = Library(data=tmp_path / "shelf")
+    for inside, outside, said in (
+        ("data:SUN", ("data:SUN",), "SUN (ID) and SUN (OOD) share images"),
+        ("data:SUN", ("data:Again",), "SUN (ID) and Again (OOD) share images"),
+        ("shipped:id", ("data:SUN", "data:Again"), "given twice"),
+        ("shipped:id", ("data:Empty",), "Empty: "),
+    ):
+        with pytest.raises(ValueError) as caught:
+            list(opened(offering, SetsAsked(inside, None, outside, ()), shelf("animals")))
+        assert said in str(caught.value) and str(tmp_path) not in str(caught.value)
+
+
+def test_a_recipe_made_here_is_measured_too(library, zips):
+    recipe = Recipe({Site.parse("visual.5.up"): 0.3}, EMBEDDED)
+    title = library.keep_recipe(recipe, "searched")
+    other = library.keep_recipe(Recipe({Site.parse("visual.5.up"): 0.3}, "another"), "other")
+    shipped = recipe_names(library, EMBEDDED, None)
+    offered = recipe_chosen(library, EMBEDDED, None, title, [ORIGINAL, shipped[1]])
+    assert offered["choices"] == [*shipped, title]
+    assert offered["value"] == [ORIGINAL, title]
+    later = recipe_chosen(library, EMBEDDED, "mine.json", UPLOADED, offered["value"])
+    assert later["choices"] == [*shipped, title, UPLOADED]
+    assert later["value"] == [ORIGINAL, UPLOADED]
+    assert recipe_chosen(library, EMBEDDED, None, NO_RECIPE, [title])["value"] == [ORIGINAL]
+    assert other not in recipe_chosen(library, EMBEDDED, None, other, [])["choices"]
+    away = weights_offered(library, "ViT-B-16/openai", None, title, offered["value"])
+    assert title not in away["choices"] and len(away["value"]) == 2
+    asked = controls(
+        recipes=offered["value"], scores=["mcm"], id_zip=zips["pets"], ood_zips=[zips["static"]]
+    )
+    views = list(BenchmarkHandlers(library).run(None, *asked))
+    assert title in filled(views, "table")[-1] and "Done." in words(filled(views, "notice")[-1])
+
+
+def test_the_weights_to_choose_from_follow_the_backbone(library):
+    names = recipe_names(library, EMBEDDED, None)
+    assert names[0] == ORIGINAL and len(names) > 1
+    assert recipe_names(library, "ViT-B-16/openai", "mine.json")[-1] == UPLOADED

@@ -1,0 +1,203 @@
+"""The Benchmark tab in a real Chromium: from choosing sets to a saved figure."""
+
+import json
+import time
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+
+from setar_core.paths import ASSETS
+from tests.browser import SLOW, UNLABELLED
+
+pytestmark = pytest.mark.browser
+LONG = 300_000  # milliseconds; machines that run tests are busy
+LINE = """() => {
+  const gd = document.querySelector('#bench-scores .js-plotly-plot'), axis = gd._fullLayout.xaxis;
+  const box = gd.getBoundingClientRect();
+  return [box.left + axis._offset + axis.d2p(gd.layout.shapes[0].x0), box.top + 120];
+}"""
+
+
+@pytest.fixture
+def opened(visit):
+    """The tab, with two small OOD sets ticked."""
+
+    def opened(**options):
+        page = visit(**options)
+        page.get_by_role("tab", name="Benchmark").click()
+        page.locator("#bench-run").wait_for()
+        for name in ("other:", "textures", "glyphs"):
+            page.locator("#bench-oods label", has_text=name).click()
+        return page
+
+    return opened
+
+
+@pytest.fixture
+def zips(tmp_path):
+    """Six animals in class folders and six pictures of noise, packed as a visitor would."""
+    found = {}
+    for name, files in (
+        (
+            "pets",
+            [*ASSETS.glob("benchmark/id/fox/*")][:3] + [*ASSETS.glob("benchmark/id/owl/*")][:3],
+        ),
+        ("static", [*ASSETS.glob("benchmark/noise/*")][:6]),
+    ):
+        found[name] = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(found[name], "w") as archive:
+            for file in files:
+                archive.write(file, f"{file.parent.name}/{file.name}")
+    return found
+
+
+def run(page):
+    page.locator("#bench-run").click()
+    page.locator("#bench-notice .notice.good").wait_for(timeout=LONG)
+    page.locator("#bench-scores .main-svg").first.wait_for()
+
+
+def test_the_table_scrolls_and_the_page_does_not(visit):
+    page = visit()
+    page.get_by_role("tab", name="Benchmark").click()
+    run(page)
+    expect(page.locator("#bench-table .sideways")).to_be_visible()
+    expect(page.locator("#bench-notice")).to_contain_text("Done")
+    expect(page.locator("#bench-rates")).to_contain_text("of animals (known)")
+    for width in (1280, 1024, 800):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("other:", "textures", "glyphs", "near:"):
+        page.locator("#bench-oods label", has_text=name).click()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    run(page)
+    expect(page.locator("#bench-table thead")).not_to_contain_text("mean")
+    expect(page.locator("#bench-table .sideways")).to_be_hidden()
+
+
+def test_a_reload_shows_the_last_run(opened):
+    page = opened()
+    run(page)
+    shown = page.locator("#bench-table table").inner_text()
+    page.reload()
+    page.locator("#rows button.row").first.wait_for()
+    page.get_by_role("tab", name="Benchmark").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Your last benchmark: emoji")
+    assert page.locator("#bench-table table").inner_text() == shown
+    expect(page.locator("#bench-run")).to_be_visible()
+    page.locator("#bench-table button[data-index='3']").click()
+    expect(page.locator("#bench-table button[data-index='3'][aria-pressed=true]")).to_have_count(1)
+    assert not page.broken
+
+
+def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path, drawn):
+    page = opened()
+    run(page)
+    page.locator("#bench-keys").scroll_into_view_if_needed()
+    page.locator("#bench-table").scroll_into_view_if_needed()
+    drawn(page, "benchmark")
+    table = page.locator("#bench-table table")
+    expect(table.locator("thead")).to_contain_text("FPR95 ↓")
+    expect(table.locator("tbody tr")).to_have_count(4)  # two weights, two scores
+    expect(table.locator(".waiting")).to_have_count(0)
+    expect(table.locator("tbody b").first).to_be_visible()
+    table.locator("button[data-index='3']").click()  # the second detector on the second set
+    expect(table.locator("button[data-index='3']")).to_have_attribute("aria-pressed", "true")
+
+    rates = page.locator("#bench-rates .rates")
+    before = rates.inner_text()
+    page.locator("#bench-scores").scroll_into_view_if_needed()
+    x, y = page.evaluate(LINE)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 70, y, steps=5)
+    expect(rates).not_to_have_text(before)  # before the server has heard of it
+    page.mouse.up()
+    expect(rates.locator(".others")).to_be_visible()  # the server has heard of it
+    page.wait_for_function("(x) => Math.abs((" + LINE + ")()[0] - x) < 3", arg=x + 70, timeout=SLOW)
+    typed = page.locator("#bench-threshold input")
+    typed.fill("-5")
+    typed.press("Enter")
+    expect(rates.locator(".let")).to_have_text("100.0%")
+
+    for kind, start in (("png", b"\x89PNG"), ("svg", b"<svg"), ("html", b"<!doctype")):
+        with page.expect_download() as download:
+            page.locator(f"button[data-figure=roc][data-kind={kind}]").click()
+        path = tmp_path / f"roc.{kind}"
+        download.value.save_as(path)
+        assert path.read_bytes().startswith(start)
+    for title, name in (("CSV", "csv"), ("JSON", "json"), ("Markdown", "md"), ("LaTeX", "tex")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=f"Download {title}").click()
+        download.value.save_as(tmp_path / f"b.{name}")
+    rows = json.loads((tmp_path / "b.json").read_text())["rows"]
+    assert len(rows) == 4 * 3
+
+    name = page.locator("#bench-worst button").first.get_attribute("title").split(":")[0]
+    page.locator("#bench-worst button").first.click()
+    expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#rows button.row").first).to_contain_text(name, timeout=SLOW)
+    assert not page.broken
+
+
+def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips):
+    page = opened()
+    page.get_by_text("Your own images, zipped").click()
+    page.locator("#bench-zips input[type=file]").set_input_files(str(zips["static"]))
+    expect(page.locator("#bench-zips")).to_contain_text("static")
+    page.locator("#bench-run").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    page.locator("#bench-stop").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
+    run(page)
+    expect(page.locator("#bench-table thead")).to_contain_text("static")
+
+
+def test_run_is_heard_as_soon_as_the_stop_is_told(opened):
+    """The server lets go of a run only after its batch; a busy one takes its time."""
+
+    def late(route):
+        time.sleep(2)
+        route.continue_()
+
+    page = opened()
+    start, stop = page.locator("#bench-run"), page.locator("#bench-stop")
+    page.route("**/cancel", late)
+    expect(stop).to_be_hidden()
+    start.click()
+    expect(start).to_be_hidden()
+    expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    stop.click()
+    expect(stop).to_contain_text("Stopping")
+    expect(stop).to_be_disabled()
+    expect(start).to_be_hidden()
+    expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
+    start.click()
+    expect(stop).to_have_text("Stop")
+    expect(page.locator("#bench-notice")).not_to_contain_text("Press Run to go on")
+    page.locator("#bench-notice .notice.good").wait_for(timeout=LONG)
+    expect(stop).to_be_hidden()
+    expect(start).to_be_enabled()
+
+
+def test_the_tab_fits_a_phone_and_every_control_has_a_name(opened):
+    page = opened(width=390, height=844)
+    run(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(UNLABELLED) == []
+
+
+def test_what_is_wrong_is_told(opened, tmp_path):
+    page = opened()
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
+        archive.writestr("../evil.png", b"x")
+    page.get_by_text("Your own images, zipped").click()
+    page.locator("#bench-zips input[type=file]").set_input_files(str(tmp_path / "bad.zip"))
+    page.locator("#bench-zips").get_by_text("bad.zip").wait_for()
+    page.locator("#bench-run").click()
+    expect(page.locator("#bench-notice .notice.bad")).to_contain_text(
+        "leads out of its folder", timeout=SLOW
+    )
+    expect(page.locator("#bench-run")).to_be_visible()

@@ -1,0 +1,726 @@
+"""The page's handlers, called as the plain functions they are."""
+
+import csv
+import io
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo import build
+from demo.detect import exports
+from demo.detect import handlers as detect_handlers
+from demo.detect.controls import OWN, SHIPPED, sources_offered
+from demo.detect.handlers import DetectHandlers
+from demo.detect.judging import MAX_FILES, check_batch
+from demo.detect.rows import rows
+from demo.detect.view import Page
+from demo.page import chosen, links, notices
+from demo.page.bar import default_labels, default_recipe, status
+from demo.page.figures import Axis, score_axes
+from demo.page.pictures import patch_map
+from demo.server.library import EMBEDDED, Library, examples, label_sets, shelf
+from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL, UPLOADED
+from demo.server.store import Store
+from setar_core.labels import PROMPT
+from setar_core.recipe import Recipe, Site
+
+ANIMALS = "\n".join(shelf("animals").names)
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library()
+
+
+@pytest.fixture
+def handlers(library):
+    return DetectHandlers(library)
+
+
+def controls(**changes):
+    """What the page's controls say, in the order of `read_ask`."""
+    said = {
+        "backbone": EMBEDDED,
+        "names": ANIMALS,
+        "prompt": PROMPT,
+        "recipe": NO_RECIPE,
+        "recipe_file": None,
+        "score": "mcm",
+        "temperature": 1.0,
+        "local_weight": 1.0,
+    }
+    return list((said | changes).values())
+
+
+def last(pages):
+    """Only what each output showed in the end."""
+    shown = Page()
+    for page in pages:
+        assert isinstance(page, Page)
+        kept = Page()
+        shown = Page(*(a if b == none else b for a, b, none in zip(shown, page, kept, strict=True)))
+    return shown
+
+
+def judge(handlers, files=None, name=None, recall=0.95, **changes):
+    return last(handlers.judge(files, name, "score", recall, *controls(**changes)))
+
+
+def words(html):
+    return re.sub(r"<[^>]+>", " ", html)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """Draws a picture to a file of the given name."""
+
+    def draw(name, colour="red", size=(80, 60), mode="RGB", **options):
+        path = tmp_path / name
+        Image.new(mode, size, colour).save(path, **options)
+        return str(path)
+
+    return draw
+
+
+# Judging
+
+
+def test_the_examples_are_judged_on_opening(handlers):
+    page = judge(handlers)
+    sheet = handlers.sheets.find(page.sheet)
+    assert [entry.path for entry in sheet.entries] == examples()
+    assert all(entry.verdicts[ORIGINAL].decided for entry in sheet.entries)
+    assert page.rows.count("data-index") == len(examples())
+    assert "in-distribution" in words(page.detail)
+    assert 'role="img"' in page.detail  # the patch map
+
+
+def test_original_and_recipe_stand_side_by_side(library, handlers):
+    page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
+    sheet = handlers.sheets.find(page.sheet)
+    assert set(sheet.thresholds) == {ORIGINAL, ALTERED}
+    values = [sheet.thresholds[weights].value for weights in (ORIGINAL, ALTERED)]
+    assert values[0] != values[1]  # one recall, two thresholds
+    assert sheet.thresholds[ORIGINAL].recall == sheet.thresholds[ALTERED].recall
+    assert "Original weights" in page.detail and "SeTAR recipe" in page.detail
+
+
+def test_a_visitor_shares_no_sheet_with_another(handlers):
+    first, second = judge(handlers), judge(handlers)
+    assert first.sheet != second.sheet
+    assert len(first.sheet) >= 20
+
+
+def test_progress_is_told_before_the_verdicts(handlers):
+    pages = list(handlers.judge(None, None, "score", 0.95, *controls()))
+    assert "busy" in pages[0].notice
+
+
+def test_visitors_who_come_together_share_the_work_of_the_opening(handlers, monkeypatch):
+    asked, scores = [], detect_handlers.scores
+
+    def counted(*args):
+        asked.append(args)
+        yield from scores(*args)
+
+    monkeypatch.setattr(detect_handlers, "scores", counted)
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(lambda _: judge(handlers), range(4)))
+    assert len(asked) == 1
+    sheets = [handlers.sheets.find(page.sheet) for page in pages]
+    assert len({page.sheet for page in pages}) == 4
+    assert all(sheet == sheets[0] and len(sheet.entries) == len(examples()) for sheet in sheets)
+
+
+def test_a_threshold_set_by_hand_is_not_the_next_visitors(handlers):
+    mine = judge(handlers).sheet
+    found = handlers.sheets.find(mine).thresholds[ORIGINAL].value
+    last([handlers.line_moved(ORIGINAL, 0.5, mine, "score", None)])
+    judge(handlers, temperature=2.0)  # another visitor, so that the opening is no longer kept
+    assert handlers.sheets.find(judge(handlers, name=mine).sheet).thresholds[ORIGINAL] == 0.5
+    assert handlers.sheets.find(judge(handlers).sheet).thresholds[ORIGINAL].value == found
+
+
+def test_an_opening_that_failed_is_tried_again(handlers, monkeypatch):
+    def broken(*args):
+        raise ValueError("the disk is away")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(detect_handlers, "judged", broken)
+        assert "The disk is away" in judge(handlers).notice
+    assert judge(handlers).rows.count("data-index") == len(examples())
+
+
+# Bad input
+
+
+def test_a_bad_file_is_named_and_the_others_are_judged(handlers, picture, tmp_path):
+    text = tmp_path / "notes.jpg"
+    text.write_text("no picture")
+    whole = Path(picture("whole.jpg", size=(300, 300)))
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[:500])
+    huge = picture("huge.png", colour=0, size=(10_500, 10_000), mode="L")
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    bad = [str(text), str(cut), huge, str(empty)]
+    page = judge(handlers, [*bad, str(whole)])
+    sheet = handlers.sheets.find(page.sheet)
+    assert [entry.name for entry in sheet.entries] == ["whole.jpg"]
+    assert len(sheet.problems) == len(bad)
+    for file in bad:
+        assert Path(file).name in words(page.notice)
+    assert str(tmp_path) not in page.notice
+
+
+def test_unusual_images_are_judged(handlers, picture, tmp_path):
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.linspace(0, 65535, 6400).reshape(80, 80).astype(np.uint16)).save(deep)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    frames = [Image.new("P", (40, 40), i) for i in range(3)]
+    moving = tmp_path / "moving.gif"
+    frames[0].save(moving, save_all=True, append_images=frames[1:])
+    files = [
+        str(deep),
+        str(moving),
+        picture("cmyk.jpg", colour=(10, 200, 30, 0), mode="CMYK"),
+        picture("palette.png", colour=3, mode="P"),
+        picture("alpha.png", colour=(255, 0, 0, 40), mode="RGBA"),
+        picture("turned.jpg", exif=exif),
+    ]
+    sheet = handlers.sheets.find(judge(handlers, files).sheet)
+    assert len(sheet.entries) == len(files) and not sheet.problems
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"names": ""}, "empty"),
+        ({"names": "cat"}, "only label"),
+        ({"names": "cat\n" + "x" * 10_000}, "10000 characters"),
+        ({"prompt": "no place"}, "{}"),
+        ({"temperature": 0}, "temperature"),
+        ({"temperature": None}, "temperature"),
+        ({"local_weight": None}, "local weight"),
+        ({"score": "best"}, "score"),
+        ({"recipe": "../secret"}, "recipe"),
+        ({"recipe": UPLOADED}, "upload"),
+    ],
+)
+def test_a_bad_setting_is_said_and_nothing_is_lost(handlers, change, said):
+    first = judge(handlers)
+    page = judge(handlers, name=first.sheet, **change)
+    assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
+    assert len(handlers.sheets.find(first.sheet).entries) == len(examples())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"backbone": "ViT-B-16/openai", "ratios": {"visual.0.up": 0.1}}', "ViT-B-16/openai"),
+        ('{"ratios": {"visual.0.up": NaN}}', "nan"),
+        ('{"ratios": {"visual.99.up": 0.1}}', "visual.99.up"),
+        ("not json", "JSON"),
+    ],
+)
+def test_a_recipe_that_does_not_fit_is_refused(handlers, tmp_path, text, said):
+    file = tmp_path / "mine.json"
+    file.write_text(text)
+    page = judge(handlers, recipe=UPLOADED, recipe_file=str(file))
+    assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
+
+
+def test_an_uploaded_recipe_joins_the_choices(library, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('{"ratios": {"visual.0.up": 0.1}}')
+    given = chosen.recipe_given(library, EMBEDDED, str(file))
+    assert given.recipe.value == UPLOADED
+    file.write_text('{"ratios": {"visual.0.up": 2}}')
+    assert "bad" in chosen.recipe_given(library, EMBEDDED, str(file)).notice
+
+
+def test_many_labels_work(handlers):
+    names = "\n".join(f"thing {i}" for i in range(5_000))
+    page = judge(handlers, [str(examples()[0])], names=names)
+    sheet = handlers.sheets.find(page.sheet)
+    assert len(sheet.entries) == 1 and not sheet.thresholds  # no shipped pictures of such labels
+    assert "no threshold yet" in words(page.rows)
+
+
+def test_a_batch_has_limits(tmp_path):
+    with pytest.raises(ValueError, match="at most 200"):
+        check_batch([tmp_path] * (MAX_FILES + 1))
+    large = tmp_path / "large.bin"
+    with large.open("wb") as file:
+        file.truncate(300_000_000)
+    with pytest.raises(ValueError, match="500 MB"):
+        check_batch([large, large])
+
+
+def test_markup_of_a_visitor_stays_text(handlers, picture):
+    named = picture("<b onmouseover=alert(1)>x.png")
+    page = judge(handlers, [named], names=f"{HOSTILE}\n<script>alert(2)</script>\n${{1+1}}")
+    everything = page.rows + page.detail + page.notice + page.tally
+    for markup in ("<img src=x", "<script", "<b onmouse"):
+        assert markup not in everything
+    assert "&lt;" in page.rows
+    said = chosen.labels_edited(Library(), EMBEDDED, f"{HOSTILE}\n{HOSTILE}")
+    assert "<img" not in said and "&lt;img" in said
+    assert "<img" not in notices.notice(HOSTILE, "bad", [HOSTILE])
+
+
+# Thresholds
+
+
+def test_moving_the_threshold_asks_no_network(handlers, monkeypatch):
+    page = judge(handlers)
+    monkeypatch.setattr(handlers.library, "detector", None)
+    scores = [e.verdicts[ORIGINAL].score for e in handlers.sheets.find(page.sheet).entries]
+    handlers.line_moved(ORIGINAL, max(scores), page.sheet, "score", None)
+    entries = handlers.sheets.find(page.sheet).entries
+    assert sum(e.verdicts[ORIGINAL].in_distribution for e in entries) == 1
+    moved = handlers.line_moved(ORIGINAL, min(scores), page.sheet, "score", None)
+    entries = handlers.sheets.find(page.sheet).entries
+    assert all(e.verdicts[ORIGINAL].in_distribution for e in entries)
+    assert "set by hand" in words(moved.found)
+
+
+def test_a_line_moved_by_hand_leaves_the_calibration(library, handlers):
+    page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
+    before = handlers.sheets.find(page.sheet)
+    moved = handlers.line_moved(ORIGINAL, 0.01, page.sheet, "score", None)
+    after = handlers.sheets.find(page.sheet)
+    assert after.thresholds == {**before.thresholds, ORIGINAL: 0.01}
+    assert after.calibration == before.calibration
+    assert f"cuts 0 of {before.calibration[ORIGINAL].n}" in str(moved.axes.value)  # the histogram
+    low, high, _ = after.span(ORIGINAL)
+    found = before.thresholds[ORIGINAL].scores
+    assert low <= min(found) and max(found) <= high
+    handlers.recall_moved(0.6, page.sheet, "score", None)
+    again = handlers.sheets.find(page.sheet).thresholds
+    assert [threshold.recall for threshold in again.values()] == [0.6, 0.6]
+
+
+def test_a_moving_line_reads_no_picture_again(handlers, monkeypatch):
+    page = judge(handlers)
+    monkeypatch.setattr("demo.detect.view.read_image", None)
+    handlers.library = None
+    moved = handlers.line_moved(ORIGINAL, 0.01, page.sheet, "score", page.picked)
+    assert "as the model sees it" in moved.detail
+
+
+def test_a_change_that_is_taken_back_restores_the_thresholds(handlers):
+    first = judge(handlers)
+    before = handlers.sheets.find(first.sheet)
+    handlers.asked(first.sheet, "score", None, *controls(score="energy"))
+    handlers.recall_moved(0.6, first.sheet, "score", None)
+    assert not handlers.sheets.find(first.sheet).thresholds
+    page = handlers.asked(first.sheet, "score", None, *controls())
+    after = handlers.sheets.find(first.sheet)
+    assert after.thresholds[ORIGINAL].scores == before.thresholds[ORIGINAL].scores
+    assert after.thresholds[ORIGINAL].recall == 0.6
+    assert not after.void and page.notice == ""
+    assert "no threshold yet" not in words(page.rows)
+
+
+def test_moving_the_recall_moves_both_thresholds(library, handlers):
+    page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
+    before = handlers.sheets.find(page.sheet).thresholds
+    handlers.recall_moved(0.6, page.sheet, "score", None)
+    after = handlers.sheets.find(page.sheet).thresholds
+    assert all(after[weights].value > before[weights].value for weights in before)
+    assert all(threshold.recall == 0.6 for threshold in after.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"names": "cat\ndog"}, "labels"),
+        ({"prompt": "a drawing of a {}"}, "prompt"),
+        ({"score": "energy"}, "score"),
+        ({"temperature": 2.0}, "temperature"),
+        ({"recipe": "emoji-searched"}, "recipe"),
+        ({"backbone": "ViT-B-16/openai"}, "backbone"),
+    ],
+)
+def test_a_change_voids_the_threshold_visibly(handlers, change, said):
+    first = judge(handlers)
+    page = handlers.asked(first.sheet, "score", None, *controls(**change))
+    assert "Threshold void" in page.notice and said in page.notice
+    assert "no threshold yet" in words(page.rows)
+    assert not handlers.sheets.find(first.sheet).thresholds
+    by_hand = handlers.line_moved(ORIGINAL, 0.5, first.sheet, "score", None)
+    assert "Threshold void" in by_hand.notice
+
+
+def test_judging_again_after_a_change_calibrates_anew(handlers):
+    first = judge(handlers)
+    handlers.asked(first.sheet, "score", None, *controls(score="energy"))
+    page = judge(handlers, name=first.sheet, score="energy")
+    threshold = handlers.sheets.find(page.sheet).thresholds[ORIGINAL]
+    assert threshold.context.score == "energy"
+    assert "Threshold void" not in page.notice
+
+
+def test_nothing_changed_voids_nothing(handlers):
+    first = judge(handlers)
+    handlers.asked(first.sheet, "score", None, *controls())
+    assert handlers.sheets.find(first.sheet).thresholds
+
+
+def test_own_pictures_calibrate_and_few_of_them_warn(handlers, picture):
+    page = judge(handlers, names="crate\nbarrel")
+    assert "no threshold yet" in words(page.notice)
+    own = [picture(f"{i}.png", colour=(40 * i, 90, 10)) for i in range(6)]
+    said = controls(names="crate\nbarrel")
+    page = last(handlers.calibrate(OWN, own, page.sheet, "score", None, 0.95, *said))
+    threshold = handlers.sheets.find(page.sheet).thresholds[ORIGINAL]
+    assert threshold.n == 6
+    assert "only 6" in words(page.notice)
+    assert "95 % confidence" in words(page.found)
+
+
+def test_calibration_says_what_is_missing(handlers, tmp_path):
+    page = judge(handlers, names="crate\nbarrel")
+    said = controls(names="crate\nbarrel")
+    for source, files, expected in (
+        (OWN, None, "20 or more"),
+        (SHIPPED, None, "no shipped calibration"),
+        (OWN, [str(tmp_path / "gone.png")], "gone.png"),
+    ):
+        after = last(handlers.calibrate(source, files, page.sheet, "score", None, 0.95, *said))
+        assert "notice bad" in after.notice and expected in words(after.notice)
+
+
+def test_calibrating_after_a_change_judges_first(handlers):
+    first = judge(handlers)
+    said = controls(score="gl_mcm")
+    page = last(handlers.calibrate(SHIPPED, None, first.sheet, "score", None, 0.9, *said))
+    sheet = handlers.sheets.find(page.sheet)
+    assert sheet.ask.score == "gl_mcm" and not sheet.void
+    assert sheet.thresholds[ORIGINAL].recall == 0.9
+
+
+# The list, exports, links
+
+
+def test_rows_sort_and_select(handlers):
+    page = judge(handlers)
+    sheet = handlers.sheets.find(page.sheet)
+    by_score = [sheet.entries[i].verdicts[ORIGINAL].score for i in sheet.order("score")]
+    assert by_score == sorted(by_score, reverse=True)
+    names = [sheet.entries[i].name for i in sheet.order("name")]
+    assert names == sorted(names)
+    picked = handlers.look(page.sheet, "name", 3)
+    assert f"<h2>{sheet.entries[3].name}</h2>" in picked.detail
+    assert picked.rows.count('aria-current="true"') == 1
+
+
+def test_disagreements_come_first(library, handlers):
+    page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
+    sheet = handlers.sheets.find(page.sheet)
+    one = sheet.entries[4].verdicts
+    middle = (one[ORIGINAL].score, one[ALTERED].score + 1)
+    apart = sheet.with_thresholds(dict(zip((ORIGINAL, ALTERED), middle, strict=True)))
+    first = apart.entries[apart.order("disagreements")[0]]
+    assert first.differs and "they disagree" in rows(apart, apart.order("score"), None)
+
+
+def test_a_sheet_that_is_gone_is_said(handlers):
+    for page in (
+        handlers.look("gone", "score", None),
+        handlers.recall_moved(0.9, "gone", "score", None),
+        handlers.line_moved(ORIGINAL, 0.9, "gone", "score", None),
+    ):
+        assert "no longer kept" in page.notice
+
+
+def test_only_the_last_sheets_are_kept(handlers):
+    page = judge(handlers)
+    sheet = handlers.sheets.find(page.sheet)
+    few = Store(2)
+    for name in "abc":
+        few.put(name, sheet)
+    assert few.find("a") is None and few.find("c") is sheet
+
+
+def test_a_deleted_picture_leaves_its_verdict(handlers, picture):
+    file = picture("brief.png")
+    page = judge(handlers, [file])
+    Path(file).unlink()
+    assert "no longer kept" in handlers.look(page.sheet, "score", 0).detail
+
+
+def test_exports_hold_every_number(library, handlers, picture):
+    page = judge(handlers, [picture("=cmd.png")], recipe=default_recipe(library, EMBEDDED))
+    sheet = handlers.sheets.find(page.sheet)
+    (line,) = csv.DictReader(io.StringIO(exports.as_csv(sheet)))
+    assert line["image"] == "'=cmd.png"
+    verdict = sheet.entries[0].verdicts[ALTERED]
+    assert float(line["altered_mcm"]) == verdict.score
+    assert line["original_label_1"] == sheet.entries[0].verdicts[ORIGINAL].top[0][0]
+    text = Path(exports.saved(sheet, "json")).read_text()
+    found = json.loads(text)
+    assert found["images"][0]["altered"]["score"] == verdict.score
+    assert found["settings"]["recipe"]["backbone"] == EMBEDDED
+    assert set(found["thresholds"]) == {ORIGINAL, ALTERED}
+    assert "NaN" not in text
+
+
+def test_a_cell_that_is_a_formula_is_guarded(handlers, picture):
+    page = judge(handlers, [picture("a.png")], names="=HYPERLINK(1)\n+2\n-3\n@x")
+    (line,) = csv.DictReader(io.StringIO(exports.as_csv(handlers.sheets.find(page.sheet))))
+    assert line["original_label_1"].startswith("'")
+
+
+def followed(library, link):
+    return links.read(library, dict(parse_qsl(link.value.removeprefix("?"))))
+
+
+def test_a_link_carries_the_settings(library):
+    said = controls(names="cat\ndog", score="energy", temperature=2.0)
+    found = followed(library, links.query(library, *said, "my own text", 0.8))
+    assert found.names == "cat\ndog" and found.score == "energy"
+    assert found.temperature == 2.0 and found.recall == 0.8
+
+
+@pytest.mark.parametrize("prune", ["minor", "random"])
+def test_a_link_carries_a_recipe_that_was_made_here(library, prune):
+    mine = Recipe({Site("visual", 4, "up"): 0.35, Site("text", 0, "q"): 0.1}, EMBEDDED, prune, 3)
+    title = library.keep_recipe(mine, "searched")
+    link = links.query(library, *controls(recipe=title), "animals", 0.95)
+    other = Library()  # another server
+    found = followed(other, link)
+    again = other.made_recipe(found.recipe)
+    assert again.fingerprint == mine.fingerprint and again.backbone == EMBEDDED
+    assert found.recipe in [choice[1] for choice in links.opening(other, dict(
+        parse_qsl(link.value.removeprefix("?"))))[2].choices]  # fmt: skip
+    assert link.info is None
+
+
+def test_a_link_says_what_it_cannot_hold(library):
+    many = "\n".join(f"label {i}" for i in range(900))
+    sites = [Site("visual", block, w) for block in range(6) for w in ("q", "k", "v", "o", "up")]
+    title = library.keep_recipe(Recipe(dict.fromkeys(sites, 0.123456), EMBEDDED), "searched")
+    link = links.query(library, *controls(names=many, recipe=title), "my own text", 0.95)
+    assert "left out of it: your labels" in link.info
+    assert followed(library, link).recipe.startswith("from a link")
+    gone = links.query(library, *controls(recipe="searched (gone)"), "animals", 0.95)
+    assert "left out of it: the recipe" in gone.info
+    assert followed(library, gone).recipe == NO_RECIPE
+
+
+def test_a_hostile_link_opens_the_page_as_always(library):
+    asked = {
+        "backbone": "local-dir:/etc",
+        "labels": "../../etc/passwd",
+        "score": "nothing",
+        "temperature": "nan",
+        "recall": "7",
+        "recipe": "/etc/passwd",
+    }
+    found = links.read(library, asked)
+    assert found.backbone == EMBEDDED
+    assert found.chosen_set == default_labels(EMBEDDED)
+    assert found.temperature == 1.0 and found.recall == 0.95
+    assert found.recipe == NO_RECIPE
+    for ratios in ("visual.1.up:7", "visual.1.up", "x:0.1", "visual.1.up:nan", ":"):
+        assert links.read(library, {"ratios": ratios}).recipe == NO_RECIPE
+    assert links.read(library, {"ratios": "visual.1.up:0.1", "seed": "x"}).recipe == NO_RECIPE
+
+
+def test_what_is_wrong_with_a_choice_is_not_talked_over(handlers):
+    first = judge(handlers)
+    wrong = notices.notice("RN50 is not supported: its image tower is a ResNet", "bad")
+    changed = controls(score="energy")
+    page = handlers.asked_after(wrong, first.sheet, "score", None, *changed)
+    assert page.notice.startswith(wrong) and "Threshold void" in words(page.notice)
+    page = handlers.asked_after("", first.sheet, "score", None, *changed)
+    assert "ResNet" not in page.notice and "Threshold void" in words(page.notice)
+
+
+def test_judge_judges_what_is_shown(handlers):
+    one, two = map(str, examples()[:2])
+    args = ("score", 0.95, *controls())
+    uploaded = last(handlers.judge([one], None, *args))
+    example = last(handlers.judge([two], uploaded.sheet, *args))
+    again = last(handlers.judge_again([one], example.sheet, *args))
+    assert [e.path for e in handlers.sheets.find(again.sheet).entries] == [examples()[1]]
+    left = last(handlers.judge_left([one], again.sheet, *args))
+    assert [e.path for e in handlers.sheets.find(left.sheet).entries] == [examples()[0]]
+    empty = last(handlers.judge_left([], left.sheet, *args))
+    assert len(handlers.sheets.find(empty.sheet).entries) == len(examples())
+
+
+def test_sentences_begin_with_a_capital_and_names_do_not():
+    for said, shown in (
+        ("there is no image", "There is no image"),
+        ("timm:x is not supported", "timm:x is not"),
+        ("notes.jpg: is empty", "notes.jpg: is"),
+        ("“a” is no label", "“a” is"),
+    ):
+        assert shown in notices.notice(said) and shown in notices.busy(said)
+
+
+# Labels and backbones
+
+
+def test_labels_are_counted_and_marked(library):
+    library.backbone(EMBEDDED)
+    said = words(chosen.labels_edited(library, EMBEDDED, "cat\ncat\nquark"))
+    assert "3 labels" in said and "“cat”" in said
+    assert "never seen" in said and "“quark”" in said
+    many = "\n".join(shelf("imagenet1k").names)
+    twice = words(chosen.labels_edited(library, "ViT-B-16/openai", many))
+    assert "1,000 labels" in twice and "more than once" in twice
+
+
+def test_unknown_words_of_the_prompt_are_marked(library):
+    library.backbone(EMBEDDED)
+    prompt = "a zeppelin of a {}"
+    for said in (
+        chosen.labels_edited(library, EMBEDDED, "cat\ndog", prompt),
+        chosen.labels_written(library, EMBEDDED, "cat\ndog", prompt).said,
+        chosen.labels_chosen(library, EMBEDDED, "animals", prompt).said,
+        links.opening(library, {"prompt": prompt})[-2],
+    ):
+        assert "“zeppelin”" in words(said)
+    assert "never seen" not in chosen.labels_edited(library, EMBEDDED, "cat\ndog")
+
+
+def test_a_download_lies_among_the_uploads_and_goes_with_them(handlers):
+    from gradio.utils import get_upload_folder
+
+    sheet = handlers.sheets.find(judge(handlers).sheet)
+    first, second = (Path(exports.saved(sheet, "csv")) for _ in range(2))
+    assert first != second and first.name == "verdicts.csv"
+    assert Path(get_upload_folder()) in first.parents
+
+
+def test_shipped_pictures_are_offered_where_there_are_any():
+    asked = (EMBEDDED, ANIMALS, PROMPT)
+    assert [c[0] for c in sources_offered(*asked, SHIPPED).choices] == [SHIPPED, OWN]
+    for other in (
+        (EMBEDDED, "cat\nquark", PROMPT),
+        ("ViT-B-16/openai", ANIMALS, PROMPT),
+        ("", "", ""),
+    ):
+        offered = sources_offered(*other, SHIPPED)
+        assert [c[0] for c in offered.choices] == [OWN] and offered.value == OWN
+
+
+def test_only_a_change_by_hand_makes_labels_ones_own(library):
+    assert chosen.labels_written(library, EMBEDDED, ANIMALS).labels == "animals"
+    other = chosen.labels_written(library, EMBEDDED, "cat\ndog")
+    assert other.labels == "my own text" and "2 labels" in words(other.said)
+
+
+def test_label_sets_are_listed_with_counts():
+    assert label_sets()["animals"] == 40
+    with pytest.raises(ValueError, match="no label set"):
+        shelf("../../setup")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "local-dir:/etc",
+        "hf-hub:someone/model",
+        "timm:local-dir:/etc",
+        "timm:hf-hub:someone/model",
+        "LOCAL-DIR:/etc",
+        "/etc/passwd",
+        "../x",
+        "ViT-B-16/../../x",
+        "ViT-B-16//etc",
+        "https://example.org/x",
+        "",
+    ],
+)
+def test_a_visitor_cannot_name_a_path(library, name):
+    with pytest.raises(ValueError, match="cannot be opened from here"):
+        library.open(name)
+
+
+def test_a_folder_named_at_the_start_is_shown_without_its_path():
+    library = Library(["local-dir:/srv/models/mine", "emoji"])
+    assert library.backbones()[:2] == ["local-dir:mine", "emoji"]
+    with pytest.raises(ValueError, match="cannot be opened"):
+        library.open("local-dir:/srv/models/mine")
+
+
+def test_a_backbone_that_cannot_be_had_says_why(library):
+    steps = list(chosen.backbone_chosen(library, "ViT-B-99/none", ANIMALS))
+    assert "notice bad" in steps[-1].notice and "ViT-B-99" in steps[-1].notice
+
+
+def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypatch):
+    mine = judge(handlers).sheet  # with thresholds of its own
+    monkeypatch.setattr(detect_handlers, "detectors", lambda *_: pytest.fail("a model was loaded"))
+    for name in (None, mine):
+        files = ["x.png"] * (MAX_FILES + 1)
+        (page,) = handlers.judge(files, name, "score", 0.95, *controls())
+        assert f"at most {MAX_FILES}" in page.notice
+
+
+def test_the_status_is_read_as_soon_as_a_page_opens(library, handlers):
+    page = build(library, handlers).config
+    (line,) = (c["id"] for c in page["components"] if c["props"].get("elem_id") == "status")
+    events = {e for d in page["dependencies"] if line in d["outputs"] for _, e in d["targets"]}
+    assert {"load", "tick"} <= events
+
+
+def test_the_status_says_what_is_loaded(library):
+    library.backbone(EMBEDDED)
+    assert EMBEDDED in words(status(library))
+    with library.turns.turn("judging 3 pictures"):
+        assert "judging 3 pictures" in words(status(library))
+    assert "idle" in words(status(library))
+
+
+# Figures
+
+
+def test_the_axis_tells_cut_from_kept():
+    figure = score_axes([Axis("original", [0.3, 0.6], 0.6, 0.5, [0.4, 0.55, 0.7])], "MCM")
+    kept, cut = (sum(trace.y) for trace in figure.data[:2])
+    assert (kept, cut) == (2, 1)
+    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+    assert "cuts 1 of 3" in figure.layout.annotations[0].text
+
+
+def test_the_axis_needs_no_calibration():
+    figure = score_axes([Axis("original", [0.3])], "MCM")
+    assert "no threshold yet" in figure.layout.annotations[0].text
+    assert figure.layout.yaxis.visible is False  # nothing is counted
+
+
+def test_the_patch_map_has_a_cell_a_patch():
+    names = [["fox", HOSTILE, "owl"], ["fox", "fox", "bee"]]
+    drawn = patch_map(np.array([[0.0, 0.5, 1.0], [0.2, 0.4, 0.6]]), names)
+    assert "<title>bee 0.60</title>" in drawn and "<img" not in drawn
+    assert drawn.count("<rect") == 6
+    assert "2 by 3" in drawn
+
+
+def test_a_void_sheet_keeps_its_scores(handlers):
+    sheet = handlers.sheets.find(judge(handlers).sheet)
+    voided = replace(sheet.with_thresholds({}), void=("score",))
+    assert [e.verdicts[ORIGINAL].score for e in voided.entries] == [
+        e.verdicts[ORIGINAL].score for e in sheet.entries
+    ]
+
+
+def test_shipped_recipes_fit_the_embedded_backbone(library):
+    for path in library.recipes(EMBEDDED).values():
+        assert library.backbone(EMBEDDED, Recipe.load(path)).recipe

@@ -1,0 +1,326 @@
+"""The Published tab: its handlers as plain functions, and the tab in a real Chromium."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.page.components.ratio_map import ratio_map
+from demo.published.recipe import ours, search_section
+from demo.published.tab import NETWORKS, Choice, View, chosen, clicked, looked, settled
+from demo.published.table import bound
+from demo.published.words import MEASURES, contradictions, signed
+from demo.server.library import EMBEDDED, Library
+from setar_core.published import published_runs, table
+from setar_core.recipe import Recipe, Site
+from setar_core.search.trace import replay
+from setar_core.search_times import SearchTime, SearchTimes, search_times
+
+B16, L14, SWIN = (name for _, name in NETWORKS)
+SLOW = 60_000  # milliseconds; machines that run tests are busy
+
+
+def words(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("\u00a0", " ")
+
+
+def look(**changes):
+    return looked(*settled(Choice(**changes)))
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library()
+
+
+# Choosing
+
+
+def test_the_first_view_says_it_in_one_sentence():
+    said = words(look().sentence)
+    assert "CLIP ViT-B/16" in said and "43.09 %" in said and "40.24 %" in said
+    assert "6.6 % fewer" in said
+    assert "34.08" not in said
+
+
+def test_what_was_not_published_falls_back_to_what_was():
+    now = settled(Choice(backbone=SWIN, id_set="pascal_voc", score="gl_mcm", method="SeTAR"))
+    assert (now.id_set, now.score, now.method) == ("imagenet1k", "gl_mcm", "SeTAR+FT")
+    now = settled(Choice(backbone=B16, id_set="pascal_voc", score="energy", method="LoRA"))
+    assert (now.score, now.method, now.ood_set) == ("mcm", "SeTAR", "inaturalist")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"backbone": "emoji"}, "emoji"), ({"measure": "F1"}, "F1")]
+)
+def test_a_network_or_measure_of_no_one_is_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        settled(Choice(**change))
+
+
+def test_every_choice_can_be_shown(library):
+    for run, measure in zip(published_runs(), list(MEASURES) * 7, strict=True):
+        for score in run.metrics:
+            view = chosen(library, run.backbone, run.id_set, score, measure, run.method, "")
+            assert view.search.count("data-trace") == 1 and "<li>" in view.notes
+            assert view.table.count("<tr>") == 1 + len(table(run.backbone, run.id_set, score))
+
+
+def test_the_best_of_a_column_is_bold_and_signs_say_which_way():
+    html = look().table
+    assert html.count("<b>26.92</b>") == 1 and "<b>32.07</b>" not in html
+    assert "✓ −16.1 %" in html and "✕ +3.0 %" in html
+    assert "✓ −0.03 %" in html  # a change is never written as none
+    assert "✕ −0.23 %" in look(measure="AUROC ↑").table
+
+
+def test_a_cell_is_picked_with_its_method_and_set():
+    lines = table(B16, "imagenet1k", "mcm")
+    at = [line.run.method for line in lines].index("SeTAR+FT") * 5 + 3
+    view = clicked(at, *settled(Choice()))
+    assert (view.method, view.ood_set) == ("SeTAR+FT", "places")
+    assert view.table.count('aria-pressed="true"') == 2
+    kept = clicked(2, *settled(Choice()))  # the original's row
+    assert (kept.method, kept.ood_set) == ("SeTAR", "sun")
+    assert clicked(0, *settled(Choice())) == clicked(999, *settled(Choice())) == View()
+
+
+def test_the_picture_is_of_the_chosen_set_with_its_bin_error():
+    figure = look(ood_set="textures", score="gl_mcm").picture
+    titles = [note.text for note in figure.layout.annotations]
+    assert "Original weights</b>: 57.4" in titles[0] and "SeTAR</b>: 54.1" in titles[1]
+    assert all(re.search(r"± 0\.\d\d %", title) for title in titles)
+    known = [trace for trace in figure.data if "known" in trace.name]
+    assert [round(sum(trace.y), 1) for trace in known] == [1, 1]
+
+
+def test_scores_at_two_temperatures_share_no_axis():
+    figure = look(backbone=SWIN, method="SeTAR+FT").picture
+    assert figure.layout.xaxis.range[1] > 0.9 and figure.layout.xaxis2.range[1] < 0.002
+    assert "temperature 100" in words(look(backbone=SWIN).table)
+    assert "temperature" not in words(look().table)
+
+
+def test_printed_and_recomputed_stand_side_by_side():
+    html = words(look(ood_set="sun").bins)
+    assert "38.65" in html and "35.57" in html and "±" in html
+
+
+def test_a_bound_is_never_rounded_down():
+    assert bound(0.00111) == "0.12" and bound(0.001) == "0.10" and bound(0) == "0.00"
+
+
+def test_a_change_has_a_minus_and_some_digit():
+    assert signed(-0.161) == "−16.1 %" and signed(0) == "+0.0 %" and signed(0.0002) == "+0.02 %"
+
+
+# What contradicts itself
+
+
+def test_contradictions_are_said_where_they_belong():
+    said = " ".join(contradictions(L14, "imagenet1k"))
+    assert "70.308 % and 70.394 %" in said and "three seeds" in said and "principal" in said
+    said = " ".join(contradictions(B16, "pascal_voc"))
+    assert "14 of the 20" in said and "never on VOC" in said and "three seeds" not in said
+    said = " ".join(contradictions(SWIN, "imagenet1k"))
+    assert "GL-MCM at temperature 100" in said and "not measured alike" in said
+    assert "two ImageNet-1k accuracies" not in said
+
+
+# Recipe and search
+
+
+def test_the_search_section_tells_time_and_whose_recipe_is_beside(library):
+    run = next(r for r in published_runs() if r.slug == "clip_base-imagenet1k-setar")
+    said = words(search_section(library, run))
+    assert "24 min 41 s for 216 candidates on one RTX 4090: 6.9 s a candidate" in said
+    name, recipe, same = ours(library, B16)
+    assert not same and recipe.backbone == EMBEDDED and "paper" not in recipe.notes
+    assert f"Ours: {name}" in said and "We have none for CLIP ViT-B/16" in said
+
+
+def test_our_time_stands_beside_their_procedure_s(monkeypatch, library):
+    run = next(r for r in published_runs() if r.slug == "clip_base-imagenet1k-setar")
+    one = SearchTime("<b>ViT", 128, 1000, 216, 100.0, 1250.0, 6, "python -m x <y>")
+    found = SearchTimes("2 cores, no GPU", (one, one._replace(seconds=2500.0, sampled=None)))
+    monkeypatch.setattr("demo.published.recipe.search_times", lambda: found)
+    html = search_section(library, run)
+    said = words(html)
+    assert "12.5 times faster" in said and "2.0 times slower" in said
+    assert "2 cores, no GPU" in said and "not compared" in said
+    assert "This app 1 min 40 s" in said and "Their procedure 20 min 50 s" in said
+    assert "216 candidates, of which their procedure was timed on 6" in said
+    assert "&lt;b&gt;ViT" in html and "<b>ViT" not in html.replace("<b>&lt;b", "")
+    assert html.count("width:8.0%") == 1 and html.count("width:100.0%") == 2
+    monkeypatch.setattr("demo.published.recipe.search_times", lambda: None)
+    said = words(search_section(library, run))
+    assert "24 min 41 s" in said and "Their procedure" not in said
+
+
+def test_the_player_holds_every_candidate(library):
+    for run in (r for r in published_runs() if r.searched):
+        html = search_section(library, run)
+        rows = json.loads(re.search(r'data-trace="(.*?)"', html)[1].replace("&quot;", '"'))
+        assert len(rows) == len(run.trace())
+        assert [row[1] for row in rows] == [c.ratio for c in run.trace()]
+        cells = re.findall(r'data-step="(\d+)" data-ratio="([\d.]+)"', html)
+        assert sorted(int(step) for step, _ in cells) == list(range(len(run.recipe.ratios)))
+        by_step = {c.step: run.recipe.ratios[c.site] for c in run.trace()}
+        assert all(float(ratio) == by_step[int(step)] for step, ratio in cells)
+
+
+def test_the_map_has_the_top_block_first_and_stages_apart():
+    sites = {Site("text", 0, "up"): 0.1, Site("visual", 3, "up"): 0.2, Site("visual", 11, "up"): 0}
+    said = words(ratio_map(Recipe(sites)))
+    assert said.split() == ["Image", "tower", "11", "0", "3", "0.2", "Text", "tower", "0", "0.1"]
+    swin = next(r for r in published_runs() if r.backbone == SWIN and r.searched)
+    found = re.findall(r"<caption>(.*?)</caption>", ratio_map(swin.recipe))
+    assert found == ["Stage 3", "Stage 2", "Stage 1", "Stage 0"]
+
+
+# In the browser
+
+
+@pytest.fixture
+def visit(browser, served):
+    """Opens the tab; notes every request and script error."""
+    contexts = []
+
+    def visit(width=1280, height=900, theme="light"):
+        context = browser.new_context(viewport={"width": width, "height": height})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(SLOW)
+        expect.set_options(timeout=SLOW)
+        page.asked, page.broken = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("pageerror", lambda error: page.broken.append(str(error)))
+        page.goto(f"{served}?__theme={theme}")
+        page.locator("#rows button.row").first.wait_for()  # the tabs have found their places
+        menu = page.locator(".overflow-menu > button").first
+        if menu.is_visible():  # on a phone whose letters are wide
+            menu.click()
+            page.locator(".overflow-dropdown button", has_text="Published").first.click()
+        else:
+            page.get_by_role("tab", name="Published").click()
+        page.locator("#published-picture .main-svg").first.wait_for()
+        expect(page.locator("#published .now")).to_contain_text("Candidate")
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.browser
+def test_a_visitor_reads_the_table_and_looks_behind_a_number(visit, served, drawn):
+    page = visit()
+    drawn(page, "published")
+    expect(page.locator("#published-sentence")).to_contain_text("40.24")
+    expect(page.locator("#published-table tbody tr")).to_have_count(4)
+    picture = page.locator("#published-picture")
+    expect(picture).to_contain_text("26.92")
+    page.get_by_role("button", name="SeTAR+FT on SUN").click()
+    expect(picture).to_contain_text("29.3")
+    expect(page.locator("#published-table button[aria-pressed=true]")).to_have_count(2)
+    page.get_by_label("AUROC ↑").check()
+    expect(page.locator("#published-table")).to_contain_text("93.96")
+    expect(page.get_by_role("button", name="SeTAR+FT on SUN: 93.96")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    page.get_by_text("How exact is this picture?").click()
+    expect(page.locator("#published-bins")).to_contain_text("from the bins")
+    assert page.broken == []
+    assert [u for u in page.asked if not u.startswith((served, "data:", "blob:"))] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_bars_of_search_times_are_as_long_as_the_times(visit, width):
+    page = visit(width=width, height=844)
+    pairs = page.locator("#published .pairs figure")
+    measured = search_times().measured
+    expect(pairs).to_have_count(len(measured))
+    for pair, time in zip(pairs.all(), measured, strict=True):
+        mine, theirs = (
+            pair.locator(f".pair.{kind} i").bounding_box()["width"] for kind in ("ours", "theirs")
+        )
+        assert theirs / mine == pytest.approx(time.ratio, rel=0.05)
+
+
+@pytest.mark.browser
+def test_another_network_brings_its_own_scores_stages_and_notes(visit):
+    page = visit()
+    page.get_by_label("Pascal VOC").check()
+    expect(page.locator("#published-table")).to_contain_text("COCO")
+    expect(page.locator("#published-search")).to_contain_text("6 min 46 s")
+    page.get_by_label("SwinV2-B").check()
+    expect(page.locator("#published-search caption")).to_have_count(6)  # four stages, and ours
+    expect(page.locator("#published-search")).to_contain_text("30 min 45 s")
+    expect(page.locator("#published-notes")).to_contain_text("GL-MCM at temperature 100")
+    expect(page.locator("#published-table")).to_contain_text("not measured alike")
+    expect(page.get_by_label("Pascal VOC")).to_have_count(0)
+    page.get_by_label("Energy").check()
+    expect(page.locator("#published-table tbody tr")).to_have_count(2)
+    expect(page.locator("#published-sentence")).to_contain_text("51.61")
+    assert page.broken == []
+
+
+@pytest.mark.browser
+def test_the_search_is_replayed_in_the_page_itself(visit):
+    page = visit()
+    now, slider = page.locator("#published .now"), page.get_by_label("Candidate of the search")
+    cells = page.locator("#published td[data-step]")
+    final = cells.all_inner_texts()
+    asked = len([u for u in page.asked if "queue/join" in u])
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(now).to_contain_text("Candidate 1 of 216: image tower, block 11, ratio 0")
+    assert cells.all_inner_texts() == ["0"] + ["·"] * 23
+    page.keyboard.press("ArrowRight")
+    expect(now).to_contain_text("Candidate 2 of 216")
+    play = page.locator("#published button.play")
+    play.click()
+    expect(play).to_contain_text("Pause")
+    expect(slider).not_to_have_value("1")
+    play.click()
+    expect(play).to_contain_text("Play")
+    paused = slider.input_value()
+    page.wait_for_timeout(700)
+    assert slider.input_value() == paused and 1 < int(paused) < 215
+    page.get_by_role("button", name="SeTAR+FT on SUN").click()
+    expect(page.locator("#published-picture")).to_contain_text("29.3")
+    assert slider.input_value() == paused  # looking elsewhere does not rewind it
+    page.get_by_label("Speed").select_option("16")
+    play.click()
+    expect(now).to_contain_text("Candidate 216 of 216")
+    expect(play).to_contain_text("Play")
+    assert cells.all_inner_texts() == final
+    assert len([u for u in page.asked if "queue/join" in u]) <= asked + 12  # not one a candidate
+    assert page.broken == []
+
+
+@pytest.mark.browser
+def test_the_trace_can_be_taken_along(visit, tmp_path):
+    page = visit()
+    page.get_by_label("CLIP ViT-L/14").check()
+    expect(page.locator("#published .now")).to_contain_text("of 324")
+    with page.expect_download() as download:
+        page.locator("#published-trace").click()
+    download.value.save_as(tmp_path / "trace.jsonl")
+    trials = list(replay((tmp_path / "trace.jsonl").read_text()))
+    run = next(r for r in published_runs() if r.slug == "clip_large-imagenet1k-setar")
+    assert trials[-1].recipe.ratios == run.recipe.ratios
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_shows_it_without_scrolling_sideways(visit, theme):
+    page = visit(390, 844, theme)
+    for network in ("CLIP ViT-L/14", "SwinV2-B"):
+        page.get_by_label(network).check()
+        expect(page.locator("#published-sentence")).to_contain_text(network)
+        expect(page.locator("#published-search h2")).to_contain_text(network)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.broken == []

@@ -1,0 +1,745 @@
+"""The Search tab's handlers and jobs, called as the plain functions and objects they are."""
+
+import json
+import re
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from demo.page.bar import OWN_LABELS
+from demo.page.events import FORGOTTEN
+from demo.search import words as search_words
+from demo.search.charts import MORE_IS_BETTER, OBJECTIVES, TERMS
+from demo.search.controls import OBJECTIVES as OBJECTIVE_CHOICES
+from demo.search.controls import ORDERS, PRECISIONS, PRUNES, RATIOS, WEIGHTS
+from demo.search.fit import labels_of
+from demo.search.handlers import SearchHandlers
+from demo.search.job import ESTIMATED, FAILED, FINISHED, ORPHANED, REPLAY, STOPPED, WAITING
+from demo.search.jobs import LONGEST_LINE, Jobs
+from demo.search.presets import OTHER, PRESETS, fitting, proposed
+from demo.search.request import (
+    MAX_RATIOS,
+    SHIPPED,
+    ZIP,
+    Controls,
+    going_on,
+    has_shipped,
+    read_ratios,
+    read_search,
+)
+from demo.search.view import KEEP, PAUSE, PLAY, SearchPage
+from demo.server.library import EMBEDDED, Library
+from demo.server.turns import Turns
+from setar_core.labels import LabelSet
+from setar_core.published import published_runs, trace_file
+from setar_core.recipe import Recipe
+from setar_core.search import plan as core
+from setar_core.search.greedy import Trial
+
+SLOW = 240  # seconds; machines that run tests are busy
+TINY = "local-dir:clip"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small matrices are quicker in one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def library(golden):
+    found = Library([f"local-dir:{golden / 'clip'}"])
+    found.backbone(TINY)
+    return found
+
+
+@pytest.fixture
+def handlers(library):
+    made = SearchHandlers(library)
+    yield made
+    for job in list(made.jobs._jobs.values()):
+        job.stop()
+
+
+@pytest.fixture(scope="module")
+def pictures(golden, tmp_path_factory):
+    """A zip of one folder of pictures a label."""
+    return zipped(tmp_path_factory.mktemp("zips") / "pictures.zip", golden / "clip" / "images")
+
+
+def zipped(path, folder, inside=""):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, inside + str(file.relative_to(folder)))
+    return str(path)
+
+
+def controls(**changes):
+    """What the left side says, in the order of `read_search`."""
+    said = Controls(
+        TINY, OWN_LABELS, ZIP, None, "0, 0.2, 0.4", 0.1, 12, "", "up", "locoop_loss", "gl_mcm",
+        1.0, "minor", False, False, 512, 0, "fp32",
+    )  # fmt: skip
+    return said._replace(**changes)
+
+
+def until(condition, what="it"):
+    deadline = time.monotonic() + SLOW
+    while not condition():
+        assert time.monotonic() < deadline, f"waited too long for {what}"
+        time.sleep(0.01)
+
+
+def started(handlers, page="page", **changes):
+    shown = handlers.search(page, *controls(**changes))
+    assert isinstance(shown, SearchPage)
+    job = handlers.jobs.find(shown.name)
+    assert job is not None, shown.state
+    return job
+
+
+def finished(handlers, **changes):
+    job = started(handlers, **changes)
+    until(lambda: not job.active, "the search")
+    return job
+
+
+def words(html):
+    return re.sub(r"<[^>]+>", " ", html)
+
+
+@pytest.fixture
+def held(library):
+    """Holds the machine, so that a search stands still before its next candidate."""
+    free, taken = threading.Event(), threading.Event()
+
+    def hold():
+        with library.turns.turn("a test"):
+            taken.set()
+            free.wait(SLOW)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait()
+    yield free
+    free.set()
+    thread.join()
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+# What may be asked
+
+
+def test_the_choices_are_the_core_s():
+    assert [value for _, value in ORDERS] == list(core.ORDERS)
+    assert [value for _, value in OBJECTIVE_CHOICES] == list(core.OBJECTIVES) == list(OBJECTIVES)
+    assert tuple(name for name in OBJECTIVES if name in MORE_IS_BETTER) == core.HIGHER_IS_BETTER
+    assert {value for _, value in PRUNES} == set(core.PRUNES)
+    assert {value for _, value in PRECISIONS} == set(core.PRECISIONS)
+    assert {value for _, value in WEIGHTS} == {"q", "k", "v", "o", "up", "down"}
+    assert read_ratios(RATIOS) == core.RATIOS
+
+
+@pytest.mark.parametrize(
+    ("backbone", "labels", "lambda_ood", "top_k"),
+    [
+        ("ViT-B-16/openai", "imagenet1k", 0.1, 300),
+        ("ViT-L-14/openai", "imagenet1k", 0.5, 300),
+        ("timm:swinv2_base_window16_256.ms_in1k", "imagenet1k", 0.01, 700),
+        ("ViT-B-16/openai", "voc20", 0.05, 4),
+        ("ViT-L-14/openai", "voc20", 0.3, 6),
+        (EMBEDDED, "animals", 0.1, 12),
+        ("ViT-B-32/laion2b_s34b_b79k", "voc20", 0.05, 4),
+    ],
+)
+def test_presets_are_the_authors(backbone, labels, lambda_ood, top_k):
+    preset = fitting(backbone, labels)
+    count = len(LabelSet.load(labels))
+    assert (preset.lambda_ood, proposed(preset, count)) == (lambda_ood, top_k)
+
+
+def test_a_k_is_proposed_for_any_number_of_labels():
+    assert [proposed(OTHER, count) for count in (2, 3, 10, 1000)] == [1, 1, 3, 300]
+    assert proposed(OTHER, None) is None
+    assert all(name == preset.title for name, preset in PRESETS.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ratios": "0, a few"}, "write numbers"),
+        ({"ratios": "0, 1.5,"}, "ratios “0, 1.5,”: each must be a number of at least 0"),
+        ({"ratios": " "}, "the first must be 0"),
+        ({"ratios": "0.1, 0.2"}, "the first must be 0"),
+        ({"ratios": "0, 0.2, 0.1"}, "sort them"),
+        ({"ratios": "0, 1"}, "below 1"),
+        ({"ratios": " ".join(f"0.{i:03}" for i in range(MAX_RATIOS + 1))}, "too many"),
+        ({"lambda_ood": None}, "the weight λ is empty"),
+        ({"lambda_ood": -1}, "at least 0"),
+        ({"top_k": 2.5}, "whole number"),
+        ({"top_k": float("inf")}, "whole number"),
+        ({"seed": -1}, "at least 0"),
+        ({"order": "sideways"}, "unknown"),
+        ({"source": SHIPPED}, "no shipped pictures"),
+        ({"source": SHIPPED, "label_set": "voc20"}, "no shipped pictures"),
+        ({"label_set": "nothing like it"}, "no label set"),
+        ({}, "no zip is here"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
+    page = handlers.search("page", *controls(**{"zip": None, **changes}))
+    if "label_set" in changes and changes["label_set"] != "voc20":
+        page = handlers.search("page", *controls(zip="any.zip", **changes))
+    assert "notice bad" in page.state and said.lower() in words(page.state).lower()
+    assert page.name is KEEP or page.name == KEEP
+    assert not handlers.jobs._jobs
+
+
+def test_an_empty_k_is_left_to_the_labels(pictures):
+    ask = read_search(*controls(zip=pictures, top_k=None))
+    assert ask.plan.top_k is None and ask.labels is None
+    assert has_shipped(LabelSet.load("animals")) and not has_shipped(LabelSet.load("voc20"))
+    ask = read_search(*controls(source=SHIPPED, label_set="animals", backbone=EMBEDDED))
+    assert len(ask.labels) == 40 and ask.zip is None
+
+
+# A whole search
+
+
+def test_a_search_runs_to_its_end(handlers, pictures):
+    job = started(handlers, zip=pictures)
+    looks = []
+    seen = None
+    while job.active:
+        page = handlers.poll("page", job.name, seen, 0)
+        looks.append(page)
+        seen = page.seen if page.seen != KEEP else seen
+        time.sleep(0.01)
+    until(lambda: not job.active)
+    assert job.state == FINISHED, job.problem
+    assert len(job.trials) == 8 * 3 == job.ready.pace.total
+    assert all(isinstance(trial, Trial) for trial in job.trials)
+    page = handlers.poll("page", job.name, seen, 0)
+    assert "Done: loss" in words(page.state)
+    assert page.objective.count("<path") == 3 and "24 of 24 candidates" in page.objective
+    assert page.terms.count("<figure") == len(TERMS)
+    assert page.map.count("<td") == 8 and "trying" not in page.map
+    assert "<rect" in page.patches and "of 36 patches" in page.patches
+    assert "Before and after" in page.result and "The recipe" in page.result
+    assert page.clock.active is False and page.search.visible and not page.stop.visible
+    assert job.ready.pace.left == 0
+
+
+def test_the_machine_is_taken_for_one_candidate_at_a_time(handlers, pictures, library, held):
+    job = started(handlers, zip=pictures)
+    until(lambda: job.ready is not None)
+    until(lambda: "1 waiting" in library.turns.running())
+    assert job.trials == []
+    order = []
+
+    def visitor():
+        with library.turns.turn("judging"):
+            order.append(len(job.trials))
+
+    thread = threading.Thread(target=visitor)
+    thread.start()
+    until(lambda: "2 waiting" in library.turns.running())
+    held.set()
+    thread.join(SLOW)
+    assert order == [1] or order == [0]  # at most the candidate that asked before
+    until(lambda: not job.active)
+
+
+def test_who_asks_first_has_the_first_turn():
+    turns, order = Turns(), []
+    threads = []
+
+    def ask(i):
+        with turns.turn(f"work {i}"):
+            order.append(i)
+
+    with turns.turn("first"):
+        for i in range(5):
+            threads.append(threading.Thread(target=ask, args=(i,)))
+            threads[-1].start()
+            until(lambda n=i: f"{n + 1} waiting" in turns.running())
+    for thread in threads:
+        thread.join()
+    assert order == list(range(5)) and turns.running() == []
+
+
+def test_a_turn_that_fails_is_over():
+    turns = Turns()
+    with pytest.raises(ValueError), turns.turn("bad"):
+        raise ValueError
+    with turns.turn("good"):
+        assert turns.running() == ["good"]
+
+
+def test_the_running_state_says_where_it_is_and_how_long(handlers, pictures):
+    job = finished(handlers, zip=pictures)
+    job.state, job.ended = "searching", None
+    said = words(search_words.state(job, []))
+    assert "Candidate 24 of 24: text tower, block 0, ratio 0.4" in said
+    assert "so far, about" in said
+    job.state = FINISHED
+
+
+def test_an_estimate_runs_two_candidates(handlers, pictures):
+    page = handlers.estimate("page", *controls(zip=pictures))
+    job = handlers.jobs.find(page.name)
+    until(lambda: not job.active)
+    assert job.state == ESTIMATED and len(job.trials) == 2
+    page = handlers.poll("page", job.name, None, 0)
+    assert "for 24 candidates on 40 pictures" in words(page.state)
+    assert page.result == "" and not page.keeping.visible
+
+
+# Stopping
+
+
+def test_stop_ends_within_one_candidate_and_keeps_the_best(handlers, pictures, held, library):
+    job = started(handlers, zip=pictures)
+    until(lambda: "1 waiting" in library.turns.running())  # before its first candidate
+    page = handlers.stop(job.name)
+    assert "Stopping" in words(page.state)
+    held.set()
+    until(lambda: not job.active)
+    assert job.state == STOPPED and len(job.trials) == 1
+    assert library.turns.running() == []
+    page = handlers.poll("page", job.name, None, 0)
+    assert "Stopped as you asked, after 1 of 24" in words(page.state)
+    assert page.keeping.visible
+    assert Recipe.load(handlers.saved_recipe(job.name)).backbone == TINY  # no folder of ours
+
+
+def test_a_fault_does_not_keep_the_page_waiting(handlers, pictures, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda *args: None)
+    monkeypatch.setattr("setar_core.search.trace.Trace.write", lambda *args: 1 / 0)
+    job = finished(handlers, zip=pictures)
+    assert job.state == FAILED and "fault of this app" in job.problem
+
+
+# A page that is closed, and one that comes back
+
+
+def test_a_reload_finds_it_running_or_over(handlers, pictures, held):
+    job = started(handlers, page="first", zip=pictures)
+    handlers.leave("first")
+    page = handlers.found("second", job.name)
+    assert page.name == job.name and page.clock.active and page.stop.visible
+    held.set()
+    until(lambda: not job.active)
+    page = handlers.found("third", job.name)
+    assert page.name == job.name and not page.clock.active and page.keeping.visible
+
+
+def test_a_name_that_is_not_known_is_forgotten(handlers):
+    page = handlers.found("page", "no such search")
+    assert page.stored == FORGOTTEN and "no longer kept" in words(page.state)
+    for stored in (None, 3, ["x"], FORGOTTEN):
+        assert handlers.found("page", stored).name is None
+    assert "no longer" not in words(handlers.found("page", FORGOTTEN).state)
+
+
+def test_an_orphan_is_freed_after_its_time(library, pictures, held):
+    clock = Clock()
+    handlers = SearchHandlers(library, Jobs(library, clock))
+    job = started(handlers, page="only", zip=pictures)
+    until(lambda: job.ready is not None)
+    handlers.leave("only")
+    clock.now += ORPHANED - 1
+    assert job.wanted()  # a reload would still find it running
+    handlers.poll("again", job.name, None, 0)
+    handlers.leave("again")
+    clock.now += ORPHANED - 1
+    assert job.wanted()
+    clock.now += 2
+    held.set()
+    until(lambda: not job.active)
+    assert job.state == STOPPED and job.orphaned and len(job.trials) <= 1
+    assert library.turns.running() == []
+
+
+def test_a_search_lives_while_any_page_looks_at_it(library, pictures, held):
+    clock = Clock()
+    handlers = SearchHandlers(library, Jobs(library, clock))
+    job = started(handlers, page="one", zip=pictures)
+    handlers.found("two", job.name)
+    handlers.leave("one")
+    clock.now += 10 * ORPHANED
+    assert job.wanted()
+    job.stop()
+
+
+def test_names_cannot_be_guessed(handlers, pictures):
+    names = {started(handlers, zip=pictures).name for _ in range(3)}
+    assert len(names) == 3 and all(len(name) >= 20 for name in names)
+
+
+# The queue
+
+
+def test_the_second_waits_visibly_and_comes_next(handlers, pictures, held):
+    first = started(handlers, page="one", zip=pictures)
+    second = started(handlers, page="two", zip=pictures)
+    until(lambda: first.ready is not None)
+    assert second.state == WAITING
+    said = words(handlers.poll("two", second.name, None, 0).state)
+    assert "another search is before yours" in said and "Detect" in said
+    held.set()
+    until(lambda: not second.active)
+    assert first.state == second.state == FINISHED
+    assert first.ended <= second.began
+
+
+def test_who_waits_may_leave(handlers, pictures, held):
+    first = started(handlers, zip=pictures)
+    second = started(handlers, zip=pictures)
+    handlers.stop(second.name)
+    until(lambda: not second.active)
+    assert second.state == STOPPED and first.active
+    assert "before the first candidate" in words(handlers.poll("page", second.name, None, 0).state)
+
+
+def test_a_long_line_is_refused(handlers, pictures, held):
+    for _ in range(LONGEST_LINE):
+        started(handlers, zip=pictures)
+    page = handlers.search("page", *controls(zip=pictures))
+    assert "try again" in words(page.state)
+
+
+# Pictures of one's own
+
+
+def test_labels_of_the_bar_go_with_a_zip(handlers, pictures):
+    job = finished(handlers, zip=pictures, label_set="voc20", top_k=6)
+    assert job.state == FAILED
+    assert "holds 40 folders and there are 20 labels" in job.problem
+    assert "pictures.zip" in job.problem and "/" not in job.problem.split("holds")[0]
+
+
+@pytest.mark.parametrize("kind", ["text", "traversal", "no image", "empty folder", "broken image"])
+def test_a_bad_zip_is_refused_in_words(handlers, golden, tmp_path, kind):
+    path = tmp_path / "bad.zip"
+    picture = next((golden / "clip" / "images").rglob("*.*")).read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/one.png", picture)
+        if kind == "traversal":
+            archive.writestr("../../evil.png", picture)
+        elif kind == "broken image":
+            archive.writestr("b/one.png", picture[:60])
+        elif kind == "empty folder":
+            archive.writestr("a/b/one.png", picture)
+    if kind == "text":
+        path.write_text("no zip")
+    if kind == "no image":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/notes.txt", "words")
+    job = finished(handlers, zip=str(path), top_k=None)
+    assert job.state == FAILED and job.trials == []
+    said = words(handlers.poll("page", job.name, None, 0).state)
+    assert "No search:" in said and str(tmp_path) not in said
+    assert {
+        "text": "not a whole zip",
+        "traversal": "leads out of its folder",
+        "no image": "holds no image",
+        "empty folder": "only label",
+        "broken image": "no readable picture of 1 of the 2 labels",
+    }[kind] in said
+
+
+def test_a_file_that_is_left_out_is_named(handlers, golden, tmp_path):
+    path = zipped(tmp_path / "some.zip", golden / "clip" / "images", "wrapped/")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("wrapped/abacus/<b>bad.png", b"no picture")
+    job = finished(handlers, zip=path, ratios="0, 0.4")
+    assert job.state == FINISHED, job.problem
+    said = handlers.poll("page", job.name, None, 0).state
+    assert "1 file was left out" in said and "&lt;b&gt;bad.png" in said
+
+
+def test_k_that_no_patch_can_reach_is_refused(handlers, pictures):
+    job = finished(handlers, zip=pictures, top_k=40)
+    assert job.state == FAILED and "top-k is 40 of 40" in job.problem
+
+
+# What is left of a search
+
+
+def test_a_trace_goes_on_where_it_ended(handlers, pictures, tmp_path):
+    whole = finished(handlers, zip=pictures)
+    lines = Path(handlers.saved_trace(whole.name)).read_text().splitlines(keepends=True)
+    cut = tmp_path / "cut.jsonl"
+    cut.write_text("".join(lines[:10]) + lines[10][:20])
+    page = handlers.go_on("page", str(cut), *controls(zip=pictures, ratios="0, 0.1"))
+    job = handlers.jobs.find(page.name)
+    until(lambda: not job.active)
+    assert job.state == FINISHED, job.problem
+    assert dict(job.trials[-1].recipe.ratios) == dict(whole.trials[-1].recipe.ratios)
+    kept = Path(handlers.saved_trace(job.name)).read_text().splitlines()
+    assert len(kept) == len(lines) and kept[:10] == [line.rstrip() for line in lines[:10]]
+
+
+def test_a_stopped_search_is_resumed_from_its_own_trace(handlers, pictures, held, library):
+    job = started(handlers, zip=pictures)
+    until(lambda: "1 waiting" in library.turns.running())
+    assert "no stopped search" in words(handlers.resume("page", job.name).state)
+    assert handlers.stop(job.name).resume == KEEP
+    held.set()
+    until(lambda: not job.active)
+    page = handlers.poll("page", job.name, None, 0)
+    assert page.resume.visible and "Press Resume" in words(page.state)
+    before = Path(handlers.saved_trace(job.name)).read_text()
+    page = handlers.resume("page", job.name)
+    again = handlers.jobs.find(page.name)
+    assert page.stored == again.name != job.name and not page.resume.visible
+    until(lambda: not again.active)
+    assert again.state == FINISHED, again.problem
+    assert Path(handlers.saved_trace(again.name)).read_text().startswith(before)
+    assert not handlers.poll("page", again.name, None, 0).resume.visible
+    assert "no stopped search" in words(handlers.resume("page", again.name).state)
+    assert "no stopped search" in words(handlers.resume("page", None).state)
+
+
+def test_a_zip_that_is_gone_is_told_when_resuming(handlers, pictures, held, library, tmp_path):
+    path = tmp_path / "mine.zip"
+    path.write_bytes(Path(pictures).read_bytes())
+    job = started(handlers, zip=str(path))
+    until(lambda: "1 waiting" in library.turns.running())
+    handlers.stop(job.name)
+    held.set()
+    until(lambda: not job.active)
+    path.unlink()
+    said = words(handlers.resume("page", job.name).state)
+    assert "mine.zip is no longer kept here" in said and "Continue" in said
+    assert str(tmp_path) not in said
+
+
+def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
+    clock = Clock()
+    handlers = SearchHandlers(library, Jobs(library, clock))
+    for elsewhere in ("search", "replay", "recipe"):
+        job = started(handlers, page="one", zip=pictures)
+        page = handlers.poll("one", job.name, None, 0)
+        page = handlers.found("one", job.name)
+        assert page.go_on.interactive is page.replay.interactive is False
+        if elsewhere == "search":
+            other = started(handlers, page="one", zip=pictures)
+        elif elsewhere == "replay":
+            other = handlers.jobs.replay([], "", "one")
+        else:
+            other = handlers.jobs.show(Recipe({}), "one")
+        clock.now += ORPHANED + 1
+        assert not job.wanted(), elsewhere
+        other.stop()
+    held.set()
+    until(lambda: not any(job.active for job in handlers.jobs._jobs.values()))
+    assert handlers.found("one", other.name).go_on.interactive
+
+
+def test_a_trace_of_other_pictures_is_refused(handlers, pictures, golden, tmp_path):
+    done = finished(handlers, zip=pictures, ratios="0, 0.4")
+    trace = handlers.saved_trace(done.name)
+    text = Path(trace).read_text().replace('"weights": "', '"weights": "0')
+    Path(trace).write_text(text)
+    page = handlers.go_on("page", trace, *controls(zip=pictures))
+    job = handlers.jobs.find(page.name)
+    until(lambda: not job.active)
+    assert job.state == FAILED and "was made for weights" in job.problem
+    assert job.problem.startswith("the uploaded trace ")
+    assert "/" not in job.problem and "--" not in job.problem
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '{"plan": 3}\n', '{"plan": {"x": 1}}\n', "\0"])
+def test_a_file_that_is_no_trace_is_refused_in_words(handlers, pictures, tmp_path, text):
+    file = tmp_path / "file.jsonl"
+    file.write_text(text)
+    for page in (
+        handlers.go_on("page", str(file), *controls(zip=pictures)),
+        handlers.replay("page", str(file)),
+    ):
+        assert "notice bad" in page.state
+    assert not handlers.jobs._jobs
+
+
+def test_a_trace_is_replayed(handlers, pictures):
+    done = finished(handlers, zip=pictures)
+    page = handlers.replay("page", handlers.saved_trace(done.name))
+    job = handlers.jobs.find(page.name)
+    assert job.state == REPLAY and len(job.trials) == len(done.trials)
+    assert page.map == handlers.poll("page", done.name, None, 0).map and page.views.visible
+    at = handlers.play(job.name, len(job.trials), PLAY).at
+    looks = [at]
+    for _ in range(100):
+        page = handlers.played(job.name, looks[-1], 0)
+        looks.append(page.at)
+        if page.film != KEEP:
+            break
+    assert looks[0] == 1 and looks[-1] == len(job.trials) and page.film.active is False
+    assert "block 0, ratio 0.4" in page.candidate
+    early = handlers.look(job.name, 2, 0)
+    assert "trying" in early.map and "ratio 0.2" in early.candidate
+
+
+def test_a_replay_plays_until_it_is_halted_or_something_else_is_asked(handlers, tmp_path):
+    runs = [run for run in published_runs() if run.searched]
+    page = handlers.replay("page", str(trace_file(runs[0])))
+    assert (page.film.active, page.play.value) == (False, PLAY)
+    name, total = page.name, len(handlers.jobs.find(page.name).trials)
+    page = handlers.play(name, total, PLAY)
+    assert (page.film.active, page.play.value, page.at) == (True, PAUSE, 1)
+    page = handlers.played(name, 1, 0)
+    assert page.film == page.play == page.state == KEEP  # what was said meanwhile stays
+    page = handlers.play(name, 5, PAUSE)
+    assert (page.film.active, page.play.value, page.at) == (False, PLAY, KEEP)
+    assert handlers.play(name, 5, PLAY).at == 5
+    for page in (
+        handlers.look(name, 5, 0),
+        handlers.played(name, total, 0),
+        handlers.played("gone", 1, 0),
+        handlers.search("page", *controls(ratios="abc", zip="any.zip")),
+        handlers.estimate("page", *controls(ratios="abc", zip="any.zip")),
+        handlers.go_on("page", None, *controls(zip="any.zip")),
+        handlers.replay("page", None),
+        handlers.resume("page", name),
+    ):
+        assert (page.film.active, page.play.value) == (False, PLAY)
+
+
+def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_path):
+    run = next(run for run in published_runs() if run.slug == "clip_base-pascal_voc-setar")
+    page = handlers.replay("page", str(trace_file(run)))
+    assert "in ViT-B-16/openai, labels Pascal VOC. Nothing is run" in words(page.state)
+    use, told = handlers.fit(page.name, TINY)
+    assert not use.visible
+    assert "for <b>ViT-B-16/openai</b>" in told and f"the bar above has {TINY}" in told
+    use, told = handlers.fit(page.name, "ViT-B-16/openai")
+    assert use.visible and "fits ViT-B-16/openai" in told
+    bare = tmp_path / "bare.json"
+    lines = trace_file(run).read_text().splitlines()[1:4]
+    bare.write_text(f"[{','.join(lines)}]")
+    page = handlers.replay("page", str(bare))
+    assert "with 3 candidates. It does not name its backbone" in words(page.state)
+    use, told = handlers.fit(page.name, TINY)
+    assert use.visible and "not told which backbone" in told
+    mine = tmp_path / "mine.json"
+    mine.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
+    use, told = handlers.fit(handlers.replay("page", str(mine)).name, TINY)
+    assert not use.visible and "&lt;b&gt;x" in told and "<b>x" not in told
+    job = finished(handlers, zip=pictures, ratios="0, 0.4")
+    assert handlers.fit(job.name, TINY)[0].visible and handlers.fit(job.name, TINY)[1] == ""
+    assert not handlers.fit(job.name, EMBEDDED)[0].visible
+    assert handlers.fit(None, TINY)[0].visible
+
+
+def test_the_labels_of_a_trace_are_told_where_they_are_known():
+    known = {"plan": {}, "fingerprint": {"labels": LabelSet.load("animals").fingerprint}}
+    assert labels_of(json.dumps(known) + "\n") == "animals"
+    for text in (
+        "",
+        "[1]",
+        "{",
+        '{"fingerprint": 3}',
+        '{"fingerprint": {"labels": "x"}}',
+        "[" * 9999,
+    ):
+        assert labels_of(text) == ""
+
+
+def test_the_authors_traces_are_replayed(handlers):
+    for run in published_runs():
+        if run.searched:
+            page = handlers.replay("page", str(trace_file(run)))
+            assert "A replay of a trace" in words(page.state), page.state
+            assert page.map.count("<td") >= 24
+
+
+def test_an_uploaded_recipe_is_shown(handlers, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('[["visual", "W_up", 3, 0.15]]')
+    page = handlers.replay("page", str(file))
+    assert "0.15" in page.result
+    assert page.objective == "" and not page.views.visible  # nothing that would never be filled
+    file.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
+    assert "&lt;b&gt;x" in handlers.replay("page", str(file)).result
+
+
+def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('[["visual", "W_up", 3, 0.15]]')
+    mine = Recipe.load(file)
+    for before in (None, finished(handlers, zip=pictures).name):
+        page = handlers.replay("page", str(file))
+        assert page.name not in (None, before) and page.keeping.visible and not page.trace.visible
+        assert "An uploaded recipe" in words(page.state)
+        known, title = handlers.use(page.name, TINY)
+        assert known == TINY and title.startswith("uploaded ")
+        assert library.made_recipe(title).ratios == mine.ratios
+        assert Recipe.load(handlers.saved_recipe(page.name)).ratios == mine.ratios
+        with pytest.raises(ValueError, match="press Search first"):
+            handlers.saved_trace(page.name)
+        for empty in (handlers.look(page.name, 1, 0), handlers.play(page.name, 1, PLAY)):
+            assert empty == SearchPage()
+        assert handlers.pick(page.name, 1, 0) == SearchPage()
+        assert handlers.found("page", page.name).result == page.result
+
+
+def test_a_trace_that_is_malformed_or_bare_is_no_crash(handlers, tmp_path):
+    row = {
+        "step": 0, "tower": "visual", "weight": "up", "block": 5, "ratio": 0, "locoop_loss": 1,
+        "loss_id": 1, "loss_ood": 0, "acc": 50, "ood_patch_percent": 0,
+    }  # fmt: skip
+    file = tmp_path / "trace.jsonl"
+    for plan in ({}, {"ratios": 3}, {"strange": 1}, {"order": ["x"]}):
+        file.write_text(json.dumps({"plan": plan}) + "\n" + json.dumps(row) + "\n")
+        page = handlers.replay("page", str(file))
+        assert "A replay of a trace with 1 candidate" in words(page.state), page.state
+    line = json.dumps(row).replace('"loss_id": 1', '"loss_id": 1e999')
+    file.write_text(json.dumps({"plan": {}}) + "\n" + json.dumps(row) + "\n" + line + "\n")
+    said = words(handlers.replay("page", str(file)).state)
+    assert "Line 3: loss_id is inf, not a finite number" in said
+
+
+def test_a_recipe_is_used_elsewhere_by_its_title(handlers, pictures, library):
+    job = finished(handlers, zip=pictures)
+    known, title = handlers.use(job.name, TINY)
+    assert known == TINY
+    assert library.made_recipe(title).ratios == job.trials[-1].recipe.ratios
+    for nothing in (None, "no such search"):
+        with pytest.raises(ValueError, match="press Search first"):
+            handlers.use(nothing, TINY)
+        with pytest.raises(ValueError, match="press Search first"):
+            handlers.saved_trace(nothing)
+
+
+def test_another_example_is_looked_at(handlers, pictures):
+    job = finished(handlers, zip=pictures)
+    one, two = (handlers.pick(job.name, 5, place) for place in (0, 1))
+    assert one.frame != two.frame and one.patches != two.patches
+    assert two.strip.count('aria-pressed="true"') == 1
+    assert handlers.pick(job.name, 5, 99).frame == ""
+
+
+def test_the_plan_of_a_trace_is_taken_over(handlers, pictures):
+    done = finished(handlers, zip=pictures, order="text_only", ratios="0, 0.3")
+    ask = read_search(*controls(zip=pictures))
+    again = going_on(ask, handlers.saved_trace(done.name))
+    assert again.plan == done.ready.plan and again.zip == ask.zip

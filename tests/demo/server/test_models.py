@@ -1,0 +1,138 @@
+"""Which backbones a visitor may load, how many, and what they cost the others."""
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from demo.page import chosen, links
+from demo.server.library import EMBEDDED, Library
+from demo.server.models import MAX_COMING, MAX_FETCHED, without_folders
+
+
+class Loader:
+    """`load_backbone` without networks: `gate` holds visitors' loads, bad names fail."""
+
+    def __init__(self):
+        self.limits, self.inside, self.most = {}, 0, 0
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, name, device, progress, limit=None):
+        self.limits[name] = limit
+        if limit is not None:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.gate.wait(10)
+            self.inside -= 1
+        if "none" in name:
+            raise ValueError(f"unknown backbone {name}")
+        return SimpleNamespace(name=name, has_text=True, unknown_words=lambda text: ())
+
+
+@pytest.fixture
+def loader(monkeypatch):
+    loader = Loader()
+    monkeypatch.setattr("setar_core.backbones.load_backbone", loader)
+    yield loader
+    loader.gate.set()
+
+
+def until(true):
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_only_a_visitors_choice_has_a_limit(loader):
+    library = Library(["emoji", "ViT-L-14/openai"])
+    for name in ("emoji", "ViT-L-14/openai", "ViT-B-16/openai"):
+        library.backbone(name)
+    assert loader.limits == {
+        "emoji": None,
+        "ViT-L-14/openai": None,
+        "ViT-B-16/openai": MAX_FETCHED,
+    }
+
+
+def test_names_that_lead_nowhere_cost_nobody_a_loaded_backbone(loader):
+    library = Library()
+    library.backbone(EMBEDDED)
+    library.backbone("ViT-B-16/openai")
+    for i in range(5):
+        with pytest.raises(ValueError, match="unknown backbone"):
+            library.backbone(f"none-{i}/x")
+    assert library.is_loaded(EMBEDDED) and library.is_loaded("ViT-B-16/openai")
+
+
+def test_the_first_and_the_embedded_one_stay(loader):
+    library = Library(["ViT-L-14/openai"])
+    for name in ("ViT-L-14/openai", EMBEDDED, "A/x", "B/x", "C/x"):
+        library.backbone(name)
+    loaded, _ = library.status()
+    assert loaded == ["ViT-L-14/openai", EMBEDDED, "C/x"]
+
+
+def test_one_is_loaded_at_a_time_and_the_next_says_so(loader):
+    library = Library()
+    library.backbone(EMBEDDED)
+    loader.gate.clear()
+    errands = [library.open(f"A{i}/x") for i in range(MAX_COMING)]
+    until(lambda: sum("waiting until another" in e.latest for e in errands) == MAX_COMING - 1)
+    with pytest.raises(ValueError, match="4 others are on their way"):
+        library.open("one-more/x")
+    assert library.open(EMBEDDED).ready  # it waits for nobody
+    loader.gate.set()
+    for errand in errands:
+        errand.result()
+    assert loader.most == 1
+
+
+def test_a_load_that_fails_is_tried_once(loader):
+    library = Library()
+    with pytest.raises(ValueError, match="unknown backbone"):
+        list(library.waiting("none/x"))
+    loader.limits.clear()
+    steps = list(chosen.backbone_chosen(library, "none/x", "cat\ndog"))
+    assert "bad" in steps[-1].notice
+    assert list(loader.limits) == ["none/x"]
+
+
+def test_no_folder_of_the_server_is_in_a_message(golden):
+    folder = golden / "swin"
+    library = Library([f"timm:local-dir:{folder}", "local-dir:/srv/models/absent"])
+    swin = library.backbone("timm:local-dir:swin")
+    from setar_core.labels import LabelSet
+    from setar_core.recipe import Recipe, Site
+
+    said = []
+    for ask in (
+        lambda: swin.classifier(LabelSet(("cat", "dog"))),
+        lambda: swin.with_recipe(Recipe({Site("text", 0, "up"): 0.1})),
+        lambda: swin.with_recipe(Recipe({}, "ViT-B-16/openai")),
+        lambda: library.backbone("local-dir:absent"),
+    ):
+        with pytest.raises(ValueError, match=r"swin|absent") as error:
+            ask()
+        said.append(str(error.value))
+    assert not any(str(golden) in text or "/srv" in text for text in said)
+    assert without_folders("see https://example.org/a/b, /srv/a b/c and ViT-B-16/openai") == (
+        "see https://example.org/a/b, a b/c and ViT-B-16/openai"
+    )
+
+
+def test_a_page_that_opens_waits_for_no_slow_backbone(loader):
+    library = Library()
+    library.backbone(EMBEDDED)
+    loader.gate.clear()
+    found = links.read(library, {"backbone": "ViT-B-16/openai", "score": "energy"})
+    assert (found.backbone, found.score) == ("ViT-B-16/openai", "energy")
+    assert not library.is_loaded("ViT-B-16/openai")
+    coming = links.arrived(library, "ViT-B-16/openai", found.names)
+    assert "Loading ViT-B-16/openai" in next(coming).notice
+    loader.gate.set()
+    last = list(coming)[-1]
+    assert "labels" in last.said and last.recipe == chosen.KEEP
+    assert [step.notice for step in links.arrived(library, EMBEDDED, "cat\ndog")] == [chosen.KEEP]

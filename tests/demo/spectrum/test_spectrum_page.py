@@ -1,0 +1,239 @@
+"""Spectrum: its handlers as plain functions, and the tab in a real Chromium."""
+
+import csv
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from playwright.sync_api import expect
+
+from demo.server.library import EMBEDDED, Library, shelf
+from demo.server.request import NO_RECIPE, read_ask
+from demo.spectrum.figures import CUMULATIVE, LINEAR, LOG, SCALES, Curve, curve
+from demo.spectrum.handlers import SpectrumHandlers
+from demo.spectrum.view import NOTHING, Asked, View
+from demo.spectrum.words import percent, recipe_told
+from setar_core.recipe import Recipe, Site
+from setar_core.spectra.profiles import profile
+
+SLOW = 180_000  # milliseconds; machines that run tests are busy
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library()
+
+
+@pytest.fixture(scope="module")
+def handlers(library):
+    return SpectrumHandlers(library)
+
+
+def controls(**changes) -> Asked:
+    asked = Asked(EMBEDDED, "animals", {}, None, "tail", LINEAR, EMBEDDED, NOTHING)
+    return asked._replace(**changes)
+
+
+def last(pages) -> View:
+    """Only what each output showed in the end."""
+    shown, kept = View(), View()
+    for page in pages:
+        shown = View(*(a if b == none else b for a, b, none in zip(shown, page, kept, strict=True)))
+    return shown
+
+
+# The handlers
+
+
+def test_the_tab_opens_with_the_recipe_of_the_bar(library, handlers):
+    title = next(iter(library.recipes(EMBEDDED)))
+    page = last(handlers.opened(title, *controls()))
+    recipe = Recipe.load(library.recipes(EMBEDDED)[title])
+    assert page.ratios == {str(site): ratio for site, ratio in recipe.ratios.items() if ratio}
+    assert page.map.count("data-key='cell") == 9 * 6 + 2
+    assert page.map.count("type='range'") == 9 + 2
+    assert page.map.count("aria-pressed='true'") == 1
+    assert "changes the block's output by" in page.story and "pictures" in page.story
+    assert page.recipe.count("%") == len({site.tower for site in recipe.ratios})
+    assert page.notice == ""
+
+
+def test_without_a_recipe_the_top_block_comes_into_view(handlers):
+    page = last(handlers.opened(NO_RECIPE, *controls()))
+    assert page.ratios == {}
+    assert "block 5, up" in page.story and "Keeps all 128" in page.story
+    assert "Nothing is dropped yet" in page.recipe
+
+
+def test_a_slider_sets_one_ratio_and_shows_its_matrix(library, handlers):
+    asked = controls(ratios={"visual.5.up": 0.1})
+    page = last(handlers.ratio_set("text.1.q", 0.25, *asked))
+    assert page.ratios == {"visual.5.up": 0.1, "text.1.q": 0.25}
+    one = profile(library.backbone(EMBEDDED), Site("text", 1, "q"))
+    assert f"drops {one.dropped(0.25)} of {one.rank} components" in page.story
+    assert "labels" in page.story
+    assert page.site == "text.1.q" and page.ratio == 0.25
+    assert last(handlers.ratio_set("text.1.q", 0, *asked)).ratios == {"visual.5.up": 0.1}
+
+
+def test_one_ratio_for_a_range_of_blocks(handlers):
+    page = last(handlers.range_set("visual", "4", "2", 0.3, *controls(site="visual.0.down")))
+    assert page.ratios == {f"visual.{block}.down": 0.3 for block in (2, 3, 4)}
+    refused = last(handlers.range_set("visual", "2", "99", 0.3, *controls()))
+    assert "99" in refused.notice
+
+
+@pytest.mark.parametrize(
+    "site, ratio", [("visual.99.up", 0.1), ("nowhere", 0.1), ("visual.1.up", 2), ("<b>", 0.1)]
+)
+def test_what_a_client_makes_up_is_refused(handlers, site, ratio):
+    page = last(handlers.ratio_set(site, ratio, *controls()))
+    assert "notice bad" in page.notice and "<b>" not in page.notice
+    assert page.ratios == View().ratios
+
+
+@pytest.mark.parametrize("measure", ["tail", "rank", "ratio"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_view_is_drawn(handlers, measure, scale):
+    asked = controls(
+        measure=measure, scale=scale, site="text.0.up", ratios={"text.0.up": 0.2},
+        other_site="visual.1.q",
+    )  # fmt: skip
+    page = last(handlers.looked(*asked))
+    names = [trace.name for trace in page.curve.data]
+    assert names[0].endswith("kept") and names[1].endswith("dropped")
+    assert names[-1] == "Image tower, block 1, q"
+    assert page.curve.layout.xaxis.title.text.endswith("(% of all)")
+
+
+def test_the_recipe_goes_to_detect_and_to_a_file(library, handlers):
+    asked = controls(ratios={"visual.5.up": 0.2})
+    chosen, notice = handlers.used(*asked)
+    assert notice == "" and chosen.value in dict(chosen.choices).values()
+    names = "\n".join(shelf("animals").names)
+    ask = read_ask(library, EMBEDDED, names, "a {}", chosen.value, None, "mcm", 1.0, 1.0)
+    assert dict(ask.recipe.ratios) == {Site("visual", 5, "up"): 0.2}
+    assert library.backbone(EMBEDDED, ask.recipe).recipe is not None
+    page = json.loads(Path(handlers.recipe_file(*asked)).read_text())
+    assert page["ratios"] == {"visual.5.up": 0.2} and page["backbone"] == EMBEDDED
+    assert "drops nothing" in handlers.used(*controls())[1]
+
+
+def test_values_are_saved_as_csv(handlers):
+    last(handlers.opened(NO_RECIPE, *controls()))
+    one = handlers.values_file(False, *controls(site="visual.2.q"))
+    assert Path(one).name == "spectrum-visual.2.q.csv"
+    assert {row["site"] for row in csv.DictReader(Path(one).read_text().splitlines())} == {
+        "visual.2.q"
+    }
+    every = handlers.values_file(True, *controls())
+    assert (
+        len({row["site"] for row in csv.DictReader(Path(every).read_text().splitlines())})
+        == 9 * 6 + 2
+    )
+
+
+def test_a_backbone_to_compare_with_offers_its_matrices(handlers):
+    choices, notice = list(handlers.other_chosen(EMBEDDED, EMBEDDED))[-1]
+    assert notice == "" and len(choices.choices) == 9 * 6 + 2 + 1
+    assert "notice bad" in list(handlers.other_chosen(EMBEDDED, "local-dir:secret"))[-1][1]
+
+
+def test_what_cannot_be_had_is_said_by_every_button(handlers):
+    asked = controls(backbone="ViT-B-16/opanai")
+    assert "notice bad" in handlers.used(*asked._replace(ratios={"visual.0.up": 0.2}))[1]
+    for write in (handlers.recipe_file, partial(handlers.values_file, True)):
+        bad = asked._replace(ratios={"visual.0.up": 7})
+        with pytest.raises(gr.Error):
+            write(*bad)
+
+
+def test_the_curve_shows_where_the_ratio_cuts(library):
+    one = profile(library.backbone(EMBEDDED), Site("visual", 0, "up"))
+    for scale in (LINEAR, LOG, CUMULATIVE):
+        figure = curve(Curve(one, "it"), 0.25, scale)
+        assert figure.layout.shapes[-1].x0 == one.kept(0.25) + 0.5
+        assert len(figure.data[0].x) == one.kept(0.25)
+    assert any(
+        "noise edge" in a.text for a in curve(Curve(one, "it"), 0, LINEAR).layout.annotations
+    )
+
+
+def test_the_words():
+    assert [percent(x) for x in (0, 0.00032, 0.019, 0.25)] == ["0 %", "0.032 %", "1.9 %", "25 %"]
+    site = Site("visual", 1, "up")
+    told = recipe_told({site: 0.3}, {site: 38}, {"visual": 0.007})
+    assert "38 components in 1 matrix" in told and "0.7 %" in told
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def page(served, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    page.set_default_timeout(SLOW)
+    expect.set_options(timeout=SLOW)
+    page.broken = []
+    page.on("pageerror", lambda error: page.broken.append(str(error)))
+    page.goto(served)
+    page.get_by_role("tab", name="Spectrum").click()
+    page.locator("#spectrum-effect .main-svg").first.wait_for()
+    yield page
+    page.close()
+
+
+@pytest.mark.browser
+def test_a_cell_opens_its_curve(page, drawn):
+    drawn(page, "spectrum")
+    page.locator("#spectrum-map button[data-site='visual.2.q']").click()
+    expect(page.locator("#spectrum-story")).to_contain_text("block 2, q")
+    expect(page.locator("#spectrum-site input")).to_have_value("Image tower, block 2, q")
+    expect(page.locator("#spectrum-map [aria-pressed=true]")).to_have_count(1)
+    assert page.broken == []
+
+
+@pytest.mark.browser
+def test_who_comes_back_to_the_tab_finds_it_as_it_was(page):
+    page.locator("#spectrum-map button[data-site='visual.1.k']").click()
+    expect(page.locator("#spectrum-story")).to_contain_text("block 1, k")
+    page.get_by_role("tab", name="Detect").click()
+    page.locator("#rows").wait_for()
+    page.get_by_role("tab", name="Spectrum").click()
+    page.wait_for_timeout(1500)  # a second look must change nothing
+    expect(page.locator("#spectrum-map button[data-site='visual.1.k']")).to_be_visible()
+    expect(page.locator("#spectrum-story")).to_contain_text("block 1, k")
+    expect(page.locator("#spectrum-site input")).to_have_value("Image tower, block 1, k")
+
+
+@pytest.mark.browser
+def test_a_slider_of_the_map_cuts(page):
+    page.locator("#spectrum-map button[data-site='visual.4.up']").click()
+    expect(page.locator("#spectrum-story")).to_contain_text("block 4, up")
+    slider = page.locator("#spectrum-map input[data-site='visual.5.up']")
+    slider.focus()
+    slider.press("ArrowRight")
+    expect(page.locator("#spectrum-story")).to_contain_text("block 5, up")
+    expect(page.locator("#spectrum-story")).to_contain_text("drops 6 of 128 components")
+    expect(page.locator("#spectrum-story")).to_contain_text("changes the block's output by")
+    slider = page.locator("#spectrum-map input[data-site='visual.5.up']")
+    expect(slider).to_have_value("0.05")
+    expect(slider).to_be_focused()
+
+
+@pytest.mark.browser
+def test_files_are_downloaded(page):
+    for button, ending in (("Save as JSON", ".json"), ("CSV of this matrix", ".csv")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename.endswith(ending)
+
+
+@pytest.mark.browser
+def test_the_recipe_is_used_in_detect(page):
+    page.get_by_role("button", name="Use in Detect").last.click()
+    expect(page.locator("#rows")).to_be_visible()
+    expect(page.locator("#recipe input").first).to_have_value(re.compile("set by hand"))
