@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
+
+
+def text(words: str) -> str:
+    """What anyone wrote, as HTML that shows it and does nothing, in an attribute too."""
+    return escape(words).replace("`", "&#96;")
+
 
 def number(value: float) -> str:
     """A score with the five digits that tell it from its neighbours, however small it is."""

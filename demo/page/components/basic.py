@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gradio as gr
+from demo.page.components.heading import Heading
 
 PICK = """
 element.addEventListener('click', (event) => {
@@ -14,4 +14,4 @@ element.addEventListener('click', (event) => {
 
 def head(title: str, sentence: str) -> None:
     """A heading and what the part below is for."""
-    gr.HTML(f"<h2>{title}</h2><p>{sentence}</p>", elem_classes="section")
+    Heading((title, sentence), elem_classes="section")

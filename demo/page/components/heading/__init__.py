@@ -1,0 +1,9 @@
+"""The heading of a part of the page, and what that part is for."""
+
+from __future__ import annotations
+
+from demo.page.components.base import Part
+
+
+class Heading(Part):
+    """Its value is a title and a sentence."""

@@ -1,0 +1,102 @@
+"""Every part of the page shows what it is given, and runs nothing of it."""
+
+import importlib
+import pkgutil
+from typing import NamedTuple
+
+import gradio as gr
+import pytest
+from playwright.sync_api import expect
+
+import demo
+from demo.page.components.base import Part
+from demo.page.components.heading import Heading
+from demo.page.components.picker import Picker
+
+EVIL = (
+    "${globalThis.pwned=1}",
+    "`;globalThis.pwned=1;`",
+    "{{value}}",
+    '"><img src=x onerror="globalThis.pwned=1">',
+    "' onmouseover='globalThis.pwned=1' </script>",
+)
+# What each part may be given, by a function of a visitor's text that stands in all its words.
+SAMPLES = {
+    Heading: lambda text: (text, text),
+}
+ABSTRACT = {Picker}
+
+
+def parts(of: type = Part) -> set[type]:
+    """Every part there is."""
+    for module in pkgutil.walk_packages(demo.__path__, "demo."):
+        importlib.import_module(module.name)
+    return {part for sub in of.__subclasses__() for part in (sub, *parts(sub))}
+
+
+def test_every_part_has_a_sample():
+    assert parts() - ABSTRACT == set(SAMPLES)
+
+
+@pytest.mark.parametrize("part", SAMPLES, ids=lambda part: part.__name__)
+def test_no_template_is_for_handlebars(part):
+    assert "{{" not in part().html_template + part().css_template
+
+
+class Sentence(NamedTuple):
+    """What parts are given, in the small."""
+
+    said: str
+    counts: dict[str, list]
+
+
+def test_a_value_comes_back_as_it_was_given():
+    given = Sentence(EVIL[0], {EVIL[1]: [1, None, EVIL[3], EVIL[4]]})
+    sent = Heading().postprocess(given)
+    assert not any(sign in str(sent) for sign in ("<img", "`", 'onerror="'))
+    assert Heading().preprocess(sent) == given._asdict()
+
+
+@pytest.fixture(scope="module")
+def opened(browser):
+    """A page with every part on it: hostile from the start, and hostile after a click."""
+    with gr.Blocks() as page:
+        button = gr.Button("again")
+        for part, sample in SAMPLES.items():
+            with gr.Row():
+                part(sample("".join(EVIL)), elem_id=f"first-{part.__name__}")
+                second = part(elem_id=f"second-{part.__name__}")
+            button.click(lambda sample=sample: sample("".join(EVIL)), None, second)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    tab = browser.new_page()
+    tab.broken = []
+    tab.on("pageerror", lambda error: tab.broken.append(str(error)))
+    tab.on("console", lambda said: said.type == "error" and tab.broken.append(said.text))
+    tab.goto(url)
+    yield tab
+    page.close()
+
+
+# Everything that an element shows or tells: its text and the attributes of all within it.
+TOLD = """element => [...element.querySelectorAll("*")].flatMap((inner) => [
+  ...[...inner.attributes].map((attribute) => attribute.value),
+  ...[...inner.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent),
+]).join("\\n")"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("part", SAMPLES, ids=lambda part: part.__name__)
+def test_a_visitors_text_is_shown_and_not_run(opened, part):
+    opened.get_by_role("button", name="again").click()
+    for place in ("first", "second"):
+        shown = opened.locator(f"#{place}-{part.__name__}")
+        expect(shown.locator(".prose > *").first).to_be_attached()
+        told = shown.evaluate(TOLD)
+        assert "".join(EVIL) in told
+        shown.evaluate(
+            "e => e.querySelectorAll('*').forEach((inner) => "
+            "inner.dispatchEvent(new MouseEvent('mouseover', { bubbles: true })))"
+        )
+        assert shown.locator("img[src=x]").count() == 0
+    assert opened.evaluate("globalThis.pwned") is None
+    assert opened.broken == []
