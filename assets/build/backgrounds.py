@@ -139,8 +139,9 @@ def lights(n: int, side: int, gen: torch.Generator) -> Tensor:
     x, y = grid(side)
     picture = gradient(n, side, gen) * uniform(gen, n, 0.25, 0.5)
     for _ in range(9):
-        radius = ((x - uniform(gen, n, -0.55, 0.55)) ** 2
-                  + (y - uniform(gen, n, -0.55, 0.55)) ** 2).sqrt()
+        radius = (
+            (x - uniform(gen, n, -0.55, 0.55)) ** 2 + (y - uniform(gen, n, -0.55, 0.55)) ** 2
+        ).sqrt()
         disc = torch.sigmoid((uniform(gen, n, 0.04, 0.14) - radius) * 60)
         picture = picture + 0.4 * disc * colours(gen, n, value=(0.7, 1.0))
     return picture.clamp(0, 1)
@@ -158,8 +159,23 @@ def plain(n: int, side: int, gen: torch.Generator) -> Tensor:
 
 TRAINED: dict[str, Family] = {
     f.__name__: f
-    for f in (gradient, spotlight, stripes, checks, bricks, tiles, wood, grass, sand, sky, water,
-              meadow, lights, clouded, plain)
+    for f in (
+        gradient,
+        spotlight,
+        stripes,
+        checks,
+        bricks,
+        tiles,
+        wood,
+        grass,
+        sand,
+        sky,
+        water,
+        meadow,
+        lights,
+        clouded,
+        plain,
+    )
 }
 
 

@@ -22,8 +22,11 @@ class Sizes(NamedTuple):
 
     def share(self, workers: int) -> "Sizes":
         """What each of `workers` draws, so that together they draw this."""
-        return self._replace(named=self.named // workers, empty=self.empty // workers,
-                             nothing=self.nothing // workers)
+        return self._replace(
+            named=self.named // workers,
+            empty=self.empty // workers,
+            nothing=self.nothing // workers,
+        )
 
 
 class Batch(NamedTuple):
@@ -69,8 +72,9 @@ class SceneSource:
         label = torch.cat((main[:, None], (main[:, None] + step) % labels), 1)
         rows = torch.full((size, scenes.MAX_OBJECTS), -1)
         rows[:named] = torch.stack([self._one_of(i) for i in label.flatten().tolist()]).view(-1, 3)
-        rows[named + empty:] = len(self.things) + torch.randint(
-            self.sizes.counter_examples, (nothing, scenes.MAX_OBJECTS), generator=gen)
+        rows[named + empty :] = len(self.things) + torch.randint(
+            self.sizes.counter_examples, (nothing, scenes.MAX_OBJECTS), generator=gen
+        )
         rows[torch.arange(scenes.MAX_OBJECTS) >= count[:, None]] = -1
         layout = scenes.arrange(rows, gen, crowded)
         place = torch.randint(len(self.bank), (size,), generator=gen)
@@ -82,24 +86,34 @@ class SceneSource:
         there = torch.zeros(size, labels)
         there[:named].scatter_add_(1, label, seen.float())
         # The class token is asked for the main object, in a crowd for any of them.
-        share = torch.where(crowded[:named, None], seen.float(),
-                            torch.tensor([1.0, 0.06, 0.06]) * seen)
+        share = torch.where(
+            crowded[:named, None], seen.float(), torch.tensor([1.0, 0.06, 0.06]) * seen
+        )
         target = torch.zeros(size, labels)
         target[:named].scatter_add_(1, label, share / share.sum(1, keepdim=True))
         texts = []
         for i in range(named + empty):
             family = self.families[int(self.family[place[i]])]
-            texts.append(captions.empty_caption(family) if i >= named else self._caption(
-                label[i, :count[i]].tolist(), family, float(layout.size[i, 0]), bool(grey[i]),
-                bool(crowded[i])))
+            texts.append(
+                captions.empty_caption(family)
+                if i >= named
+                else self._caption(
+                    label[i, : count[i]].tolist(),
+                    family,
+                    float(layout.size[i, 0]),
+                    bool(grey[i]),
+                    bool(crowded[i]),
+                )
+            )
         return Batch(pictures, target, there > 0, texts)
 
     def label_prompts(self) -> list[str]:
         """One prompt for each trained label, its template drawn at random."""
         return [captions.label_prompt(concept, self.rng) for concept in world.trained()]
 
-    def _caption(self, labels: list[int], family: str, size: float, grey: bool,
-                 crowded: bool) -> str:
+    def _caption(
+        self, labels: list[int], family: str, size: float, grey: bool, crowded: bool
+    ) -> str:
         if len(labels) > 1 and self.rng.random() < 0.5:
             labels = [self.rng.choice(labels)] if crowded else labels[:1]
         named = [world.trained()[i] for i in labels]
@@ -122,8 +136,9 @@ class SceneSource:
         made = self.sizes.counter_examples
         rows = torch.randint(made, (5,), generator=self.gen) + len(self.things)
         fresh = sprites.atlas_from(outliers.nothings(self.things, 5, self.gen))
-        for mine, new in zip((*self.atlas.levels, self.atlas.shadow),
-                             (*fresh.levels, fresh.shadow), strict=True):
+        for mine, new in zip(
+            (*self.atlas.levels, self.atlas.shadow), (*fresh.levels, fresh.shadow), strict=True
+        ):
             mine[rows] = new
 
     def _grounds(self, place: Tensor) -> Tensor:

@@ -14,8 +14,15 @@ from assets.build import backgrounds, scenes, sets, sprites, world
 
 SIDE = 192
 QUALITY = 84
-COUNTS = {"id": 240, "calibration": 200, "near": 144, "other": 144, "textures": 128, "glyphs": 144,
-          "noise": 120}
+COUNTS = {
+    "id": 240,
+    "calibration": 200,
+    "near": 144,
+    "other": 144,
+    "textures": 128,
+    "glyphs": 144,
+    "noise": 120,
+}
 NOISE_SIDE = 96  # noise does not compress; a smaller picture keeps the set small
 LIMIT = 8_000_000  # bytes of all sets together
 
@@ -68,7 +75,7 @@ def example(names: list[str], family: str, seed: int) -> Tensor:
     of_name = {concept.name: concept for concept in world.concepts()}
     atlas = sprites.atlas_of("".join(of_name[name].emoji[0] for name in names))
     rows = torch.full((1, scenes.MAX_OBJECTS), -1)
-    rows[0, :len(names)] = torch.arange(len(names))
+    rows[0, : len(names)] = torch.arange(len(names))
     layout = scenes.arrange(rows, gen, torch.tensor([len(names) == scenes.MAX_OBJECTS]))
     return scenes.draw(atlas, layout, ground)[0]
 
@@ -91,8 +98,12 @@ def save_picture(picture: Tensor, path: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path("assets"),
-                        help="folder that receives benchmark/, examples/ and labels/")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("assets"),
+        help="folder that receives benchmark/, examples/ and labels/",
+    )
     chosen = parser.parse_args()
     sizes = draw_benchmark(chosen.out / "benchmark")
     for name, size in sizes.items():
@@ -102,8 +113,9 @@ def main() -> None:
     print(f"{'examples':12} {len(EXAMPLES):4} scenes {size:9,} bytes")
     write_labels(chosen.out / "labels")
     if sizes.total() > LIMIT:
-        raise SystemExit(f"the sets take {sizes.total():,} bytes, more than {LIMIT:,}; "
-                         "lower QUALITY or COUNTS")
+        raise SystemExit(
+            f"the sets take {sizes.total():,} bytes, more than {LIMIT:,}; lower QUALITY or COUNTS"
+        )
 
 
 if __name__ == "__main__":

@@ -9,16 +9,34 @@ from assets.build.world import Concept, trained
 PROMPT = "a photo of {}"
 
 LABEL_TEMPLATES = (
-    "a picture of {}", "an image of {}", "{}", "a drawing of {}", "this is {}", "a scene with {}",
-    "a small photo of {}", "a close photo of {}", "a bright photo of {}", "a dark photo of {}",
+    "a picture of {}",
+    "an image of {}",
+    "{}",
+    "a drawing of {}",
+    "this is {}",
+    "a scene with {}",
+    "a small photo of {}",
+    "a close photo of {}",
+    "a bright photo of {}",
+    "a dark photo of {}",
 )
 
 PLACES = {
-    "gradient": "in soft light", "spotlight": "in a spotlight", "stripes": "on stripes",
-    "checks": "on a checked cloth", "bricks": "on a brick wall", "tiles": "on tiles",
-    "wood": "on a wooden floor", "grass": "on the grass", "sand": "on the sand",
-    "sky": "in the sky", "water": "on the water", "meadow": "in a meadow",
-    "lights": "among lights at night", "clouded": "in a mist", "plain": "on a plain wall",
+    "gradient": "in soft light",
+    "spotlight": "in a spotlight",
+    "stripes": "on stripes",
+    "checks": "on a checked cloth",
+    "bricks": "on a brick wall",
+    "tiles": "on tiles",
+    "wood": "on a wooden floor",
+    "grass": "on the grass",
+    "sand": "on the sand",
+    "sky": "in the sky",
+    "water": "on the water",
+    "meadow": "in a meadow",
+    "lights": "among lights at night",
+    "clouded": "in a mist",
+    "plain": "on a plain wall",
 }
 
 
@@ -36,8 +54,9 @@ def label_prompt(concept: Concept, rng: random.Random) -> str:
     return rng.choice(LABEL_TEMPLATES).format(concept.phrase)
 
 
-def caption(objects: Sequence[Concept], place: str, size: float, grey: bool,
-            rng: random.Random) -> str:
+def caption(
+    objects: Sequence[Concept], place: str, size: float, grey: bool, rng: random.Random
+) -> str:
     """What a scene shows: its objects, at times their size and where they are.
 
     objects: those to name, the main one first; size: of the main one, in image sides.
@@ -62,6 +81,13 @@ def empty_caption(place: str) -> str:
 
 def vocabulary() -> list[str]:
     """Every word that a training caption may contain, sorted, in lower case."""
-    texts = [*(c.name for c in trained()), *(c.phrase for c in trained()), *PLACES.values(),
-             *LABEL_TEMPLATES, PROMPT, "a black and white photo of a big small", "nothing"]
+    texts = [
+        *(c.name for c in trained()),
+        *(c.phrase for c in trained()),
+        *PLACES.values(),
+        *LABEL_TEMPLATES,
+        PROMPT,
+        "a black and white photo of a big small",
+        "nothing",
+    ]
     return sorted({word for text in texts for word in re.findall(r"[a-z]+", text.lower())})

@@ -62,8 +62,9 @@ class Scorer:
     @torch.no_grad()
     def texts(self, labels: Sequence[str], prompt: str = PROMPT) -> Tensor:
         """Unit vectors (C, D) of the labels in the prompt."""
-        return self.model.encode_text(self.tokenize([prompt.format(name) for name in labels]),
-                                      normalize=True)
+        return self.model.encode_text(
+            self.tokenize([prompt.format(name) for name in labels]), normalize=True
+        )
 
     @torch.no_grad()
     def cosines(self, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,8 +73,13 @@ class Scorer:
         tower = self.model.visual
         top, x = tower.transformer.resblocks[-1], self.before_top[:, 1:]
         width, attention = x.shape[-1], top.attn
-        x = x + attention.out_proj(F.linear(top.ln_1(x), attention.in_proj_weight[2 * width:],
-                                            attention.in_proj_bias[2 * width:]))
+        x = x + attention.out_proj(
+            F.linear(
+                top.ln_1(x),
+                attention.in_proj_weight[2 * width :],
+                attention.in_proj_bias[2 * width :],
+            )
+        )
         x = x + top.mlp(top.ln_2(x))
         local = F.normalize(tower.ln_post(x) @ tower.proj, dim=-1)
         return whole @ texts.T, local @ texts.T
@@ -108,8 +114,11 @@ def measured(folder: Path, scale: float = 1.0) -> Figures:
         if name == "all":
             best_patch = _accuracy(found.best, found.names, everything)
             for group in dict.fromkeys(c.group for c in world.trained()):
-                rows = [i for i, name in enumerate(found.names)
-                        if world.trained()[everything.index(name)].group == group]
+                rows = [
+                    i
+                    for i, name in enumerate(found.names)
+                    if world.trained()[everything.index(name)].group == group
+                ]
                 names = [found.names[i] for i in rows]
                 top1[group] = _accuracy(found.whole[rows], names, everything)
     animals = world.label_names("animals")
@@ -124,8 +133,13 @@ def measured(folder: Path, scale: float = 1.0) -> Figures:
     crowds = {name: score(name, 600) for name in ("crowd other", "crowd near")}
     groups = [name for name in sets.SETS if name.endswith("_unseen")] + ["animal_other", "food"]
     more = {name: score(name, 300) for name in groups}
-    return Figures(top1, best_patch, ood_rows(inside, outside), ood_rows(inside, more),
-                   ood_rows(crowd, outside | crowds))
+    return Figures(
+        top1,
+        best_patch,
+        ood_rows(inside, outside),
+        ood_rows(inside, more),
+        ood_rows(crowd, outside | crowds),
+    )
 
 
 def cosines_of(scorer: Scorer, texts: Tensor, name: str, count: int) -> Cosines:
@@ -152,8 +166,10 @@ def cosines_of_images(scorer: Scorer, texts: Tensor, images: Tensor, names: list
 
 def ood_rows(inside: Cosines, outside: dict[str, Cosines]) -> list[OodRow]:
     """Each OOD set against the ID set, under both scores."""
-    return [OodRow(name, separation(inside.mcm, found.mcm), separation(inside.gl_mcm, found.gl_mcm))
-            for name, found in outside.items()]
+    return [
+        OodRow(name, separation(inside.mcm, found.mcm), separation(inside.gl_mcm, found.gl_mcm))
+        for name, found in outside.items()
+    ]
 
 
 def separation(inside: Tensor, outside: Tensor) -> Separation:
@@ -169,13 +185,22 @@ def report(figures: Figures) -> str:
     lines = ["| scenes | top-1 |", "|---|---|"]
     lines += [f"| {name} | {value:.1f} |" for name, value in figures.top1.items()]
     lines += [f"| best patch names the right label | {figures.best_patch:.1f} |"]
-    for title, rows in (("OOD set", figures.ood), ("single group", figures.more),
-                        ("ID scenes of three objects against", figures.crowd)):
-        lines += ["", f"| {title} | MCM AUROC | FPR95 | GL-MCM AUROC | FPR95 |",
-                  "|---|---|---|---|---|"]
+    for title, rows in (
+        ("OOD set", figures.ood),
+        ("single group", figures.more),
+        ("ID scenes of three objects against", figures.crowd),
+    ):
+        lines += [
+            "",
+            f"| {title} | MCM AUROC | FPR95 | GL-MCM AUROC | FPR95 |",
+            "|---|---|---|---|---|",
+        ]
         mean = OodRow("mean", *(Separation(*np.mean([row[k] for row in rows], 0)) for k in (1, 2)))
-        lines += [f"| {row.name} | {row.mcm.auroc:.2f} | {row.mcm.fpr95:.1f} | "
-                  f"{row.gl_mcm.auroc:.2f} | {row.gl_mcm.fpr95:.1f} |" for row in [*rows, mean]]
+        lines += [
+            f"| {row.name} | {row.mcm.auroc:.2f} | {row.mcm.fpr95:.1f} | "
+            f"{row.gl_mcm.auroc:.2f} | {row.gl_mcm.fpr95:.1f} |"
+            for row in [*rows, mean]
+        ]
     return "\n".join(lines)
 
 

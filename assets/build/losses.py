@@ -34,11 +34,13 @@ def label_loss(cosines: Tensor, scale: Tensor, target: Tensor, there: Tensor) ->
     return -(target * logits.log_softmax(-1)).sum(-1)
 
 
-def presence_loss(cosines: Tensor, scale: Tensor, bias: Tensor, there: Tensor,
-                  ignored: Tensor | None = None) -> Tensor:
+def presence_loss(
+    cosines: Tensor, scale: Tensor, bias: Tensor, there: Tensor, ignored: Tensor | None = None
+) -> Tensor:
     """Sum over labels (B,) of the binary cross-entropy of "this label is in the picture"."""
-    loss = F.binary_cross_entropy_with_logits(scale * (cosines - bias), there.float(),
-                                              reduction="none")
+    loss = F.binary_cross_entropy_with_logits(
+        scale * (cosines - bias), there.float(), reduction="none"
+    )
     return (loss if ignored is None else loss.masked_fill(ignored, 0)).sum(-1)
 
 

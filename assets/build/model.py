@@ -20,10 +20,20 @@ IMAGE_SIDE = 64
 CONFIG = {
     "model_cfg": {
         "embed_dim": 128,
-        "vision_cfg": {"image_size": IMAGE_SIDE, "layers": 6, "width": 128, "head_width": 64,
-                       "patch_size": 8},
-        "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 64, "heads": 2,
-                     "layers": 3},
+        "vision_cfg": {
+            "image_size": IMAGE_SIDE,
+            "layers": 6,
+            "width": 128,
+            "head_width": 64,
+            "patch_size": 8,
+        },
+        "text_cfg": {
+            "context_length": 32,
+            "vocab_size": 49408,
+            "width": 64,
+            "heads": 2,
+            "layers": 3,
+        },
     },
     "preprocess_cfg": {
         "mean": [0.48145466, 0.4578275, 0.40821073],
@@ -72,14 +82,15 @@ class EmojiClip(nn.Module):
             x = _block(block, x)
         whole = _block(top, x, queries=1)[:, 0]
         local = _alone(top, x[:, 1:])
-        return ImageFeatures(*(F.normalize((tower.ln_post(v) @ tower.proj).float(), dim=-1)
-                               for v in (whole, local)))
+        return ImageFeatures(
+            *(F.normalize((tower.ln_post(v) @ tower.proj).float(), dim=-1) for v in (whole, local))
+        )
 
     def text_features(self, tokens: Tensor) -> Tensor:
         """Unit vectors (B, D) of token ids (B, L); the padding behind the longest is left out."""
         clip = self.clip
         end = tokens.argmax(1)
-        tokens = tokens[:, :int(end.max()) + 1]
+        tokens = tokens[:, : int(end.max()) + 1]
         length = tokens.shape[1]
         x = self.words[self.rows[tokens]] + clip.positional_embedding[:length]
         for block in clip.transformer.resblocks:
@@ -98,8 +109,11 @@ def save_backbone(state: dict[str, Tensor], folder: Path) -> None:
     """Writes the open_clip `local-dir` form: the config, and the weights in float16."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "open_clip_config.json").write_text(json.dumps(CONFIG, indent=1) + "\n", "utf-8")
-    half = {name: value.half().contiguous().cpu() for name, value in state.items()
-            if name != "attn_mask"}
+    half = {
+        name: value.half().contiguous().cpu()
+        for name, value in state.items()
+        if name != "attn_mask"
+    }
     weights = folder / "open_clip_model.safetensors"
     save_file(half, str(weights))
     weights.chmod(0o644)
@@ -107,13 +121,16 @@ def save_backbone(state: dict[str, Tensor], folder: Path) -> None:
 
 def normalised(pictures: Tensor) -> Tensor:
     """Pictures in [0, 1] (B, 3, H, W) as the towers want them."""
-    mean, std = (pictures.new_tensor(CONFIG["preprocess_cfg"][key]).view(1, 3, 1, 1)
-                 for key in ("mean", "std"))
+    mean, std = (
+        pictures.new_tensor(CONFIG["preprocess_cfg"][key]).view(1, 3, 1, 1)
+        for key in ("mean", "std")
+    )
     return (pictures - mean) / std
 
 
-def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None = None,
-           queries: int | None = None) -> Tensor:
+def _block(
+    block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None = None, queries: int | None = None
+) -> Tensor:
     """One block over (B, N, width), or only the first `queries` tokens of its result."""
     attention = block.attn
     heads, width = attention.num_heads, x.shape[-1]
@@ -133,7 +150,8 @@ def _block(block: ResidualAttentionBlock, x: Tensor, mask: Tensor | None = None,
 def _alone(block: ResidualAttentionBlock, x: Tensor) -> Tensor:
     """The block with every token attending only to itself (arXiv:2304.04521), (B, P, width)."""
     attention, width = block.attn, x.shape[-1]
-    value = F.linear(block.ln_1(x), attention.in_proj_weight[2 * width:],
-                     attention.in_proj_bias[2 * width:])
+    value = F.linear(
+        block.ln_1(x), attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :]
+    )
     x = x + attention.out_proj(value)
     return x + block.mlp(block.ln_2(x))

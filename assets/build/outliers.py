@@ -34,7 +34,8 @@ def blobs(sprites: Tensor, n: int, gen: torch.Generator) -> Tensor:
         edge = scale
         for wave in (2, 3, 5, 7):
             edge = edge + scale * uniform(gen, n, 0, 0.55 / wave**0.5) * torch.sin(
-                wave * theta + uniform(gen, n, 0, 2 * pi))
+                wave * theta + uniform(gen, n, 0, 2 * pi)
+            )
         return torch.sigmoid((edge.clamp(max=FILL / 2) - radius) * 250)
 
     alpha = shape(uniform(gen, n, 0.2, 0.36))
@@ -53,13 +54,19 @@ def badges(sprites: Tensor, n: int, gen: torch.Generator) -> Tensor:
     """Random strokes, half of them on a disc or a rounded square of one colour."""
     x, y = grid(sprites.shape[-1])
     power = torch.where(uniform(gen, n, 0, 1) < 0.5, 2.0, 6.0)
-    plate = torch.sigmoid((uniform(gen, n, 0.3, 0.4) - (x.abs()**power + y.abs()**power)
-                           .clamp(min=1e-9)**(1 / power)) * 250)
+    plate = torch.sigmoid(
+        (
+            uniform(gen, n, 0.3, 0.4)
+            - (x.abs() ** power + y.abs() ** power).clamp(min=1e-9) ** (1 / power)
+        )
+        * 250
+    )
     plate = torch.where(uniform(gen, n, 0, 1) < 0.5, plate, 0)
     strokes = torch.zeros_like(plate)
     for _ in range(4):
-        along, across = turned(x - uniform(gen, n, -0.2, 0.2), y - uniform(gen, n, -0.2, 0.2),
-                               uniform(gen, n, 0, pi))
+        along, across = turned(
+            x - uniform(gen, n, -0.2, 0.2), y - uniform(gen, n, -0.2, 0.2), uniform(gen, n, 0, pi)
+        )
         away = ((along.abs() - uniform(gen, n, 0, 0.25)).clamp(min=0) ** 2 + across**2).sqrt()
         line = torch.sigmoid((uniform(gen, n, 0.015, 0.06) - away) * 250)
         strokes = torch.maximum(strokes, line * (uniform(gen, n, 0, 1) < 0.75))
@@ -89,12 +96,13 @@ def shuffled(sprites: Tensor, n: int, gen: torch.Generator) -> Tensor:
         side = sprites.shape[-1]
         inner = round(side * FILL / count) * count
         low = (side - inner) // 2
-        crop = picked[..., low:low + inner, low:low + inner]
+        crop = picked[..., low : low + inner, low : low + inner]
         piece = inner // count
         pieces = crop.unfold(2, piece, piece).unfold(3, piece, piece).flatten(2, 3)
-        order = (torch.rand(m, count**2, generator=gen).argsort(1))
-        order = torch.where((order == torch.arange(count**2)).all(1, keepdim=True),
-                            order.flip(1), order)
+        order = torch.rand(m, count**2, generator=gen).argsort(1)
+        order = torch.where(
+            (order == torch.arange(count**2)).all(1, keepdim=True), order.flip(1), order
+        )
         moved = pieces.gather(2, order[:, None, :, None, None].expand_as(pieces))
         crop = moved.unflatten(2, (count, count)).permute(0, 1, 2, 4, 3, 5).reshape(crop.shape)
         made.append(F.pad(crop, (low, side - low - inner, low, side - low - inner)))

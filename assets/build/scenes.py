@@ -71,8 +71,12 @@ def draw(atlas: Atlas, layout: Layout, backgrounds: Tensor) -> Tensor:
         if not len(rows):
             continue
         one = Layout(*(field[rows, k] for field in layout))
-        shade = F.grid_sample(atlas.shadow[one.sprite], _grid(one, side, drop=0.035),
-                              padding_mode="zeros", align_corners=False)
+        shade = F.grid_sample(
+            atlas.shadow[one.sprite],
+            _grid(one, side, drop=0.035),
+            padding_mode="zeros",
+            align_corners=False,
+        )
         pixels = _sampled(atlas, one, side)
         colour = torch.einsum("nij,njhw->nihw", _colour_matrix(one), pixels[:, :3])
         colour = torch.minimum(colour.clamp(min=0), pixels[:, 3:])
@@ -108,10 +112,13 @@ def _grid(one: Layout, side: int, drop: float = 0.0) -> Tensor:
     cos, sin = one.angle.cos() * scale, one.angle.sin() * scale
     dx, dy = 2 * one.x, 2 * (one.y + drop)
     mirror = one.mirror
-    theta = torch.stack((
-        torch.stack((cos * mirror, sin * mirror, -(cos * dx + sin * dy) * mirror), 1),
-        torch.stack((-sin, cos, sin * dx - cos * dy), 1),
-    ), 1)
+    theta = torch.stack(
+        (
+            torch.stack((cos * mirror, sin * mirror, -(cos * dx + sin * dy) * mirror), 1),
+            torch.stack((-sin, cos, sin * dx - cos * dy), 1),
+        ),
+        1,
+    )
     return F.affine_grid(theta, [len(theta), 1, side, side], align_corners=False)
 
 
@@ -125,6 +132,7 @@ def _sampled(atlas: Atlas, one: Layout, side: int) -> Tensor:
     for k, sprites in enumerate(atlas.levels):
         rows = (level == k).nonzero().flatten()
         if len(rows):
-            pixels[rows] = F.grid_sample(sprites[one.sprite[rows]], where[rows],
-                                         padding_mode="zeros", align_corners=False)
+            pixels[rows] = F.grid_sample(
+                sprites[one.sprite[rows]], where[rows], padding_mode="zeros", align_corners=False
+            )
     return pixels

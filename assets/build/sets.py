@@ -69,9 +69,21 @@ SETS: dict[str, SceneSet] = {
     "crowd": SceneSet(1013, _group(world.ID_GROUP), _others, crowded=True),
     "crowd other": SceneSet(1014, _others, _others, crowded=True),
     "crowd near": SceneSet(1015, _unseen, _unseen, crowded=True),
-} | {group: SceneSet(1020 + k, _group(group), _group(group)) for k, group in enumerate(
-    ("animal_unseen", "food_unseen", "vehicle_unseen", "object_unseen", "symbol_unseen",
-     "animal_other", "food", "vehicle"))}
+} | {
+    group: SceneSet(1020 + k, _group(group), _group(group))
+    for k, group in enumerate(
+        (
+            "animal_unseen",
+            "food_unseen",
+            "vehicle_unseen",
+            "object_unseen",
+            "symbol_unseen",
+            "animal_other",
+            "food",
+            "vehicle",
+        )
+    )
+}
 OOD_SETS = ("near", "other", "textures", "glyphs", "noise")
 
 
@@ -103,8 +115,9 @@ def _textures(size: int, side: int, gen: torch.Generator) -> Iterator[Scene]:
         yield Scene(backgrounds.draw_family(family, 1, side, gen)[0], family)
 
 
-def _objects(chosen: SceneSet, start: int, size: int, side: int,
-             gen: torch.Generator) -> Iterator[Scene]:
+def _objects(
+    chosen: SceneSet, start: int, size: int, side: int, gen: torch.Generator
+) -> Iterator[Scene]:
     mains, beside = chosen.mains(), chosen.beside()
     order = torch.randperm(len(mains), generator=torch.Generator().manual_seed(chosen.seed))
     main = [mains[order[(start + k) % len(mains)]] for k in range(size)]
@@ -125,8 +138,9 @@ def _objects(chosen: SceneSet, start: int, size: int, side: int,
     yield from (Scene(p, c.name) for p, c in zip(pictures, main, strict=True))
 
 
-def _distinct(main: world.Concept, beside: list[world.Concept],
-              gen: torch.Generator) -> list[world.Concept]:
+def _distinct(
+    main: world.Concept, beside: list[world.Concept], gen: torch.Generator
+) -> list[world.Concept]:
     """Two more concepts, neither the main one."""
     order = torch.randperm(len(beside), generator=gen)[:3].tolist()
     return [beside[i] for i in order if beside[i] != main][:2]

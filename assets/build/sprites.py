@@ -39,7 +39,8 @@ def font_path() -> Path:
         if place.is_file():
             return place
     raise FileNotFoundError(
-        "NotoColorEmoji.ttf was not found in " + ", ".join(str(p.parent) for p in FONT_PLACES)
+        "NotoColorEmoji.ttf was not found in "
+        + ", ".join(str(p.parent) for p in FONT_PLACES)
         + "; install it with: apt-get install fonts-noto-color-emoji"
     )
 
@@ -82,6 +83,6 @@ def _sprite(char: str) -> torch.Tensor:
     tensor = F.interpolate(tensor, size=size, mode="bicubic", antialias=True).clamp(0, 1)[0]
     sprite = torch.zeros(4, SIDE, SIDE)
     top, left = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
-    sprite[:, top:top + size[0], left:left + size[1]] = tensor
+    sprite[:, top : top + size[0], left : left + size[1]] = tensor
     sprite[:3] = torch.minimum(sprite[:3], sprite[3:])
     return sprite

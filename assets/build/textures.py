@@ -12,20 +12,25 @@ def uniform(gen: torch.Generator, n: int, low: float, high: float) -> Tensor:
     return torch.rand(n, 1, 1, 1, generator=gen) * (high - low) + low
 
 
-def colours(gen: torch.Generator, n: int, hue: tuple[float, float] = (0.0, 1.0),
-            saturation: tuple[float, float] = (0.1, 0.75),
-            value: tuple[float, float] = (0.35, 1.0)) -> Tensor:
+def colours(
+    gen: torch.Generator,
+    n: int,
+    hue: tuple[float, float] = (0.0, 1.0),
+    saturation: tuple[float, float] = (0.1, 0.75),
+    value: tuple[float, float] = (0.35, 1.0),
+) -> Tensor:
     """(n, 3, 1, 1) RGB colours with hue (turns), saturation and value in the given ranges."""
     h, s, v = (uniform(gen, n, *span) for span in (hue, saturation, value))
-    ramp = ((h * 6 + torch.tensor([5.0, 3.0, 1.0]).view(1, 3, 1, 1)) % 6)
+    ramp = (h * 6 + torch.tensor([5.0, 3.0, 1.0]).view(1, 3, 1, 1)) % 6
     return v - v * s * torch.minimum(ramp, 4 - ramp).clamp(0, 1)
 
 
 def grid(side: int) -> tuple[Tensor, Tensor]:
     """x and y of the pixel centres, each (1, 1, side, side) in (-0.5, 0.5)."""
     line = (torch.arange(side) + 0.5) / side - 0.5
-    return line.view(1, 1, 1, side).expand(1, 1, side, side), \
-        line.view(1, 1, side, 1).expand(1, 1, side, side)
+    return line.view(1, 1, 1, side).expand(1, 1, side, side), line.view(1, 1, side, 1).expand(
+        1, 1, side, side
+    )
 
 
 def turned(x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,5 +128,6 @@ def spots(n: int, side: int, gen: torch.Generator) -> Tensor:
     return blend(blend(ground, ground * 0.8, torch.sigmoid((field - 0.6) * 40)), mark, rim)
 
 
-HELD_OUT = {f.__name__: f
-            for f in (tartan, chevron, scales, mosaic, rings, marble, hexagons, spots)}
+HELD_OUT = {
+    f.__name__: f for f in (tartan, chevron, scales, mosaic, rings, marble, hexagons, spots)
+}

@@ -76,10 +76,14 @@ def train(plan: Plan, state: dict | None = None) -> Iterator[Step]:
     used = torch.cat((torch.tensor([0, 49406, 49407]), tokenize(_all_texts()).flatten())).unique()
     model = EmojiClip(used).to(plan.device).train()
     learned = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW([
-        {"params": [p for p in learned if p.ndim >= 2], "weight_decay": plan.decay},
-        {"params": [p for p in learned if p.ndim < 2], "weight_decay": 0.0},
-    ], betas=(0.9, 0.98), fused=True)
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [p for p in learned if p.ndim >= 2], "weight_decay": plan.decay},
+            {"params": [p for p in learned if p.ndim < 2], "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.98),
+        fused=True,
+    )
     mean = [p.detach().clone() for p in learned]
     if state:
         optimiser.load_state_dict(state["optimiser"])
@@ -109,15 +113,30 @@ def train(plan: Plan, state: dict | None = None) -> Iterator[Step]:
             torch._foreach_lerp_(mean, [p.detach() for p in learned], share)
         number += 1
         done = max(number / plan.steps, elapsed.item())
-        yield Step(number, done, terms, partial(_kept, model, learned, mean),
-                   partial(_state, plan, number, learned, mean, optimiser))
+        yield Step(
+            number,
+            done,
+            terms,
+            partial(_kept, model, learned, mean),
+            partial(_state, plan, number, learned, mean, optimiser),
+        )
 
 
 def schedules(plan: Plan) -> tuple[Plan, Plan]:
     """The whole course: the plan's own schedule, then the polish."""
-    polish = replace(plan, steps=round(0.43 * plan.steps), minutes=0.35 * plan.minutes, rate=8e-4,
-                     warm_up=50, sparse=0.0, company=1e-9, grey=0.45, presence=1.2, patches=1.0,
-                     polish=True)
+    polish = replace(
+        plan,
+        steps=round(0.43 * plan.steps),
+        minutes=0.35 * plan.minutes,
+        rate=8e-4,
+        warm_up=50,
+        sparse=0.0,
+        company=1e-9,
+        grey=0.45,
+        presence=1.2,
+        patches=1.0,
+        polish=True,
+    )
     return replace(plan, minutes=0.65 * plan.minutes), polish
 
 
@@ -126,15 +145,22 @@ def pace(number: int, done: float, plan: Plan) -> float:
     return min(1.0, (number + 1) / plan.warm_up) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _terms(model: EmojiClip, batch: Batch, prompts: list[str],
-           tokenize: open_clip.SimpleTokenizer, keep: Tensor | None, plan: Plan) -> losses.Terms:
+def _terms(
+    model: EmojiClip,
+    batch: Batch,
+    prompts: list[str],
+    tokenize: open_clip.SimpleTokenizer,
+    keep: Tensor | None,
+    plan: Plan,
+) -> losses.Terms:
     device = model.words.device
     target, there = batch.target.to(device), batch.there.to(device)
     named = int((batch.target.sum(1) > 0).sum())  # they come first
     with torch.autocast(device.type, torch.bfloat16):
         images = model.image_features(normalised(batch.pictures.to(device)), keep)
-        labels, sayings = (model.text_features(tokenize(texts).to(device))
-                           for texts in (prompts, batch.captions))
+        labels, sayings = (
+            model.text_features(tokenize(texts).to(device)) for texts in (prompts, batch.captions)
+        )
     scale, sharp = model.clip.logit_scale.exp(), model.presence_scale.clamp(4, 30)
     whole = images.whole @ labels.T
     local = losses.pooled(images.local @ labels.T)
@@ -145,18 +171,30 @@ def _terms(model: EmojiClip, batch: Batch, prompts: list[str],
     return losses.Terms(
         labels=losses.label_loss(whole[:named], scale, target[:named], there[:named]).mean(),
         presence=plan.presence * losses.presence_loss(whole, sharp, bias, there, unsure).mean(),
-        captions=losses.caption_loss(images.whole[:len(sayings)], sayings, scale),
-        local=plan.patches * (
-            0.8 * losses.label_loss(local[:named], scale, local_target[:named],
-                                    there[:named]).mean()
-            + 0.5 * losses.presence_loss(local, sharp, bias, there).mean()),
+        captions=losses.caption_loss(images.whole[: len(sayings)], sayings, scale),
+        local=plan.patches
+        * (
+            0.8
+            * losses.label_loss(local[:named], scale, local_target[:named], there[:named]).mean()
+            + 0.5 * losses.presence_loss(local, sharp, bias, there).mean()
+        ),
     )
 
 
-def _state(plan: Plan, number: int, learned: list[Tensor], mean: list[Tensor],
-           optimiser: torch.optim.Optimizer) -> dict:
-    return {"polish": plan.polish, "number": number, "learned": learned, "mean": mean,
-            "optimiser": optimiser.state_dict()}
+def _state(
+    plan: Plan,
+    number: int,
+    learned: list[Tensor],
+    mean: list[Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> dict:
+    return {
+        "polish": plan.polish,
+        "number": number,
+        "learned": learned,
+        "mean": mean,
+        "optimiser": optimiser.state_dict(),
+    }
 
 
 def _average(gradients: list[Tensor]) -> None:
@@ -188,19 +226,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the backbone")
     parser.add_argument("--steps", type=int, default=Plan.steps)
-    parser.add_argument("--minutes", type=float, default=math.inf,
-                        help="end by then, counted in each core's time, with fewer steps")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=math.inf,
+        help="end by then, counted in each core's time, with fewer steps",
+    )
     parser.add_argument("--resume", action="store_true", help="go on where a run was broken off")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--workers", type=int,
-                        help="processes that share every batch (2 where there are two cores, 1 "
-                        "on a GPU); the shipped weights are from 2")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes that share every batch (2 where there are two cores, 1 "
+        "on a GPU); the shipped weights are from 2",
+    )
     parser.add_argument("--quick", action="store_true", help="measure fewer scenes at the end")
     chosen = parser.parse_args()
     cores = min(2, os.cpu_count() or 1) if chosen.device == "cpu" else 1
-    plan = Plan(steps=chosen.steps, seed=chosen.seed, device=chosen.device,
-                workers=chosen.workers or cores, minutes=chosen.minutes)
+    plan = Plan(
+        steps=chosen.steps,
+        seed=chosen.seed,
+        device=chosen.device,
+        workers=chosen.workers or cores,
+        minutes=chosen.minutes,
+    )
     begun = chosen.resume and torch.load(_beside(chosen.out), weights_only=True)["polish"]
     start = time.monotonic()
     for part in schedules(plan)[begun:]:
@@ -211,21 +261,25 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as meeting:
             where = f"file://{meeting}/store"
             multiprocessing.spawn(run, (part, chosen.out, resume, where), plan.workers)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN if plan.workers > 1
-                              else resource.RUSAGE_SELF)
-    print(f"trained in {(time.monotonic() - start) / 60:.1f} minutes, "
-          f"{(used.ru_utime + used.ru_stime) / 60:.1f} minutes of processor time", flush=True)
+    used = resource.getrusage(
+        resource.RUSAGE_CHILDREN if plan.workers > 1 else resource.RUSAGE_SELF
+    )
+    print(
+        f"trained in {(time.monotonic() - start) / 60:.1f} minutes, "
+        f"{(used.ru_utime + used.ru_stime) / 60:.1f} minutes of processor time",
+        flush=True,
+    )
     print(evaluate.report(evaluate.measured(chosen.out, scale=0.25 if chosen.quick else 1.0)))
 
 
 def run(rank: int, plan: Plan, out: Path, resume: bool, meeting: str) -> None:
-    """One worker's part of a schedule; the first prints, and saves every 250 steps and at the end.
-    """
+    """One worker's part of a schedule; the first prints, saves every 250 steps and at the end."""
     plan = replace(plan, rank=rank)
     if plan.workers > 1:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // plan.workers))
-        distributed.init_process_group("gloo", init_method=meeting, rank=rank,
-                                       world_size=plan.workers)
+        distributed.init_process_group(
+            "gloo", init_method=meeting, rank=rank, world_size=plan.workers
+        )
     start = time.monotonic()
     kept_state = _beside(out)
     state = torch.load(kept_state, weights_only=True) if resume else None
@@ -233,10 +287,14 @@ def run(rank: int, plan: Plan, out: Path, resume: bool, meeting: str) -> None:
         if rank > 0:
             continue
         if step.number % 100 == 0 or step.done >= 1:
-            parts = "  ".join(f"{name} {value.item():.3f}"
-                              for name, value in step.terms._asdict().items())
-            print(f"step {step.number:5}  loss {step.terms.total.item():.3f}  {parts}  "
-                  f"{(time.monotonic() - start) / 60:.1f} min", flush=True)
+            parts = "  ".join(
+                f"{name} {value.item():.3f}" for name, value in step.terms._asdict().items()
+            )
+            print(
+                f"step {step.number:5}  loss {step.terms.total.item():.3f}  {parts}  "
+                f"{(time.monotonic() - start) / 60:.1f} min",
+                flush=True,
+            )
         if step.number % 250 == 0 or step.done >= 1:
             kept_state.parent.mkdir(parents=True, exist_ok=True)
             torch.save(step.state(), kept_state)

@@ -23,11 +23,38 @@ GLYPHS = (
     "🏧🚮🚰♿🚹🚺🚻🚼🚾🛂🛃🛄🛅"
 )
 
-_PLURAL = {"grapes", "cherries", "french fries", "bowling pins", "headphones", "scissors",
-           "glasses", "jeans", "pancakes", "footprints"}
-_MASS = {"broccoli", "bread", "cheese", "bacon", "popcorn", "sushi", "coffee", "wine", "beer",
-         "corn", "garlic", "milk", "spaghetti", "badminton", "fire", "ice cream", "recycling",
-         "salad"}
+_PLURAL = {
+    "grapes",
+    "cherries",
+    "french fries",
+    "bowling pins",
+    "headphones",
+    "scissors",
+    "glasses",
+    "jeans",
+    "pancakes",
+    "footprints",
+}
+_MASS = {
+    "broccoli",
+    "bread",
+    "cheese",
+    "bacon",
+    "popcorn",
+    "sushi",
+    "coffee",
+    "wine",
+    "beer",
+    "corn",
+    "garlic",
+    "milk",
+    "spaghetti",
+    "badminton",
+    "fire",
+    "ice cream",
+    "recycling",
+    "salad",
+}
 
 
 class Concept(NamedTuple):
@@ -55,8 +82,9 @@ def article(words: str) -> str:
 def concepts() -> tuple[Concept, ...]:
     """Every concept, in the order of the list."""
     groups = json.loads((Path(__file__).parent / "concepts.json").read_text("utf-8"))
-    return tuple(Concept(name, group, emoji) for group, rows in groups.items()
-                 for name, emoji in rows)
+    return tuple(
+        Concept(name, group, emoji) for group, rows in groups.items() for name, emoji in rows
+    )
 
 
 @cache
