@@ -2,15 +2,27 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.requirements-installed
+LOWEST := .venv-lowest
 
-.PHONY: demo test bench venv
+.PHONY: demo test test-lowest lint bench venv
 
 demo: venv
 	$(PYTHON) app.py $(ARGS)
 
-test: venv
+test: lint
 	sh .ci/browser $(PYTHON)
 	$(PYTHON) -m pytest $(ARGS)
+
+# The oldest versions that the ranges allow, without the browser.
+test-lowest: venv
+	$(PYTHON) -m uv venv --quiet --allow-existing --python $(PYTHON) $(LOWEST)
+	$(PYTHON) -m uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -r requirements-dev.txt
+	$(LOWEST)/bin/python -m pytest -m "not browser" $(ARGS)
+
+lint: venv
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
 
 bench: venv
 	@set -e; for name in app benchmark detect emoji_recipe search spectrum; do \

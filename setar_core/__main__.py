@@ -9,6 +9,7 @@ import argparse
 import re
 import sys
 import warnings
+from pathlib import Path
 from typing import Any, NoReturn
 
 from .commands import benchmark, metrics, say, scores, search, verdict
@@ -30,7 +31,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = Parser(prog="python -m setar_core", description=__doc__)
+    name = "setar" if Path(sys.argv[0]).stem == "setar" else "python -m setar_core"
+    parser = Parser(prog=name, description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:
         command.add(commands)
