@@ -14,7 +14,8 @@ _ROOMS = {
     "threshold": ("Threshold",),
     "detector": ("Detector", "Verdict"),
     "search.plan": ("SearchPlan",),
-    "search.greedy": ("Trial", "greedy_search"),
+    "search.trial": ("Trial",),
+    "search.greedy": ("greedy_search",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)

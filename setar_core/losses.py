@@ -29,16 +29,6 @@ class Terms(NamedTuple):
     ood: Tensor
 
 
-class Losses(NamedTuple):
-    """Means over batches: the losses in nats, the accuracy and the OOD share in percent."""
-
-    locoop_loss: float
-    loss_id: float
-    loss_ood: float
-    accuracy: float
-    ood_patch_percent: float
-
-
 def ood_patches(local: Tensor, classes: Tensor, top_k: int) -> Tensor:
     """Which patches are OOD, `(B, P)`: at least `top_k` labels score above the image's own.
 
@@ -78,30 +68,3 @@ def locoop_loss(logits: Logits, classes: Tensor, lambda_ood: float, top_k: int) 
     """
     cross_entropy, outside, _, ood = terms(logits, classes, top_k)
     return cross_entropy.mean() + lambda_ood * outside.sum() / ood.sum().clamp(min=1)
-
-
-def losses(parts: Terms, lambda_ood: float, batch_size: int) -> Losses:
-    """The losses of consecutive batches, averaged by their number of images.
-
-    Each batch's OOD term is a mean over its own OOD patches, so the batch size matters.
-    """
-    counts = parts.ood.sum(dim=1)
-    table = torch.stack(  # one transfer from the device
-        [parts.cross_entropy.double(), parts.neg_entropy.double(), parts.hits.double(), counts]
-    ).cpu()
-    inside, outside, hits, counts = table  # (n,) each
-    n = len(inside)
-    starts = torch.arange(n) // batch_size  # the batch of each image
-    batches = int(starts[-1]) + 1
-    sums = torch.zeros(2, batches, dtype=torch.float64)
-    sums.index_add_(1, starts, torch.stack([outside, counts]))
-    means = sums[0] / sums[1].clamp(min=1)
-    loss_id = float(inside.mean())
-    loss_ood = float((means * starts.bincount()).sum() / n)
-    return Losses(
-        loss_id + lambda_ood * loss_ood,
-        loss_id,
-        loss_ood,
-        100 * float(hits.mean()),
-        100 * float(counts.sum()) / parts.ood.numel(),
-    )

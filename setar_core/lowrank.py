@@ -8,13 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .recipe import dropped
+
 STEP = 192  # columns of a Gram matrix at once
 WELL = 1e-3  # smallest by largest singular value from which on squares lose next to nothing
-
-
-def dropped(rank: int, ratio: float) -> int:
-    """How many of `rank` components a ratio drops: `round(rank * ratio)`."""
-    return round(rank * ratio)
 
 
 class Spectrum(NamedTuple):

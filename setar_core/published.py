@@ -1,13 +1,14 @@
 """What the authors of SeTAR published of their own runs, on real CLIP and SwinV2, as shipped facts.
 
 From github.com/X1AOX1A/SeTAR, commit 1564daa, MIT (arXiv:2406.12629); `assets.build.published`
-wrote the files. Nothing here is measured by us except what is recomputed from the histograms.
+wrote the files. Measured by us are only what is recomputed from the histograms, and the times that
+searches took us beside the authors' procedure (`python -m tests.speed.search --record MACHINE`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,13 @@ import numpy as np
 from .metrics.bins import Binned, binned_separation, binned_threshold
 from .metrics.separation import Metrics
 from .paths import PUBLISHED
-from .recipe import Recipe, Site
+from .recipe import Recipe
+from .search.trace import replay
+from .search.trial import Trial
 
 MEAN = "average"
 VANILLA = "vanilla"
+SEARCH_TIMES = PUBLISHED / "search_times.json"
 METHODS = (VANILLA, "LoRA", "SeTAR", "SeTAR+FT")  # as the authors' tables order them
 BACKBONES = {  # the authors' name -> ours, and the one people say
     "openai/clip-vit-base-patch16": ("ViT-B-16/openai", "CLIP ViT-B/16"),
@@ -30,6 +34,17 @@ BACKBONES = {  # the authors' name -> ours, and the one people say
         "timm:swinv2_base_window16_256.ms_in1k",
         "SwinV2-B",
     ),
+}
+SETS = {
+    "imagenet1k": "ImageNet-1k",
+    "pascal_voc": "Pascal VOC",
+    "inaturalist": "iNaturalist",
+    "sun": "SUN",
+    "places": "Places",
+    "textures": "Textures",
+    "imagenet22k": "ImageNet-22k",
+    "coco": "COCO",
+    MEAN: "Mean",
 }
 
 
@@ -57,25 +72,6 @@ class Histograms(NamedTuple):
             for counts in self.counts.values()
         ]
         return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
-
-
-class Candidate(NamedTuple):
-    """One line of a search's trace: a site with a ratio, and what it measured.
-
-    Losses in nats, `accuracy` and `ood_patches` (the share of patches taken as OOD) in [0, 1].
-    `improved` and `best` follow from the candidates before it, over all blocks.
-    """
-
-    step: int
-    site: Site
-    ratio: float
-    loss: float
-    loss_id: float
-    loss_ood: float
-    accuracy: float
-    ood_patches: float
-    improved: bool
-    best: float
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,14 @@ class Run:
         """Whether the trace of its search was published."""
         return self.search_seconds is not None
 
-    def trace(self) -> tuple[Candidate, ...]:
+    @property
+    def trace_file(self) -> Path:
+        """Where the trace of its search lies, if it was published."""
+        return PUBLISHED / "traces" / f"{self.slug}.jsonl"
+
+    def trace(self) -> tuple[Trial, ...]:
         """Every candidate of its search, in order; empty without a published trace."""
-        return _trace(self.slug) if self.searched else ()
+        return _trace(self.trace_file) if self.searched else ()
 
 
 class Line(NamedTuple):
@@ -132,6 +133,35 @@ class Line(NamedTuple):
     run: Run
     metrics: Mapping[str, Metrics]
     change: Mapping[str, Metrics] | None
+
+
+class SearchTime(NamedTuple):
+    """One search, by us and by the authors' procedure.
+
+    `sampled` is how many of its candidates the procedure was timed on, where not on all; its
+    `procedure_seconds` are for all `candidates` then too.
+    """
+
+    title: str
+    images: int
+    labels: int
+    candidates: int
+    seconds: float
+    procedure_seconds: float
+    sampled: int | None
+    command: str
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.procedure_seconds / self.seconds
+
+
+class SearchTimes(NamedTuple):
+    """Everything that was measured on one machine, in words."""
+
+    machine: str
+    measured: tuple[SearchTime, ...]
 
 
 @cache
@@ -168,28 +198,23 @@ def best(lines: Sequence[Line], ood_set: str) -> Metrics:
     return Metrics(min(fpr95), max(auroc), max(aupr))
 
 
-def candidates(rows: Iterable[Mapping[str, Any]]) -> tuple[Candidate, ...]:
-    """A trace's lines as candidates, with what each of them improved on."""
-    read, least = [], float("inf")
-    for row in rows:
-        loss = row["locoop_loss"]
-        improved, least = loss < least, min(loss, least)
-        entry = [row[key] for key in ("tower", "weight", "layer", "ratio")]
-        ((site, ratio),) = Recipe.loads(json.dumps([entry])).ratios.items()
-        terms = (row["loss_id"], row["loss_ood"], row["acc"] / 100, row["ood_patch_percent"] / 100)
-        read.append(Candidate(row["step"], site, ratio, loss, *terms, improved, least))
-    return tuple(read)
+def search_times(path: Path = SEARCH_TIMES) -> SearchTimes | None:
+    """The facts, None where nothing was measured yet.
 
-
-def found(trace: Sequence[Candidate]) -> dict[Site, float]:
-    """The recipe that a trace leads to: at each site the ratio of its last improvement, else 0."""
-    ratios = {candidate.site: 0.0 for candidate in trace}
-    return ratios | {c.site: c.ratio for c in trace if c.improved}
-
-
-def trace_file(run: Run) -> Path:
-    """The published trace as a file that a search can be replayed from."""
-    return PUBLISHED / "traces" / f"{run.slug}.jsonl"
+    Raises:
+        ValueError: a file that holds something else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        page = json.loads(path.read_text(encoding="utf-8"))
+        measured = tuple(_time(entry) for entry in page["measured"])
+        return SearchTimes(str(page["machine"]), measured) if measured else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path.name} holds no search times ({error}); measure them with "
+            "python -m tests.speed.search --record MACHINE"
+        ) from None
 
 
 def _method_order(run: Run) -> int:
@@ -240,19 +265,13 @@ def _page(name: str) -> dict[str, Any]:
 
 
 @cache
-def _trace(slug: str) -> tuple[Candidate, ...]:
-    lines = (PUBLISHED / "traces" / f"{slug}.jsonl").read_text(encoding="utf-8").splitlines()
-    return candidates(map(json.loads, lines[1:]))  # the first line says whose search it was
+def _trace(path: Path) -> tuple[Trial, ...]:
+    return tuple(replay(path.read_text(encoding="utf-8")))
 
 
-SETS = {
-    "imagenet1k": "ImageNet-1k",
-    "pascal_voc": "Pascal VOC",
-    "inaturalist": "iNaturalist",
-    "sun": "SUN",
-    "places": "Places",
-    "textures": "Textures",
-    "imagenet22k": "ImageNet-22k",
-    "coco": "COCO",
-    MEAN: "Mean",
-}
+def _time(entry: Mapping[str, Any]) -> SearchTime:
+    found = SearchTime(**entry)
+    for name in ("images", "labels", "candidates", "seconds", "procedure_seconds"):
+        if not getattr(found, name) > 0:
+            raise ValueError(f"{name} of {found.title!r} is {getattr(found, name)!r}")
+    return found

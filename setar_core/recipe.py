@@ -56,6 +56,11 @@ class Site(NamedTuple):
         )
 
 
+def dropped(rank: int, ratio: float) -> int:
+    """How many of `rank` components a ratio drops: `round(rank * ratio)`."""
+    return round(rank * ratio)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Ratios in [0, 1) by site, and which components they drop (arXiv:2406.12629).

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from setar_core.published import BACKBONES, FOLDER, candidates, found
+from setar_core.paths import PUBLISHED
+from setar_core.published import BACKBONES
 from setar_core.recipe import Recipe
+from setar_core.search.trace import replay
 
 SOURCE = {
     "repository": "https://github.com/X1AOX1A/SeTAR",
@@ -93,9 +95,11 @@ def trace(run: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         "fingerprint": {"backbone": BACKBONES[run["backbone"]][0]},
     }
     short = [{key: _short(value) for key, value in row.items()} for row in rows]
-    if found(candidates(short)) != Recipe.loads(json.dumps(run["recipe"])).ratios:
+    text = "".join(f"{_compact(line)}\n" for line in [first, *short])
+    *_, last = replay(text)
+    if last.recipe.ratios != Recipe.loads(json.dumps(run["recipe"])).ratios:
         raise ValueError(f"{run['slug']}: the trace does not lead to the published recipe")
-    return "".join(f"{_compact(line)}\n" for line in [first, *short])
+    return text
 
 
 def facts(runs: list[dict[str, Any]]) -> str:
@@ -107,7 +111,7 @@ def facts(runs: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds index.json, the .npz and the traces")
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=PUBLISHED)
     arguments = parser.parse_args()
     runs = json.loads((arguments.folder / "index.json").read_text(encoding="utf-8"))
     pages = {"runs.json": facts(runs)}

@@ -8,9 +8,8 @@ from demo.page.components.player import replay, steps
 from demo.page.components.ratio_map import ratio_map
 from demo.published.times import times
 from demo.server.library import EMBEDDED, Library
-from setar_core.published import SETS, Run
+from setar_core.published import SETS, Run, search_times
 from setar_core.recipe import Recipe
-from setar_core.search_times import search_times
 
 
 def ours(library: Library, backbone: str) -> tuple[str, Recipe, bool] | None:

@@ -95,7 +95,7 @@ def chosen(library: Library, *values: Any) -> View:
             contradictions(choice.backbone, choice.id_set),
         ),
         search=search_section(library, run),
-        trace=str(published.trace_file(run)),
+        trace=str(run.trace_file),
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from demo.published.words import minutes
-from setar_core.published import Run
-from setar_core.search_times import SearchTime, SearchTimes
+from setar_core.published import Run, SearchTime, SearchTimes
 
 
 def times(run: Run, found: SearchTimes | None) -> str:

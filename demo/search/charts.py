@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.search.map import empty, place
 
 if TYPE_CHECKING:
-    from setar_core.search.greedy import Trial
+    from setar_core.search.trial import Trial
 
 WIDE, HIGH = 1000, 300
 OBJECTIVES = {

@@ -14,7 +14,7 @@ from demo.search.work import Ready
 
 if TYPE_CHECKING:
     from setar_core.recipe import Recipe
-    from setar_core.search.greedy import Trial
+    from setar_core.search.trial import Trial
 
 WAITING, PREPARING, SEARCHING = "waiting", "preparing", "searching"
 FINISHED, STOPPED, FAILED, ESTIMATED, REPLAY = (

@@ -31,7 +31,7 @@ from demo.server.library import Library
 
 if TYPE_CHECKING:
     from setar_core.recipe import Recipe
-    from setar_core.search.greedy import Trial
+    from setar_core.search.trial import Trial
 
 KEPT_SECONDS = 3600.0
 KEPT_JOBS = 40

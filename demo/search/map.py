@@ -11,7 +11,7 @@ from setar_core.recipe import Site
 
 if TYPE_CHECKING:
     from demo.search.work import Example
-    from setar_core.search.greedy import Trial
+    from setar_core.search.trial import Trial
 
 HATCH = (
     '<defs><pattern id="hatch" width="0.34" height="0.34" patternUnits="userSpaceOnUse" '

@@ -21,10 +21,11 @@ from demo.search.job import (
     WAITING,
     Job,
 )
+from setar_core.recipe import dropped
 
 if TYPE_CHECKING:
     from setar_core.recipe import Recipe
-    from setar_core.search.greedy import Trial
+    from setar_core.search.trial import Trial
 
 START = (
     "Press Search to watch SeTAR at work: block by block it tries how much of the smallest parts "
@@ -224,8 +225,6 @@ def _compared(others: Mapping[str, Recipe]) -> str:
 
 
 def _count(rank: int | None, ratio: float) -> str:
-    from setar_core.lowrank import dropped
-
     return "" if rank is None else f"<td>{dropped(rank, ratio)} of {rank}</td>"
 
 

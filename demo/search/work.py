@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from setar_core.labels import LabelSet
     from setar_core.recipe import Site
     from setar_core.search.eta import Pace
-    from setar_core.search.greedy import Trial
     from setar_core.search.plan import SearchPlan
     from setar_core.search.trace import Trace
+    from setar_core.search.trial import Trial
 
 MAX_IMAGES = 2_000
 MAX_UNPACKED = 1_000_000_000  # bytes
@@ -204,7 +204,7 @@ def replayed(text: str) -> tuple[Trial, ...]:
     Raises:
         ValueError: not a trace, or one without a candidate.
     """
-    from setar_core.search.replay import replay
+    from setar_core.search.trace import replay
 
     trials = tuple(replay(text))
     if not trials:

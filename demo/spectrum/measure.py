@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from demo.server.library import EMBEDDED, Library, examples, label_sets, shelf, shipped_calibration
 from setar_core.data.images import read_image
-from setar_core.recipe import Recipe, Site
+from setar_core.recipe import Recipe, Site, dropped
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
@@ -114,8 +114,6 @@ class Measured:
 
 def counts(backbone: Backbone, ratios: Mapping[Site, float]) -> dict[Site, int]:
     """Components that each site of a recipe loses."""
-    from setar_core.lowrank import dropped
-
     return {s: dropped(min(backbone.weight(s).shape), ratio) for s, ratio in ratios.items()}
 
 

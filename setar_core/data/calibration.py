@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ class CalibrationSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen characters that change with the images and their classes."""
+        text = hashlib.sha256()
+        for tensor in (self.images, self.classes):
+            text.update(tensor.cpu().contiguous().numpy().tobytes())
+        return text.hexdigest()[:16]
 
     @classmethod
     def from_folder(

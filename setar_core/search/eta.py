@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..backbones.base import Backbone
 from ..recipe import Site
-from .greedy import Trial
 from .plan import SearchPlan, sites
+from .trial import Trial
 
 JUDGING = 0.1  # of a tower's whole pass: what a candidate costs besides the blocks it runs
 

@@ -20,8 +20,9 @@ from ..labels import LabelSet
 from ..parallel import Crew
 from ..recipe import Recipe, Site
 from .caches import KeptFeatures, KeptStates, OpenedSite, Start, run_halves, size
-from .objective import Judge, Measures, Part
+from .objective import Judge, Part
 from .plan import SearchPlan
+from .trial import Measures
 
 CHUNK_TOKENS = 3300  # at once in a thread of a CPU: few calls, and near its cache
 CHUNK_BYTES_CUDA = 2 * 2**30

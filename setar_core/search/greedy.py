@@ -8,51 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ..backbones.base import Backbone, Progress
 from ..data.calibration import CalibrationSet
 from ..memory import spare
 from ..recipe import Recipe, Site
 from .evaluator import Workbench
-from .objective import Measures
 from .plan import LOSSES, SearchPlan, settled, sites
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One candidate, and everything to keep if the search stopped here.
-
-    Attributes:
-        index, total: its number from 0, and how many there will be.
-        step: how many sites were settled before it.
-        site, ratio: what was tried on top of the settled recipe.
-        measures: what came of it.
-        objective: of the measures, as the plan names it; AUROC, AUPR and FPR in percent.
-        improved: strictly better than everything before.
-        recipe: the best so far: the settled sites and, where this step found a better ratio, that.
-        best: the measures of that recipe.
-        seconds: what the candidate took; next to nothing when its value was `known`.
-        known: it was not run, because the same network was measured before.
-    """
-
-    index: int
-    total: int
-    step: int
-    site: Site
-    ratio: float
-    measures: Measures
-    objective: float
-    improved: bool
-    recipe: Recipe
-    best: Measures
-    seconds: float
-    known: bool = False
-
-    @property
-    def loss(self) -> float:
-        """The LoCoOp loss of this candidate, whatever the objective."""
-        return self.measures.losses.locoop_loss
+from .trial import Measures, Trial
 
 
 def greedy_search(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -11,39 +10,16 @@ from torch import Tensor
 
 from ..backbones.base import Backbone, Classifier, Features, Logits
 from ..data.calibration import CalibrationSet
-from ..losses import Losses, Terms, losses, terms
-from ..metrics.separation import Metrics, separation
+from ..losses import Terms, terms
+from ..metrics.separation import separation
 from ..scores.logits import SCORES, Score
 from .plan import LOSSES, SearchPlan, settled
+from .trial import Losses, Measures
 
 PATCH_LOGITS = 2**22  # at most so many at once on a CPU, 16 MB
 PATCH_LOGITS_CUDA = 2**28
 BATCH = 32  # images at once in a plain forward pass
 EXAMPLES = 24  # images whose OOD patches an event carries
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What one candidate was measured to be.
-
-    Attributes:
-        losses: means over the batches; see `Losses`.
-        metrics: of the plan's score between the images and all their OOD patches; None where the
-            objective is a loss, or no patch is OOD.
-        ood: `(m, h, w)`, the OOD patches of the first images, at most 24; None in a replay.
-    """
-
-    losses: Losses
-    metrics: Metrics | None = None
-    ood: Tensor | None = None
-
-    def objective(self, name: str) -> float:
-        """A loss in nats; AUROC, AUPR or FPR95 in percent, NaN where no patch is OOD."""
-        if name in LOSSES:
-            return getattr(self.losses, name)
-        if self.metrics is None:
-            return math.nan
-        return 100 * getattr(self.metrics, {"fpr": "fpr95"}.get(name, name))
 
 
 class Part(NamedTuple):
@@ -141,3 +117,30 @@ def measure(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -
         features = backbone.features(calibration.images[first : first + BATCH])
         judge.parts += judge.judged(features, classifier, first)
     return judge.measures()
+
+
+def losses(parts: Terms, lambda_ood: float, batch_size: int) -> Losses:
+    """The losses of consecutive batches, averaged by their number of images.
+
+    Each batch's OOD term is a mean over its own OOD patches, so the batch size matters.
+    """
+    counts = parts.ood.sum(dim=1)
+    table = torch.stack(  # one transfer from the device
+        [parts.cross_entropy.double(), parts.neg_entropy.double(), parts.hits.double(), counts]
+    ).cpu()
+    inside, outside, hits, counts = table  # (n,) each
+    n = len(inside)
+    starts = torch.arange(n) // batch_size  # the batch of each image
+    batches = int(starts[-1]) + 1
+    sums = torch.zeros(2, batches, dtype=torch.float64)
+    sums.index_add_(1, starts, torch.stack([outside, counts]))
+    means = sums[0] / sums[1].clamp(min=1)
+    loss_id = float(inside.mean())
+    loss_ood = float((means * starts.bincount()).sum() / n)
+    return Losses(
+        loss_id + lambda_ood * loss_ood,
+        loss_id,
+        loss_ood,
+        100 * float(hits.mean()),
+        100 * float(counts.sum()) / parts.ood.numel(),
+    )

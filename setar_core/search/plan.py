@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..backbones.base import Backbone
-from ..data.calibration import CalibrationSet
-from ..lowrank import dropped
-from ..recipe import PRUNES, WEIGHTS, Site
-from ..scores.logits import SCORES, check_temperature
+from ..recipe import PRUNES, WEIGHTS, Site, dropped
+
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..data.calibration import CalibrationSet
 
 ORDERS = (
     "visual_text",
@@ -72,6 +72,8 @@ class SearchPlan:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
+        from ..scores.logits import SCORES, check_temperature
+
         object.__setattr__(self, "ratios", tuple(self.ratios))
         blocks = tuple(weight for weight in WEIGHTS if weight != "proj")
         for name, value, known in (

@@ -1,31 +1,33 @@
 """A search as JSON lines: first the plan and what it ran on, then a line for each candidate.
 
 A line is written when its candidate is done, so that a search that was killed goes on where it
-was.
+was. Any trace can be replayed for the eye, the authors' published ones among them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from ..metrics.separation import Metrics
+from ..recipe import Recipe, Site
+from .plan import HIGHER_IS_BETTER, LOSSES, METRICS, SearchPlan, settled
+from .trial import Losses, Measures, Trial
 
-from ..backbones.base import Backbone
-from ..data.calibration import CalibrationSet
-from ..recipe import Recipe
-from .greedy import Trial
-from .plan import HIGHER_IS_BETTER, METRICS, SearchPlan, settled
-from .replay import NAMES, read_object, replay
+if TYPE_CHECKING:
+    from ..backbones.base import Backbone
+    from ..data.calibration import CalibrationSet
 
 MAX_BYTES = 200_000_000
 BEGINNING = b'{"plan"'  # of every trace that a search wrote
+NAMES = {"locoop_loss": "locoop_loss", "loss_id": "loss_id", "loss_ood": "loss_ood"}
+NAMES |= {"acc": "accuracy", "ood_patch_percent": "ood_patch_percent"}  # as the authors write
+LARGEST = 1e9  # of a number in a trace
 
 
 def header(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -> dict[str, Any]:
@@ -40,17 +42,11 @@ def header(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) ->
 
 def fingerprint(backbone: Backbone, calibration: CalibrationSet) -> dict[str, str]:
     """What changes when the weights, the labels or the images do; the name is for people."""
-    weights = hashlib.sha256()
-    for name, tensor in sorted(backbone.with_recipe(Recipe({})).model.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(_bytes(tensor))
-    images = hashlib.sha256(_bytes(calibration.images))
-    images.update(_bytes(calibration.classes))
     return {
         "backbone": backbone.name,
-        "weights": weights.hexdigest()[:16],
+        "weights": backbone.fingerprint,
         "labels": calibration.labels.fingerprint,
-        "images": images.hexdigest()[:16],
+        "images": calibration.fingerprint,
     }
 
 
@@ -73,6 +69,52 @@ def line(trial: Trial) -> dict[str, Any]:
         "improved": trial.improved,
         "seconds": round(trial.seconds, 6),
     }
+
+
+def replay(text: str) -> Iterator[Trial]:
+    """The trials of a trace, ours or the authors' published list, without running anything.
+
+    The authors' has no plan: its objective is taken to be the LoCoOp loss.
+
+    Raises:
+        ValueError: a line that is not of a trace; says which and why.
+    """
+    rows, plan, name = _rows(text)
+    objective = plan.get("objective", "locoop_loss")
+    sign = -1 if objective in HIGHER_IS_BETTER else 1
+    kept: dict[Site, float] = {}  # settled in the steps before
+    winner: tuple[Site, float] | None = None
+    value, best, step = math.inf, None, 0
+    for index, (number, row) in enumerate(rows):
+        site, ratio, measures, at = _candidate(row, number)
+        if at != step and winner is not None:
+            kept[winner[0]] = winner[1]
+            winner, step = None, at
+        winner = winner or (site, 0.0)
+        reached = measures.objective(objective)
+        improved = sign * reached < value
+        if improved:
+            value, best, winner = sign * reached, measures, (site, ratio)
+        recipe = Recipe(
+            {**kept, winner[0]: winner[1]},
+            name,
+            plan.get("prune", "minor"),
+            plan.get("seed", 0),
+            {"plan": plan} if plan else {},
+        )
+        yield Trial(
+            index,
+            len(rows),
+            step,
+            site,
+            ratio,
+            measures,
+            reached,
+            improved,
+            recipe,
+            best or measures,
+            _seconds(row, number),
+        )
 
 
 class Trace:
@@ -176,5 +218,76 @@ def _whole_lines(path: Path) -> str:
         raise ValueError(f"{path} is not UTF-8 text, so no trace; give another file") from None
 
 
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+def whole_lines(text: str) -> str:
+    """Up to the last line that was written to its end."""
+    return text[: text.rfind("\n") + 1]
+
+
+def _rows(text: str) -> tuple[list[tuple[int, dict]], dict, str | None]:
+    """Numbered candidate lines, the plan and the backbone's name, where the trace has them."""
+    if text.lstrip().startswith("["):
+        try:
+            page = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"the trace is not JSON ({error}); save it again") from None
+        return [(n, _dict(row, n)) for n, row in enumerate(page, 1)], {}, None
+    rows = [(n, read_object(row, n)) for n, row in enumerate(whole_lines(text).splitlines(), 1)]
+    plan, name = {}, None
+    if rows and "plan" in rows[0][1]:
+        first = rows.pop(0)[1]
+        plan = _dict(first["plan"], 1)
+        name = _dict(first.get("fingerprint") or {}, 1).get("backbone")
+        if not isinstance(name, (str, type(None))):
+            raise ValueError(f"line 1: backbone is {str(name)[:40]!r}, not a name")
+        if plan.get("objective", "locoop_loss") not in (*LOSSES, *METRICS):
+            raise ValueError(f"line 1: objective {plan['objective']!r} is unknown")
+    return rows, plan, name
+
+
+def _candidate(row: dict, number: int) -> tuple[Site, float, Measures, int]:
+    try:
+        weight = str(row["weight"])
+        weight = {"W_p": "proj"}.get(weight, weight.removeprefix("W_"))
+        block = row["block"] if "block" in row else row["layer"]
+        parts = block if isinstance(block, list) else [] if block is None else [block]
+        middle = [] if not parts else ["-".join(map(str, parts))]
+        site = Site.parse(".".join([str(row["tower"]), *middle, weight]))
+        losses = Losses(**{name: _number(row, key) for key, name in NAMES.items()})
+        metrics = None
+        if row.get("auroc") is not None:
+            metrics = Metrics(*(_number(row, key) / 100 for key in ("fpr", "auroc", "aupr")))
+        return site, _number(row, "ratio"), Measures(losses, metrics), int(_number(row, "step"))
+    except KeyError as error:
+        raise ValueError(f"line {number}: {error} is missing; this is not a search trace") from None
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}; this is not a search trace") from None
+
+
+def _seconds(row: dict, number: int) -> float:
+    try:
+        return _number(row, "seconds") if row.get("seconds") is not None else 0.0
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
+
+
+def _number(row: dict, key: str) -> float:
+    """Raises KeyError or ValueError for what no search writes."""
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{key} is {str(value)[:40]!r}, not a number")
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{key} is {str(value)[:40]}, not a finite number below {LARGEST:g}")
+    return float(value)
+
+
+def read_object(text: str, number: int) -> dict:
+    try:
+        return _dict(json.loads(text), number)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"line {number} is not JSON ({error}); give a whole trace") from None
+
+
+def _dict(page: Any, number: int) -> dict:
+    if not isinstance(page, dict):
+        raise ValueError(f"line {number} is {str(page)[:40]!r}, not an object; give a trace")
+    return page

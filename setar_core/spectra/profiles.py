@@ -12,8 +12,8 @@ import numpy as np
 
 from ..backbones.base import Backbone
 from ..backbones.tower import BLOCK_WEIGHTS
-from ..lowrank import dropped, effective_rank, energy_shares, singular_values, tail_energy
-from ..recipe import Site
+from ..lowrank import effective_rank, energy_shares, singular_values, tail_energy
+from ..recipe import Site, dropped
 from .noise import Band, noise_band, noise_values
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from setar_core.backbones import Logits
-from setar_core.losses import locoop_loss, losses, ood_patches, terms
+from setar_core.losses import locoop_loss, ood_patches, terms
 from setar_core.scores.logits import SCORES
-from setar_core.search.objective import patch_scores
+from setar_core.search.objective import losses, patch_scores
 
 
 def drawn(n=7, patches=6, labels=9, scale=20.0, seed=0):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from setar_core.lowrank import dropped, low_rank, spectrum
+from setar_core.lowrank import low_rank, spectrum
+from setar_core.recipe import dropped
 
 MATRIX = torch.randn(30, 20, generator=torch.Generator().manual_seed(0))
 PARTS = spectrum(MATRIX)

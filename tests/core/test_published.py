@@ -12,16 +12,12 @@ from setar_core.published import (
     MEAN,
     VANILLA,
     best,
-    candidates,
-    found,
     id_sets_of,
     published_runs,
     scores_of,
+    search_times,
     table,
-    trace_file,
 )
-from setar_core.recipe import Site
-from setar_core.search.trace import replay
 
 RUNS = published_runs()
 SEARCHED = [run for run in RUNS if run.searched]
@@ -71,7 +67,7 @@ def test_the_facts_are_the_authors(source):
 @pytest.mark.parametrize("run", SEARCHED, ids=named)
 def test_the_traces_are_the_authors_to_seven_digits(run, source):
     rows = json.loads(source(f"{run.slug}.trace.json").read_text())
-    mine = [json.loads(line) for line in trace_file(run).read_text().splitlines()[1:]]
+    mine = [json.loads(line) for line in run.trace_file.read_text().splitlines()[1:]]
     assert len(mine) == len(rows)
     for shipped, row in zip(mine, rows, strict=True):
         places = {"tower", "weight", "layer", "step"}
@@ -209,8 +205,8 @@ def test_the_best_of_a_trace_is_its_recipe(run):
         if candidate.loss < least:
             least, ratios[candidate.site] = candidate.loss, candidate.ratio
             assert candidate.improved
-        assert candidate.best == least
-    assert ratios == found(run.trace()) == dict(run.recipe.ratios)
+        assert candidate.best.losses.locoop_loss == least
+    assert ratios == dict(run.trace()[-1].recipe.ratios) == dict(run.recipe.ratios)
     assert list(ratios) == list(run.recipe.ratios)
 
 
@@ -220,34 +216,79 @@ def test_a_search_tries_each_ratio_at_each_site_in_order(run):
     assert [c.step for c in trace] == [i // len(ratios) for i in range(len(trace))]
     assert [c.ratio for c in trace] == ratios * len(run.recipe.ratios)
     for candidate in trace:
-        whole = candidate.loss_id + run.settings["locoop_lambda"] * candidate.loss_ood
+        losses = candidate.measures.losses
+        whole = losses.loss_id + run.settings["locoop_lambda"] * losses.loss_ood
         assert candidate.loss == pytest.approx(whole, abs=1e-6)
-        assert 0 <= candidate.ood_patches <= 1 and 0 <= candidate.accuracy <= 1
+        assert 0 <= losses.ood_patch_percent <= 100 and 0 <= losses.accuracy <= 100
     kept = [c for c in trace if c.ratio == 0]  # the network as it stands: the best so far
     for before, now in zip(trace[8::9], kept[1:], strict=False):
-        assert now.loss == pytest.approx(before.best, rel=1e-6)
+        assert now.loss == pytest.approx(before.best.losses.locoop_loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("run", SEARCHED, ids=named)
-def test_a_published_trace_replays_like_our_own(run):
-    trials = list(replay(trace_file(run).read_text()))
-    assert [trial.improved for trial in trials] == [c.improved for c in run.trace()]
-    assert trials[-1].recipe.ratios == run.recipe.ratios
-    assert trials[-1].recipe.backbone == run.backbone
-
-
-def test_an_equal_loss_is_no_improvement():
-    def row(step, layer, ratio, loss):
-        site = {"step": step, "tower": "visual", "weight": "W_up", "layer": layer, "ratio": ratio}
-        rest = {"loss_id": loss, "loss_ood": 0.0, "acc": 50.0, "ood_patch_percent": 10.0}
-        return site | {"locoop_loss": loss} | rest
-
-    rows = [row(0, 1, 0, 1.0), row(0, 1, 0.1, 0.9), row(1, 0, 0, 0.9), row(1, 0, 0.1, 0.9)]
-    trace = candidates(rows)
-    assert [c.improved for c in trace] == [True, True, False, False]
-    assert found(trace) == {Site("visual", 1, "up"): 0.1, Site("visual", 0, "up"): 0.0}
+def test_a_trace_names_the_backbone_that_its_recipe_is_for(run):
+    assert {trial.recipe.backbone for trial in run.trace()} == {run.backbone}
+    assert len(run.trace()) == run.trace()[0].total
 
 
 def test_a_run_without_a_search_has_no_trace():
     assert all(run.trace() == () for run in RUNS if not run.searched)
     assert {run.method for run in SEARCHED} == {"SeTAR"}
+
+
+# Search times
+
+ENTRY = {
+    "title": "ViT-B-16, random weights",
+    "images": 128,
+    "labels": 1000,
+    "candidates": 216,
+    "seconds": 100.0,
+    "procedure_seconds": 650.0,
+    "sampled": 6,
+    "command": "python -m tests.speed.search --backbone ViT-B-16",
+}
+
+
+def written(tmp_path, page):
+    path = tmp_path / "search_times.json"
+    path.write_text(json.dumps(page))
+    return path
+
+
+def test_times_are_read_as_they_were_recorded(tmp_path):
+    whole = ENTRY | {"title": "emoji", "sampled": None}
+    found = search_times(written(tmp_path, {"machine": "2 cores", "measured": [ENTRY, whole]}))
+    assert found.machine == "2 cores"
+    assert [time.title for time in found.measured] == ["ViT-B-16, random weights", "emoji"]
+    assert found.measured[0].ratio == 6.5 and found.measured[1].sampled is None
+
+
+def test_nothing_measured_is_nothing(tmp_path):
+    assert search_times(tmp_path / "absent.json") is None
+    assert search_times(written(tmp_path, {"machine": "2 cores", "measured": []})) is None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        [],
+        {"measured": [ENTRY]},
+        {"machine": "m", "measured": [{"title": "x"}]},
+        {"machine": "m", "measured": [ENTRY | {"more": 1}]},
+        {"machine": "m", "measured": [ENTRY | {"seconds": 0}]},
+        {"machine": "m", "measured": [ENTRY | {"images": "many"}]},
+    ],
+)
+def test_something_else_is_refused(tmp_path, page):
+    with pytest.raises(ValueError, match=r"search_times\.json holds no search times"):
+        search_times(written(tmp_path, page))
+
+
+def test_what_ships_is_a_whole_and_a_sampled_search():
+    found = search_times()
+    assert {time.title: time.sampled is None for time in found.measured} == {
+        "emoji": True,
+        "ViT-B-16, random weights": False,
+    }
+    assert all(time.command.startswith("python -m tests.speed.search") for time in found.measured)

@@ -28,8 +28,9 @@ from setar_core.data.sets import MEAN, open_sets
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe
-from setar_core.search.greedy import Trial, greedy_search
+from setar_core.search.greedy import greedy_search
 from setar_core.search.plan import SearchPlan
+from setar_core.search.trial import Trial
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "benchmark"
 OODS = ("near", "other", "textures", "glyphs", "noise")

@@ -38,13 +38,13 @@ import torch.nn.functional as F
 from setar_core.backbones import Backbone, Logits, load_backbone
 from setar_core.data.calibration import CalibrationSet
 from setar_core.labels import LabelSet
-from setar_core.losses import Losses
 from setar_core.lowrank import Spectrum, low_rank
 from setar_core.memory import parse_bytes
 from setar_core.recipe import Recipe
-from setar_core.search.greedy import Trial, greedy_search
+from setar_core.search.greedy import greedy_search
 from setar_core.search.objective import measure
 from setar_core.search.plan import SearchPlan, settled, sites
+from setar_core.search.trial import Losses, Trial
 
 PIECES = 32  # images at once that a CPU is quick with
 TIMES = Path(__file__).resolve().parents[2] / "assets" / "published" / "search_times.json"

@@ -12,14 +12,14 @@ from html import escape
 from pathlib import Path
 
 from demo.page.components.ratio_map import TOWERS, shade
-from setar_core.published import Candidate
 from setar_core.recipe import Site
+from setar_core.search.trial import Trial
 
 SCRIPT = (Path(__file__).resolve().parent / "player.js").read_text(encoding="utf-8")
 WIDE, HIGH = 1000, 300  # of the drawing, which is stretched to the page
 
 
-def replay(trace: Sequence[Candidate]) -> str:
+def replay(trace: Sequence[Trial]) -> str:
     """The player, at the end of the search; `replay.js` reads `data-trace`."""
     low, high = _range([candidate.loss for candidate in trace])
     at = [(WIDE * (i + 0.5) / len(trace), _height(c.loss, low, high)) for i, c in enumerate(trace)]
@@ -50,12 +50,12 @@ def replay(trace: Sequence[Candidate]) -> str:
     )
 
 
-def steps(trace: Sequence[Candidate]) -> dict[Site, int]:
+def steps(trace: Sequence[Trial]) -> dict[Site, int]:
     """When the search came to each site."""
     return {candidate.site: candidate.step for candidate in trace}
 
 
-def _numbers(trace: Sequence[Candidate], low: float, high: float) -> str:
+def _numbers(trace: Sequence[Trial], low: float, high: float) -> str:
     """What the script shows of each candidate."""
     rows = [
         [
@@ -63,11 +63,11 @@ def _numbers(trace: Sequence[Candidate], low: float, high: float) -> str:
             c.ratio,
             f"{place(c.site)}, ratio {c.ratio:g}",
             _plain(c.loss, 4),
-            _plain(c.best, 4),
-            _plain(c.loss_id, 4),
-            _plain(c.loss_ood, 3),
-            f"{100 * c.accuracy:.1f} %",
-            f"{100 * c.ood_patches:.1f} %",
+            _plain(c.best.losses.locoop_loss, 4),
+            _plain(c.measures.losses.loss_id, 4),
+            _plain(c.measures.losses.loss_ood, 3),
+            f"{c.measures.losses.accuracy:.1f} %",
+            f"{c.measures.losses.ood_patch_percent:.1f} %",
             round(100 * _height(c.loss, low, high) / HIGH, 2),
             int(c.improved),
             shade(c.ratio),
@@ -100,16 +100,16 @@ def _dots(places: Sequence[tuple[float, float]]) -> str:
     return "".join(f"M{x:.1f} {y}h0" for x, y in places)
 
 
-def _steps(trace: Sequence[Candidate], low: float, high: float) -> str:
+def _steps(trace: Sequence[Trial], low: float, high: float) -> str:
     wide = WIDE / len(trace)
-    parts = [f"M0 {_height(trace[0].best, low, high)}"]
+    parts = [f"M0 {_height(trace[0].best.losses.locoop_loss, low, high)}"]
     for i, candidate in enumerate(trace):
         if candidate.improved:
-            parts.append(f"H{wide * (i + 0.5):.1f}V{_height(candidate.best, low, high)}")
+            parts.append(f"H{wide * (i + 0.5):.1f}V{_height(candidate.loss, low, high)}")
     return "".join([*parts, f"H{WIDE}"])
 
 
-def _groups(trace: Sequence[Candidate]) -> list[tuple[str, int]]:
+def _groups(trace: Sequence[Trial]) -> list[tuple[str, int]]:
     """The towers, or SwinV2's stages, and the candidate at which each begins."""
     starts: dict[str, int] = {}
     for i, c in enumerate(trace):
@@ -118,12 +118,12 @@ def _groups(trace: Sequence[Candidate]) -> list[tuple[str, int]]:
     return list(starts.items())
 
 
-def _borders(trace: Sequence[Candidate]) -> str:
+def _borders(trace: Sequence[Trial]) -> str:
     lines = [f"M{WIDE * start / len(trace):.1f} 0V{HIGH}" for _, start in _groups(trace)[1:]]
     return f'<path class="border" d="{"".join(lines)}"/>'
 
 
-def _parts(trace: Sequence[Candidate]) -> str:
+def _parts(trace: Sequence[Trial]) -> str:
     """Names over the drawing; of a part too narrow for its name only the number."""
     groups = _groups(trace)
     ends = [start for _, start in groups[1:]] + [len(trace)]

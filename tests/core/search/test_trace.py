@@ -20,7 +20,7 @@ from setar_core.__main__ import main
 from setar_core.backbones import load_backbone
 from setar_core.data.calibration import CalibrationSet
 from setar_core.labels import LabelSet
-from setar_core.recipe import Recipe
+from setar_core.recipe import Recipe, Site
 from setar_core.search.greedy import greedy_search
 from setar_core.search.plan import SearchPlan
 from setar_core.search.trace import Trace, header, line, replay
@@ -272,6 +272,18 @@ def test_the_authors_traces_can_be_replayed(shared):
         (run,) = [run for run in index if run["slug"] == f"{slug}-setar"]
         published = Recipe.loads(json.dumps(run["recipe"]))
         assert dict(trials[-1].recipe.ratios) == dict(published.ratios)
+
+
+def test_an_equal_loss_is_no_improvement():
+    def row(step, layer, ratio, loss):
+        site = {"step": step, "tower": "visual", "weight": "W_up", "layer": layer, "ratio": ratio}
+        rest = {"loss_id": loss, "loss_ood": 0.0, "acc": 50.0, "ood_patch_percent": 10.0}
+        return site | {"locoop_loss": loss} | rest
+
+    rows = [row(0, 1, 0, 1.0), row(0, 1, 0.1, 0.9), row(1, 0, 0, 0.9), row(1, 0, 0.1, 0.9)]
+    trials = list(replay(json.dumps(rows)))
+    assert [trial.improved for trial in trials] == [True, True, False, False]
+    assert trials[-1].recipe.ratios == {Site("visual", 1, "up"): 0.1, Site("visual", 0, "up"): 0.0}
 
 
 def command(golden, tmp_path, *more):

@@ -12,10 +12,9 @@ from demo.published.tab import NETWORKS, Choice, View, chosen, clicked, looked, 
 from demo.published.table import bound
 from demo.published.words import MEASURES, contradictions, signed
 from demo.server.library import EMBEDDED, Library
-from setar_core.published import published_runs, table
+from setar_core.published import SearchTime, SearchTimes, published_runs, search_times, table
 from setar_core.recipe import Recipe, Site
 from setar_core.search.trace import replay
-from setar_core.search_times import SearchTime, SearchTimes, search_times
 
 B16, L14, SWIN = (name for _, name in NETWORKS)
 SLOW = 60_000  # milliseconds; machines that run tests are busy

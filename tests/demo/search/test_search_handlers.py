@@ -35,10 +35,10 @@ from demo.search.view import KEEP, PAUSE, PLAY, SearchPage
 from demo.server.library import EMBEDDED, Library
 from demo.server.turns import Turns
 from setar_core.labels import LabelSet
-from setar_core.published import published_runs, trace_file
+from setar_core.published import published_runs
 from setar_core.recipe import Recipe
 from setar_core.search import plan as core
-from setar_core.search.greedy import Trial
+from setar_core.search.trial import Trial
 
 SLOW = 240  # seconds; machines that run tests are busy
 TINY = "local-dir:clip"
@@ -601,7 +601,7 @@ def test_a_trace_is_replayed(handlers, pictures):
 
 def test_a_replay_plays_until_it_is_halted_or_something_else_is_asked(handlers, tmp_path):
     runs = [run for run in published_runs() if run.searched]
-    page = handlers.replay("page", str(trace_file(runs[0])))
+    page = handlers.replay("page", str(runs[0].trace_file))
     assert (page.film.active, page.play.value) == (False, PLAY)
     name, total = page.name, len(handlers.jobs.find(page.name).trials)
     page = handlers.play(name, total, PLAY)
@@ -626,7 +626,7 @@ def test_a_replay_plays_until_it_is_halted_or_something_else_is_asked(handlers, 
 
 def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_path):
     run = next(run for run in published_runs() if run.slug == "clip_base-pascal_voc-setar")
-    page = handlers.replay("page", str(trace_file(run)))
+    page = handlers.replay("page", str(run.trace_file))
     assert "in ViT-B-16/openai, labels Pascal VOC. Nothing is run" in words(page.state)
     use, told = handlers.fit(page.name, TINY)
     assert not use.visible
@@ -634,7 +634,7 @@ def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_pat
     use, told = handlers.fit(page.name, "ViT-B-16/openai")
     assert use.visible and "fits ViT-B-16/openai" in told
     bare = tmp_path / "bare.json"
-    lines = trace_file(run).read_text().splitlines()[1:4]
+    lines = run.trace_file.read_text().splitlines()[1:4]
     bare.write_text(f"[{','.join(lines)}]")
     page = handlers.replay("page", str(bare))
     assert "with 3 candidates. It does not name its backbone" in words(page.state)
@@ -667,7 +667,7 @@ def test_the_labels_of_a_trace_are_told_where_they_are_known():
 def test_the_authors_traces_are_replayed(handlers):
     for run in published_runs():
         if run.searched:
-            page = handlers.replay("page", str(trace_file(run)))
+            page = handlers.replay("page", str(run.trace_file))
             assert "A replay of a trace" in words(page.state), page.state
             assert page.map.count("<td") >= 24
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from demo.server.library import examples
 from setar_core.paths import ASSETS
-from setar_core.published import published_runs, trace_file
+from setar_core.published import published_runs
 
 pytestmark = pytest.mark.browser
 SLOW = 240_000  # milliseconds; machines that run tests are busy
@@ -192,7 +192,7 @@ def test_bad_files_are_refused_in_words(visit, tmp_path):
 def test_a_trace_is_named_replayed_and_halted(visit):
     page = visit()
     page.locator("#search-again").get_by_role("button").first.click()
-    traces = {run.slug: trace_file(run) for run in published_runs() if run.searched}
+    traces = {run.slug: run.trace_file for run in published_runs() if run.searched}
     trace = traces["clip_base-pascal_voc-setar"]
     page.locator("#search-file input[type=file]").set_input_files(str(trace))
     expect(page.locator("#search-file")).to_contain_text("clip_base")
