@@ -1,6 +1,6 @@
 """The face of SeTAR Explorer: `build()` lays out the tabs, in order. Nothing is computed here.
 
-A new tab is a folder with a `build_...` function and one entry in `build`.
+A new tab is a folder with a `build_...` function and one image in `build`.
 """
 
 from __future__ import annotations
@@ -52,4 +52,4 @@ def prepare(library: Library, handlers: DetectHandlers) -> None:
     """Load the first backbone and judge the examples, before the first visitor asks."""
     controls = read(library, {}).controls
     for page in handlers.judge(None, None, "score", RECALL, *controls):
-        handlers.sheets.drop(page.sheet)
+        handlers.batches.drop(page.batch)

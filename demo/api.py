@@ -10,12 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from demo.detect.batch import Sheet
+from demo.detect.batch import Batch
 from demo.detect.exports import as_dict
-from demo.detect.judging import Judged, calibrated, check_batch, detectors, judged, scores
+from demo.detect.judging import Chunk, calibrated, check_batch, detectors, judged, scores
 from demo.server.jobs import Progress
-from demo.server.library import EMBEDDED, Library, label_sets, shelf, shipped_calibration
-from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, checked_ask
+from demo.server.library import EMBEDDED, Library, label_set, label_sets, shipped_calibration
+from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, checked_settings
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe
 
@@ -53,26 +53,26 @@ def verdict(
     check_batch(paths)
     line = _line(threshold)
     shipped_set = (labels or "").strip()
-    names = "\n".join(shelf(shipped_set).names) if shipped_set in label_sets() else labels
+    names = "\n".join(label_set(shipped_set).names) if shipped_set in label_sets() else labels
     given = _recipe(library, backbone, recipe)
-    ask = checked_ask(backbone, names, prompt, given, score, temperature, local_weight)
-    made = _last(detectors(library, ask))
-    sheet = Sheet(ask)
+    settings = checked_settings(backbone, names, prompt, given, score, temperature, local_weight)
+    made = _last(detectors(library, settings))
+    batch = Batch(settings)
     for step in judged(library, made, paths):
-        if isinstance(step, Judged):
-            sheet = replace(
-                sheet,
-                entries=sheet.entries + step.entries,
-                problems=sheet.problems + step.problems,
+        if isinstance(step, Chunk):
+            batch = replace(
+                batch,
+                images=batch.images + step.images,
+                problems=batch.problems + step.problems,
             )
-    unknown = made[ORIGINAL].backbone.unknown_words(" ".join(ask.labels.prompts))
-    shipped = shipped_calibration(backbone, ask.labels) if line is None else []
+    unknown = made[ORIGINAL].backbone.unknown_words(" ".join(settings.labels.prompts))
+    shipped = shipped_calibration(backbone, settings.labels) if line is None else []
     if line is not None:
-        sheet = sheet.with_thresholds(dict.fromkeys(ask.weights, line))
+        batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
     elif shipped:
         found, _ = _last(scores(library, made, shipped))
-        sheet = sheet.calibrated(calibrated(made, found, RECALL))
-    return {**as_dict(sheet), "unknown_words": list(unknown)}
+        batch = batch.calibrated(calibrated(made, found, RECALL))
+    return {**as_dict(batch), "unknown_words": list(unknown)}
 
 
 def build_api(library: Library) -> None:

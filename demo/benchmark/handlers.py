@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.benchmark import words
-from demo.benchmark.runs import BenchmarkAsk, Look, Run, Runs
+from demo.benchmark.runs import BenchmarkRequest, Look, Run, Runs
 from demo.benchmark.sets import Opened, SetsAsked, opened
 from demo.benchmark.table import table
 from demo.benchmark.view import KEEP, View, shown
@@ -23,7 +23,7 @@ from demo.page.events import FORGOTTEN
 from demo.server.errand import Errand, Tell
 from demo.server.jobs import Progress
 from demo.server.library import Library
-from demo.server.request import NO_RECIPE, Ask, read_ask
+from demo.server.request import NO_RECIPE, Settings, read_settings
 from setar_core.recipe import Recipe
 
 ORIGINAL = "original"
@@ -109,11 +109,11 @@ class BenchmarkHandlers:
         return shown(run, run.look, moved=True)._replace(threshold=float(threshold))
 
     def _run(self, name: str | None, *controls: Any) -> Iterator[View]:
-        ask = self._read(Controls(*controls))
+        request = self._read(Controls(*controls))
         run = self.runs.find(name)
-        if run is None or run.ask != ask:
+        if run is None or run.request != request:
             yield View(notice=notices.busy("Getting ready"))
-            run = yield from self._made(ask)
+            run = yield from self._made(request)
         name = name or self.runs.new_name()
         run = replace(run, rows=[], look=None, done=False)  # another page may look at the other
         self.runs.put(name, run)
@@ -151,49 +151,53 @@ class BenchmarkHandlers:
                 table="" if step.rows else KEEP,
             )
 
-    def _made(self, ask: BenchmarkAsk) -> Iterator[View]:
+    def _made(self, request: BenchmarkRequest) -> Iterator[View]:
         """A fresh run; returns it."""
         from setar_core.benchmark.run import Benchmark
 
-        for sentence in self.library.waiting(ask.backbone):
-            yield View(notice=notices.busy(f"Loading {ask.backbone}: {sentence}"))
+        for sentence in self.library.waiting(request.backbone):
+            yield View(notice=notices.busy(f"Loading {request.backbone}: {sentence}"))
         found = None
-        for step in opened(self.library, ask.sets, ask.labels):
+        for step in opened(self.library, request.sets, request.labels):
             if isinstance(step, Progress):
                 yield View(notice=notices.busy(*step))
             else:
                 found = step
         detectors = {}
-        for recipe in ask.recipes:
-            errand = Errand(partial(self._detector, ask, recipe))
+        for recipe in request.recipes:
+            errand = Errand(partial(self._detector, request, recipe))
             for sentence in errand.sentences():
                 yield View(notice=notices.busy(f"Weights {recipe}: {sentence}"))
             detectors[recipe] = errand.result()
-        bench = Benchmark(detectors, found.inside, found.outside, ask.scores)
-        return Run(ask, bench, Opened(*found))
+        bench = Benchmark(detectors, found.inside, found.outside, request.scores)
+        return Run(request, bench, Opened(*found))
 
-    def _detector(self, ask: BenchmarkAsk, recipe: str, tell: Tell) -> Any:
-        with self.library.turns.turn(f"reading {len(ask.labels):,} labels"):
-            made = self.library.detector(ask.backbone, ask.recipes[recipe], ask.labels, tell)
-        return made.with_score(ask.scores[0], ask.temperature, ask.local_weight)
+    def _detector(self, request: BenchmarkRequest, recipe: str, tell: Tell) -> Any:
+        with self.library.turns.turn(f"reading {len(request.labels):,} labels"):
+            made = self.library.detector(
+                request.backbone, request.recipes[recipe], request.labels, tell
+            )
+        return made.with_score(request.scores[0], request.temperature, request.local_weight)
 
-    def _read(self, said: Controls) -> BenchmarkAsk:
+    def _read(self, said: Controls) -> BenchmarkRequest:
         """Raises ValueError for what cannot be measured."""
         if not said.recipes or not said.scores:
             raise ValueError("no detector is chosen; tick at least one of the weights and a score")
-        asks: dict[str, Ask] = {}
+        by_recipe: dict[str, Settings] = {}
         for recipe in said.recipes:
             title = NO_RECIPE if recipe == ORIGINAL else recipe
-            asks[recipe] = read_ask(
+            by_recipe[recipe] = read_settings(
                 self.library, said.backbone, said.labels, said.prompt, title, said.recipe_file,
                 said.scores[0], said.temperature, said.local_weight,
             )  # fmt: skip
-        first = next(iter(asks.values()))
-        recipes: dict[str, Recipe | None] = {name: ask.recipe for name, ask in asks.items()}
+        first = next(iter(by_recipe.values()))
+        recipes: dict[str, Recipe | None] = {
+            name: settings.recipe for name, settings in by_recipe.items()
+        }
         sets = SetsAsked(
             said.inside, said.id_zip, tuple(said.outside or ()), tuple(said.ood_zips or ())
         )
-        return BenchmarkAsk(
+        return BenchmarkRequest(
             first.backbone, first.labels, recipes, tuple(said.scores), first.temperature,
             first.local_weight, sets,
         )  # fmt: skip

@@ -23,7 +23,7 @@ KEPT_RUNS = 12
 
 
 @dataclass(frozen=True)
-class BenchmarkAsk:
+class BenchmarkRequest:
     """Everything that the scores depend on; `recipes` by name, None for the original weights."""
 
     backbone: str
@@ -39,7 +39,7 @@ class BenchmarkAsk:
 class Run:
     """A benchmark under way or done; a stopped one goes on where it was."""
 
-    ask: BenchmarkAsk
+    request: BenchmarkRequest
     bench: Benchmark
     opened: Opened
     rows: list[Row] = field(default_factory=list)

@@ -56,7 +56,7 @@ def stopped(run: Run | None) -> str:
 
 def found_again(run: Run) -> str:
     """What a page that was loaded anew shows; its controls know nothing of it."""
-    of = f"{run.ask.backbone} with {len(run.ask.labels):,} labels"
+    of = f"{run.request.backbone} with {len(run.request.labels):,} labels"
     if run.done:
         return notices.notice(
             f"Your last benchmark: {of}. It was run before this page was loaded, so the settings "

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from demo.server.request import ALTERED, ORIGINAL, Ask
+from demo.server.request import ALTERED, ORIGINAL, Settings
 
 if TYPE_CHECKING:
     from setar_core.detector import Verdict
     from setar_core.threshold import Threshold
 
 
-class Entry(NamedTuple):
+class Judged(NamedTuple):
     """One image: its file, a small picture of it, and a verdict for each of the weights."""
 
     path: Path
@@ -34,53 +34,53 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Batch:
     """A batch of judged images.
 
     Attributes:
-        thresholds: an entry for each of the weights that has one; a number was set by hand.
+        thresholds: one for each of the weights that has one; a number was set by hand.
         calibration: the thresholds as they were found, which a line moved by hand leaves alone.
-        void: what was changed since, in words; then there are no thresholds.
+        stale: what was changed since, in words; then there are no thresholds.
         preprocess: the backbone's own, to show what it saw.
     """
 
-    ask: Ask
-    entries: tuple[Entry, ...] = ()
+    settings: Settings
+    images: tuple[Judged, ...] = ()
     problems: tuple[str, ...] = ()
     thresholds: Mapping[str, Threshold | float] = field(default_factory=dict)
     calibration: Mapping[str, Threshold] = field(default_factory=dict)
-    void: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
     preprocess: Callable | None = field(default=None, compare=False)
 
-    def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Sheet:
+    def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Batch:
         """The same scores decided anew; asks no network."""
         values = {weights: float(getattr(t, "value", t)) for weights, t in thresholds.items()}
-        entries = tuple(
-            entry._replace(
+        images = tuple(
+            image._replace(
                 verdicts={
                     weights: replace(verdict, threshold=values.get(weights))
-                    for weights, verdict in entry.verdicts.items()
+                    for weights, verdict in image.verdicts.items()
                 }
             )
-            for entry in self.entries
+            for image in self.images
         )
-        return replace(self, entries=entries, thresholds=dict(thresholds))
+        return replace(self, images=images, thresholds=dict(thresholds))
 
-    def calibrated(self, calibration: Mapping[str, Threshold]) -> Sheet:
-        """Decided anew by these thresholds; while something is void they only wait."""
+    def calibrated(self, calibration: Mapping[str, Threshold]) -> Batch:
+        """Decided anew by these thresholds; while something is stale they only wait."""
         now = replace(self, calibration=dict(calibration))
-        return now if self.void else now.with_thresholds({**self.thresholds, **calibration})
+        return now if self.stale else now.with_thresholds({**self.thresholds, **calibration})
 
-    def voided(self, what: tuple[str, ...]) -> Sheet:
+    def outdated_by(self, what: tuple[str, ...]) -> Batch:
         """Without thresholds while `what` is changed; with those found when nothing is."""
         if what:
-            return replace(self.with_thresholds({}), void=what)
-        return replace(self.with_thresholds(self.calibration), void=())
+            return replace(self.with_thresholds({}), stale=what)
+        return replace(self.with_thresholds(self.calibration), stale=())
 
     def span(self, weights: str) -> tuple[float, float, float]:
         """Where a threshold may lie: from, to, and a step that is fine and round."""
         threshold = self.thresholds.get(weights)
-        values = [entry.verdicts[weights].score for entry in self.entries]
+        values = [image.verdicts[weights].score for image in self.images]
         if weights in self.calibration:
             values += self.calibration[weights].scores
         if threshold is not None:
@@ -92,14 +92,14 @@ class Sheet:
         return round(low - 2 * step, digits), round(high + 2 * step, digits), step
 
     def order(self, by: str) -> list[int]:
-        """Places of the entries by `score` (highest first), `name` or `disagreements` first."""
-        last = ALTERED if ALTERED in self.ask.weights else ORIGINAL
+        """Places of the images by `score` (highest first), `name` or `disagreements` first."""
+        last = ALTERED if ALTERED in self.settings.weights else ORIGINAL
         keys = {
-            "score": lambda i: -self.entries[i].verdicts[last].score,
-            "name": lambda i: self.entries[i].name.lower(),
+            "score": lambda i: -self.images[i].verdicts[last].score,
+            "name": lambda i: self.images[i].name.lower(),
             "disagreements": lambda i: (
-                not self.entries[i].differs,
-                -self.entries[i].verdicts[last].score,
+                not self.images[i].differs,
+                -self.images[i].verdicts[last].score,
             ),
         }
-        return sorted(range(len(self.entries)), key=keys[by])
+        return sorted(range(len(self.images)), key=keys[by])

@@ -12,7 +12,7 @@ from demo.page import notices
 from demo.page.bar import default_labels
 from demo.page.components.basic import PICK, head
 from demo.page.pictures import strip
-from demo.server.library import Library, examples, shelf, shipped_calibration
+from demo.server.library import Library, examples, label_set, shipped_calibration
 from demo.server.request import RECALL
 from setar_core.data.images import MAX_BYTES, MAX_PIXELS
 from setar_core.labels import PROMPT, LabelSet
@@ -76,7 +76,7 @@ def build_pictures() -> Pictures:
 
 
 def build_controls(library: Library) -> Controls:
-    labels = shelf(default_labels(library.default))
+    labels = label_set(default_labels(library.default))
     head("Your labels", "What the model may answer. Choose a set above, or write your own.")
     said = gr.HTML(notices.of_labels(labels.names, labels.duplicates, ()), elem_id="said")
     with gr.Accordion("Edit the labels as text", open=False):

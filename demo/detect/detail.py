@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from demo.detect.batch import Entry, Sheet
+from demo.detect.batch import Batch, Judged
 from demo.detect.rows import IN, OUT, chip, decision
 from demo.page.pictures import patch_map
 from demo.page.words import number
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from setar_core.detector import Verdict
 
 
-def detail(sheet: Sheet, entry: Entry, picture: str | None, score_title: str) -> str:
-    """One column for each of the ask's weights; `picture` is a data URI, None when it is gone."""
+def detail(batch: Batch, image: Judged, picture: str | None, score_title: str) -> str:
+    """One column for each of the weights; `picture` is a data URI, None when it is gone."""
     columns = "".join(
-        _column(entry, weights, picture, score_title) for weights in sheet.ask.weights
+        _column(image, weights, picture, score_title) for weights in batch.settings.weights
     )
     return (
-        f'<section class="detail" aria-label="The chosen picture"><h2>{escape(entry.name)}</h2>'
+        f'<section class="detail" aria-label="The chosen picture"><h2>{escape(image.name)}</h2>'
         f'<div class="columns">{columns}</div>'
         '<p class="legend">Patch map, how sure each place is of its best label (point at it to '
         "read which): <span>unsure <i></i> sure</span></p>"
@@ -30,12 +30,12 @@ def detail(sheet: Sheet, entry: Entry, picture: str | None, score_title: str) ->
     )
 
 
-def _column(entry: Entry, weights: str, picture: str | None, score_title: str) -> str:
-    verdict = entry.verdicts[weights]
+def _column(image: Judged, weights: str, picture: str | None, score_title: str) -> str:
+    verdict = image.verdicts[weights]
     return (
         f'<div class="column"><h3>{TITLES[weights]} {chip(verdict)}</h3>'
         f"<p>{_sentence(verdict, score_title)}</p>"
-        f'<div class="evidence">{_picture(verdict, picture, entry.name)}{bars(verdict)}</div></div>'
+        f'<div class="evidence">{_picture(verdict, picture, image.name)}{bars(verdict)}</div></div>'
     )
 
 

@@ -1,4 +1,4 @@
-"""A sheet as CSV and as JSON, for files and for the API."""
+"""A batch as CSV and as JSON, for files and for the API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from demo.detect.batch import Entry, Sheet
+from demo.detect.batch import Batch, Judged
 from demo.detect.rows import decision
 from demo.page.downloads import new_file
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def as_dict(sheet: Sheet) -> dict[str, Any]:
+def as_dict(batch: Batch) -> dict[str, Any]:
     """Plain JSON values: the settings, a record an image, and what went wrong."""
-    ask = sheet.ask
+    settings = batch.settings
     return {
         "settings": {
-            "backbone": ask.backbone,
-            "labels": list(ask.labels.names),
-            "prompt": ask.labels.prompt,
-            "recipe": json.loads(ask.recipe.dumps()) if ask.recipe else None,
-            "score": ask.score,
-            "temperature": ask.temperature,
-            "local_weight": ask.local_weight,
+            "backbone": settings.backbone,
+            "labels": list(settings.labels.names),
+            "prompt": settings.labels.prompt,
+            "recipe": json.loads(settings.recipe.dumps()) if settings.recipe else None,
+            "score": settings.score,
+            "temperature": settings.temperature,
+            "local_weight": settings.local_weight,
         },
-        "thresholds": {weights: _threshold(t) for weights, t in sheet.thresholds.items()},
+        "thresholds": {weights: _threshold(t) for weights, t in batch.thresholds.items()},
         "images": [
-            {"image": entry.name, **{w: _verdict(v) for w, v in entry.verdicts.items()}}
-            for entry in sheet.entries
+            {"image": image.name, **{w: _verdict(v) for w, v in image.verdicts.items()}}
+            for image in batch.images
         ],
-        "problems": list(sheet.problems),
+        "problems": list(batch.problems),
     }
 
 
-def as_csv(sheet: Sheet) -> str:
+def as_csv(batch: Batch) -> str:
     """One line an image; a cell that a spreadsheet would run as a formula starts with a quote."""
     out = io.StringIO()
-    lines = [_record(sheet, entry) for entry in sheet.entries]
+    lines = [_record(batch, image) for image in batch.images]
     writer = csv.writer(out, lineterminator="\n")
     if lines:
         writer.writerow(lines[0])
@@ -51,18 +51,18 @@ def as_csv(sheet: Sheet) -> str:
     return out.getvalue()
 
 
-def saved(sheet: Sheet, kind: str) -> str:
+def saved(batch: Batch, kind: str) -> str:
     """The path of a new file, `kind` csv or json."""
-    text = as_csv(sheet) if kind == "csv" else json.dumps(as_dict(sheet), indent=2) + "\n"
+    text = as_csv(batch) if kind == "csv" else json.dumps(as_dict(batch), indent=2) + "\n"
     path = new_file(f"verdicts.{kind}")
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-def _record(sheet: Sheet, entry: Entry) -> dict[str, object]:
-    record: dict[str, object] = {"image": entry.name}
-    for weights in sheet.ask.weights:
-        verdict = entry.verdicts[weights]
+def _record(batch: Batch, image: Judged) -> dict[str, object]:
+    record: dict[str, object] = {"image": image.name}
+    for weights in batch.settings.weights:
+        verdict = image.verdicts[weights]
         record |= {
             f"{weights}_verdict": decision(verdict),
             f"{weights}_threshold": "" if verdict.threshold is None else verdict.threshold,

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from demo.detect.batch import Entry
+from demo.detect.batch import Judged
 from demo.page.pictures import thumbnail
 from demo.server.errand import Errand, Tell
 from demo.server.jobs import Progress
 from demo.server.library import Library
-from demo.server.request import ORIGINAL, TITLES, Ask
+from demo.server.request import ORIGINAL, TITLES, Settings
 from setar_core.data.images import ImageError, read_image
 
 if TYPE_CHECKING:
@@ -34,31 +34,31 @@ MANY_LABELS = 2_000  # from here on one image at a time: its patches' logits are
 Detectors = dict[str, "Detector"]
 
 
-class Judged(NamedTuple):
-    """Some more entries, and what went wrong with which file."""
+class Chunk(NamedTuple):
+    """Some more images, and what went wrong with which file."""
 
-    entries: tuple[Entry, ...]
+    images: tuple[Judged, ...]
     problems: tuple[str, ...]
 
 
-def detectors(library: Library, ask: Ask) -> Iterator[Progress | Detectors]:
-    """One detector for each of the ask's weights.
+def detectors(library: Library, settings: Settings) -> Iterator[Progress | Detectors]:
+    """One detector for each of the weights.
 
     Raises:
         ValueError: the backbone cannot be had, or labels or recipe do not fit it.
     """
-    for sentence in library.waiting(ask.backbone):
-        yield Progress(f"Loading {ask.backbone}: {sentence}. You may leave this page open.")
+    for sentence in library.waiting(settings.backbone):
+        yield Progress(f"Loading {settings.backbone}: {sentence}. You may leave this page open.")
     made: Detectors = {}
-    for weights in ask.weights:
-        errand = Errand(partial(_detector, library, ask, weights))
+    for weights in settings.weights:
+        errand = Errand(partial(_detector, library, settings, weights))
         for sentence in errand.sentences():
             yield Progress(f"{TITLES[weights]}: {sentence}")
         made[weights] = errand.result()
     yield made
 
 
-def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Iterator[Progress | Judged]:
+def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Iterator[Progress | Chunk]:
     """The files a few at a time, in the order given.
 
     Raises:
@@ -111,23 +111,23 @@ def check_batch(files: Sequence[Path]) -> None:
         )
 
 
-def _detector(library: Library, ask: Ask, weights: str, tell: Tell) -> Detector:
-    recipe = None if weights == ORIGINAL else ask.recipe
-    tell(f"reading {len(ask.labels):,} labels")
-    with library.turns.turn(f"reading {len(ask.labels):,} labels"):
-        detector = library.detector(ask.backbone, recipe, ask.labels, tell)
-    return detector.with_score(ask.score, ask.temperature, ask.local_weight)
+def _detector(library: Library, settings: Settings, weights: str, tell: Tell) -> Detector:
+    recipe = None if weights == ORIGINAL else settings.recipe
+    tell(f"reading {len(settings.labels):,} labels")
+    with library.turns.turn(f"reading {len(settings.labels):,} labels"):
+        detector = library.detector(settings.backbone, recipe, settings.labels, tell)
+    return detector.with_score(settings.score, settings.temperature, settings.local_weight)
 
 
-def _chunk(made: Detectors, files: Sequence[Path]) -> Judged:
+def _chunk(made: Detectors, files: Sequence[Path]) -> Chunk:
     problems: list[str] = []
     good = _read(made, files, problems)
     verdicts = {weights: made[weights].judge(logits) for weights, logits in _logits(made, good)}
-    entries = tuple(
-        Entry(path, path.name, small, {weights: verdicts[weights][i] for weights in made})
+    images = tuple(
+        Judged(path, path.name, small, {weights: verdicts[weights][i] for weights in made})
         for i, (path, small, _) in enumerate(good)
     )
-    return Judged(entries, tuple(problems))
+    return Chunk(images, tuple(problems))
 
 
 def _chunk_size(made: Detectors) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
-from demo.detect.batch import Entry, Sheet
+from demo.detect.batch import Batch, Judged
 from demo.page.words import number
 from demo.server.request import ALTERED, ORIGINAL, TITLES
 
@@ -31,27 +31,27 @@ def chip(verdict: Verdict) -> str:
     return f'<span class="chip {colour}"><span aria-hidden="true">{sign}</span> {words}</span>'
 
 
-def rows(sheet: Sheet, order: list[int], picked: int | None) -> str:
-    """A button a row; `data-index` is the entry's place in the sheet."""
-    if not sheet.entries:
+def rows(batch: Batch, order: list[int], picked: int | None) -> str:
+    """A button a row; `data-index` is the image's place in the batch."""
+    if not batch.images:
         return (
             '<div class="empty"><strong>No pictures judged yet.</strong> Drop some on the left, '
             "or click an example.</div>"
         )
-    scales = {weights: _scale(sheet, weights) for weights in sheet.ask.weights}
-    items = "".join(_row(sheet, i, i == picked, scales) for i in order)
+    scales = {weights: _scale(batch, weights) for weights in batch.settings.weights}
+    items = "".join(_row(batch, i, i == picked, scales) for i in order)
     return f'<ul class="rows" aria-label="Verdicts">{items}</ul>'
 
 
-def tally(sheet: Sheet) -> str:
+def tally(batch: Batch) -> str:
     """How many were decided which way, by weights, in one line."""
     parts = []
-    for weights in sheet.ask.weights:
-        counts = Counter(decision(entry.verdicts[weights]) for entry in sheet.entries)
+    for weights in batch.settings.weights:
+        counts = Counter(decision(image.verdicts[weights]) for image in batch.images)
         said = ", ".join(f"{counts[words]} {words}" for words in _SIGNS if counts[words])
-        head = f"{TITLES[weights]}: " if len(sheet.ask.weights) > 1 else ""
+        head = f"{TITLES[weights]}: " if len(batch.settings.weights) > 1 else ""
         parts.append(f"<span>{head}<b>{said or 'nothing judged'}</b></span>")
-    differ = sum(entry.differs for entry in sheet.entries)
+    differ = sum(image.differs for image in batch.images)
     if differ:
         parts.append(f"<span><b>≠ {differ}</b> decided differently</span>")
     return (
@@ -60,24 +60,24 @@ def tally(sheet: Sheet) -> str:
     )
 
 
-def _row(sheet: Sheet, i: int, picked: bool, scales: dict[str, tuple[float, float]]) -> str:
-    entry = sheet.entries[i]
+def _row(batch: Batch, i: int, picked: bool, scales: dict[str, tuple[float, float]]) -> str:
+    image = batch.images[i]
     lines = "".join(
-        _line(entry, weights, scales[weights], len(sheet.ask.weights) > 1)
-        for weights in sheet.ask.weights
+        _line(image, weights, scales[weights], len(batch.settings.weights) > 1)
+        for weights in batch.settings.weights
     )
-    differs = '<span class="differs">≠ they disagree</span>' if entry.differs else ""
+    differs = '<span class="differs">≠ they disagree</span>' if image.differs else ""
     current = "true" if picked else "false"
     return (
         f'<li><button type="button" class="row" data-index="{i}" aria-current="{current}">'
-        f'<img src="{entry.thumbnail}" alt="" width="56" height="56">'
-        f'<span class="body"><span class="name">{escape(entry.name)} {differs}</span>{lines}</span>'
+        f'<img src="{image.thumbnail}" alt="" width="56" height="56">'
+        f'<span class="body"><span class="name">{escape(image.name)} {differs}</span>{lines}</span>'
         "</button></li>"
     )
 
 
-def _line(entry: Entry, weights: str, scale: tuple[float, float], named: bool) -> str:
-    verdict = entry.verdicts[weights]
+def _line(image: Judged, weights: str, scale: tuple[float, float], named: bool) -> str:
+    verdict = image.verdicts[weights]
     label, probability = verdict.top[0]
     words = decision(verdict)
     near = f"nearest: {escape(label)}" if words == OUT else escape(label)
@@ -105,9 +105,9 @@ def _axis(verdict: Verdict, scale: tuple[float, float]) -> str:
     ).join(('<span class="track">', "</span>"))
 
 
-def _scale(sheet: Sheet, weights: str) -> tuple[float, float]:
+def _scale(batch: Batch, weights: str) -> tuple[float, float]:
     """The least and the greatest of the scores and the threshold."""
-    verdicts = [entry.verdicts[weights] for entry in sheet.entries]
+    verdicts = [image.verdicts[weights] for image in batch.images]
     values = [v.score for v in verdicts] + [
         v.threshold for v in verdicts if v.threshold is not None
     ]

@@ -36,8 +36,8 @@ AT_ONCE = 16  # batches; they take turns at the network, but some wait long for 
 class Parts(NamedTuple):
     """Everything on the tab, and what its events need again and again.
 
-    `page` are the outputs of every handler, `asked` the inputs of `read_ask`, `view` what says
-    which sheet is shown and how.
+    `page` are the outputs of every handler, `asked` the inputs of `read_settings`, `view` what says
+    which batch is shown and how.
     """
 
     library: Library
@@ -54,7 +54,7 @@ class Parts(NamedTuple):
 
 def build_detect(handlers: DetectHandlers, demo: gr.Blocks, library: Library, bar: Bar) -> None:
     """Lay the tab out and join it to its handlers."""
-    name = gr.State(None, time_to_live=7200, delete_callback=handlers.sheets.drop)
+    name = gr.State(None, time_to_live=7200, delete_callback=handlers.batches.drop)
     picked = gr.State(None)
     with gr.Row(equal_height=False, elem_id="detect"):
         with gr.Column(scale=4, min_width=300, elem_id="left"):
@@ -156,15 +156,22 @@ def _choice(on: Parts) -> list:
 
 def _join_choosing(on: Parts) -> None:
     bar, controls = on.bar, on.controls
-    void = {"fn": on.handlers.asked, "inputs": [*on.view, *on.asked], "outputs": on.page}
-    heeding = void | {"fn": on.handlers.asked_after, "inputs": [on.results.notice, *void["inputs"]]}
+    outdate = {
+        "fn": on.handlers.settings_changed,
+        "inputs": [*on.view, *on.asked],
+        "outputs": on.page,
+    }
+    heeding = outdate | {
+        "fn": on.handlers.choice_made,
+        "inputs": [on.results.notice, *outdate["inputs"]],
+    }
     fast = _quiet(trigger_mode="always_last")
     written = [bar.backbone, controls.names, controls.prompt]
     given = [bar.backbone, controls.recipe_file]
     labels = [bar.backbone, bar.labels, controls.prompt]
     for event, choose, inputs, then in (
-        (bar.labels.input, chosen.labels_chosen, labels, void),
-        (controls.names.change, chosen.labels_written, written, void),
+        (bar.labels.input, chosen.labels_chosen, labels, outdate),
+        (controls.names.change, chosen.labels_written, written, outdate),
         (bar.backbone.input, chosen.backbone_chosen, written, heeding),
         (controls.recipe_file.change, chosen.recipe_given, given, heeding),
     ):
@@ -178,7 +185,7 @@ def _join_choosing(on: Parts) -> None:
     # A box's `input` event comes with key presses alone, not with a paste or a backspace.
     boxes = (controls.prompt, controls.temperature, controls.local_weight)
     for event in (bar.recipe.input, controls.score.input, *(part.change for part in boxes)):
-        event(**void, **fast)
+        event(**outdate, **fast)
 
 
 def _join_results(on: Parts) -> None:
@@ -205,7 +212,7 @@ def _join_results(on: Parts) -> None:
 
 
 def _saved(handlers: DetectHandlers, kind: str, name: str | None) -> str | None:
-    sheet = handlers.sheets.find(name)
-    if sheet is None or not sheet.entries:
+    batch = handlers.batches.find(name)
+    if batch is None or not batch.images:
         raise gr.Error("Judge some pictures first.", print_exception=False)
-    return exports.saved(sheet, kind)
+    return exports.saved(batch, kind)

@@ -1,4 +1,4 @@
-"""What the right side of Detect shows: a sheet turned into HTML and figures, field by field."""
+"""What the right side of Detect shows: a batch turned into HTML and figures, field by field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from demo.detect import words
-from demo.detect.batch import Entry, Sheet
+from demo.detect.batch import Batch, Judged
 from demo.detect.detail import detail
 from demo.detect.rows import rows, tally
 from demo.page import notices
@@ -30,7 +30,7 @@ KEPT_PICTURES = 32
 class Page(NamedTuple):
     """One value for each output of Detect, in the order of its components; KEEP changes nothing."""
 
-    sheet: Any = KEEP
+    batch: Any = KEEP
     picked: Any = KEEP
     notice: Any = KEEP
     tally: Any = KEEP
@@ -69,34 +69,34 @@ def result_of(steps: Iterator) -> Iterator[Page]:
     return made
 
 
-def shown(sheet: Sheet, by: str, picked: int | None, sliders: bool = True) -> Page:
-    """The whole of a sheet; the picked image defaults to the first row."""
-    order = sheet.order(by)
-    if picked is None or not 0 <= picked < len(sheet.entries):
+def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Page:
+    """The whole of a batch; the picked image defaults to the first row."""
+    order = batch.order(by)
+    if picked is None or not 0 <= picked < len(batch.images):
         picked = order[0] if order else None
-    entry = None if picked is None else sheet.entries[picked]
+    image = None if picked is None else batch.images[picked]
     return Page(
         picked=picked,
-        notice=words.of_sheet(sheet),
-        tally=tally(sheet) if sheet.entries else "",
-        rows=rows(sheet, order, picked),
-        detail="" if entry is None else _detail(sheet, entry),
-        axes=gr.Plot(visible=False) if entry is None else _axes(sheet, entry),
-        found=words.of_thresholds(sheet),
-        line=_slider(sheet, ORIGINAL) if sliders else KEEP,
-        line_altered=_slider(sheet, ALTERED) if sliders else KEEP,
+        notice=words.of_batch(batch),
+        tally=tally(batch) if batch.images else "",
+        rows=rows(batch, order, picked),
+        detail="" if image is None else _detail(batch, image),
+        axes=gr.Plot(visible=False) if image is None else _axes(batch, image),
+        found=words.of_thresholds(batch),
+        line=_slider(batch, ORIGINAL) if sliders else KEEP,
+        line_altered=_slider(batch, ALTERED) if sliders else KEEP,
     )
 
 
-def _detail(sheet: Sheet, entry: Entry) -> str:
+def _detail(batch: Batch, image: Judged) -> str:
     from setar_core.scores.logits import SCORES
 
     try:
-        changed = entry.path.stat().st_mtime_ns
-        picture = _seen(entry.path, changed, sheet.preprocess)
+        changed = image.path.stat().st_mtime_ns
+        picture = _seen(image.path, changed, batch.preprocess)
     except (ImageError, FileNotFoundError):  # deleted after its hour
         picture = None
-    return detail(sheet, entry, picture, SCORES[sheet.ask.score].title)
+    return detail(batch, image, picture, SCORES[batch.settings.score].title)
 
 
 @lru_cache(maxsize=KEPT_PICTURES)
@@ -105,30 +105,30 @@ def _seen(path: Path, changed: int, preprocess: Callable) -> str:
     return seen(read_image(path), preprocess)
 
 
-def _axes(sheet: Sheet, entry: Entry) -> go.Figure:
+def _axes(batch: Batch, image: Judged) -> go.Figure:
     from setar_core.scores.logits import SCORES
 
     axes = []
-    for weights in sheet.ask.weights:
-        found = sheet.calibration.get(weights) if weights in sheet.thresholds else None
+    for weights in batch.settings.weights:
+        found = batch.calibration.get(weights) if weights in batch.thresholds else None
         axes.append(
             Axis(
                 TITLES[weights],
-                [other.verdicts[weights].score for other in sheet.entries],
-                entry.verdicts[weights].score,
-                entry.verdicts[weights].threshold,
+                [other.verdicts[weights].score for other in batch.images],
+                image.verdicts[weights].score,
+                image.verdicts[weights].threshold,
                 () if found is None else found.scores,
             )
         )
-    return gr.Plot(score_axes(axes, SCORES[sheet.ask.score].title), visible=True)
+    return gr.Plot(score_axes(axes, SCORES[batch.settings.score].title), visible=True)
 
 
-def _slider(sheet: Sheet, weights: str) -> Any:
-    """A threshold's slider over the sheet's scores; hidden where there is nothing to decide."""
-    if weights not in sheet.ask.weights or not sheet.entries:
+def _slider(batch: Batch, weights: str) -> Any:
+    """A threshold's slider over the batch's scores; hidden where there is nothing to decide."""
+    if weights not in batch.settings.weights or not batch.images:
         return gr.Slider(visible=False)
-    low, high, step = sheet.span(weights)
-    verdict = sheet.entries[0].verdicts[weights]
+    low, high, step = batch.span(weights)
+    verdict = batch.images[0].verdicts[weights]
     unset = verdict.threshold is None
     title = {ORIGINAL: "original weights", ALTERED: "SeTAR recipe"}[weights]
     return gr.Slider(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from demo.detect.batch import Sheet
+from demo.detect.batch import Batch
 from demo.page.notices import notice
 from demo.page.words import number
 from demo.server.request import TITLES
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from setar_core.threshold import Threshold
 
 
-def of_sheet(sheet: Sheet) -> str:
-    """What to know of a judged batch: files that could not be read, a threshold that is void."""
+def of_batch(batch: Batch) -> str:
+    """What to know of a judged batch: files that could not be read, a threshold that is stale."""
     parts = []
-    if sheet.void:
+    if batch.stale:
         parts.append(
             notice(
-                f"Threshold void: you changed the {' and the '.join(sheet.void)}. The scores below "
-                "are from before. Press Judge to judge with the new settings.",
+                f"Threshold void: you changed the {' and the '.join(batch.stale)}. The scores "
+                "below are from before. Press Judge to judge with the new settings.",
                 "warn",
             )
         )
-    elif sheet.entries and not sheet.thresholds:
+    elif batch.images and not batch.thresholds:
         parts.append(
             notice(
                 "Scores alone, no threshold yet. Under Threshold, give a few of your own "
@@ -32,24 +32,24 @@ def of_sheet(sheet: Sheet) -> str:
                 "info",
             )
         )
-    if sheet.problems:
-        count = len(sheet.problems)
+    if batch.problems:
+        count = len(batch.problems)
         what = "One file was" if count == 1 else f"{count} files were"
-        rest = "The others are judged." if sheet.entries else ""
-        parts.append(notice(f"{what} left out. {rest}".strip(), "bad", sheet.problems))
-    warnings = [t.warning for t in sheet.thresholds.values() if getattr(t, "warning", None)]
+        rest = "The others are judged." if batch.images else ""
+        parts.append(notice(f"{what} left out. {rest}".strip(), "bad", batch.problems))
+    warnings = [t.warning for t in batch.thresholds.values() if getattr(t, "warning", None)]
     if warnings:
         parts.append(notice("A threshold from few images.", "warn", warnings[:1]))
     return "".join(parts)
 
 
-def of_thresholds(sheet: Sheet | None) -> str:
+def of_thresholds(batch: Batch | None) -> str:
     """Each threshold and how it was found, in one line each."""
-    if sheet is None or not sheet.thresholds:
+    if batch is None or not batch.thresholds:
         return '<p class="hint">No threshold: nothing is decided yet.</p>'
     lines = "".join(
         f"<li><b>{TITLES[weights]}</b> {_found(threshold)}</li>"
-        for weights, threshold in sheet.thresholds.items()
+        for weights, threshold in batch.thresholds.items()
     )
     return f'<ul class="found">{lines}</ul>'
 

@@ -11,7 +11,7 @@ import gradio as gr
 from demo.page import notices
 from demo.page.bar import OWN_LABELS, default_recipe, recipe_choices
 from demo.page.events import KEEP
-from demo.server.library import Library, label_sets, shelf
+from demo.server.library import Library, label_set, label_sets
 from demo.server.request import UPLOADED
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
@@ -34,14 +34,14 @@ def labels_chosen(library: Library, backbone: str, chosen: str, prompt: str = PR
     """A shipped set as text; the visitor's own text stays as it is."""
     if chosen == OWN_LABELS:
         return Choice()
-    names = "\n".join(shelf(chosen).names)
+    names = "\n".join(label_set(chosen).names)
     return Choice(names=names, said=labels_edited(library, backbone, names, prompt))
 
 
 def labels_written(library: Library, backbone: str, names: str, prompt: str = PROMPT) -> Choice:
     """The text was changed: it is a shipped set's, or the visitor's own."""
     lines = tuple(names.split("\n"))
-    same = (name for name in label_sets() if shelf(name).names == lines)
+    same = (name for name in label_sets() if label_set(name).names == lines)
     return Choice(
         labels=next(same, OWN_LABELS), said=labels_edited(library, backbone, names, prompt)
     )

@@ -12,7 +12,7 @@ from demo.page import chosen
 from demo.page.bar import OWN_LABELS, default_labels, default_recipe, label_choices, recipe_choices
 from demo.page.chosen import Choice
 from demo.page.events import KEEP
-from demo.server.library import Library, label_sets, shelf
+from demo.server.library import Library, label_set, label_sets
 from demo.server.request import NO_RECIPE, RECALL, TEMPERATURES, given_recipe
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
@@ -65,7 +65,7 @@ def query(
     return gr.Textbox(f"?{urlencode(settings)}", info=told or None, visible=True)
 
 
-class Settings(NamedTuple):
+class Opening(NamedTuple):
     """What the controls say when the page opens."""
 
     backbone: str
@@ -80,13 +80,13 @@ class Settings(NamedTuple):
 
     @property
     def controls(self) -> tuple:
-        """As `read_ask` takes them."""
+        """As `read_settings` takes them."""
         score = (self.score, self.temperature, self.local_weight)
         return (self.backbone, self.names, self.prompt, self.recipe, None, *score)
 
 
-def read(library: Library, asked: Mapping[str, str]) -> Settings:
-    """Settings of an address; what it gets wrong, and what it leaves out, is as always.
+def read(library: Library, asked: Mapping[str, str]) -> Opening:
+    """Opening of an address; what it gets wrong, and what it leaves out, is as always.
 
     A classifier's labels are known once it is loaded; who opens the page waits for it only where
     that takes seconds.
@@ -104,7 +104,7 @@ def read(library: Library, asked: Mapping[str, str]) -> Settings:
         chosen_set = OWN_LABELS
     else:
         chosen_set = chosen_set if chosen_set in label_sets() else default_labels(backbone)
-        names = "\n".join(shelf(chosen_set).names)
+        names = "\n".join(label_set(chosen_set).names)
     if library.is_near(backbone):
         errand = library.open(backbone)
         errand.wait()
@@ -113,7 +113,7 @@ def read(library: Library, asked: Mapping[str, str]) -> Settings:
     from setar_core.scores.logits import SCORES
 
     score = asked.get("score")
-    return Settings(
+    return Opening(
         backbone,
         chosen_set,
         recipe,

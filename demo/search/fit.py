@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from demo.page.components.ratio_map import ratio_map
-from demo.server.library import Library, label_sets, shelf
+from demo.server.library import Library, label_set, label_sets
 from setar_core.published import SETS, published_runs
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def labels_of(text: str) -> str:
             return SETS[run.id_set]
     made_for = first.get("fingerprint")
     known = made_for.get("labels") if isinstance(made_for, dict) else None
-    return next((name for name in label_sets() if shelf(name).fingerprint == known), "")
+    return next((name for name in label_sets() if label_set(name).fingerprint == known), "")
 
 
 def replay_of(job: Job) -> str:
@@ -59,7 +59,7 @@ def fit(library: Library, job: Job | None, backbone: str) -> str:
             f"This recipe is for <b>{escape(job.backbone)}</b>, and the bar above has "
             f"{escape(backbone)}. Choose {escape(job.backbone)} there to use it in Detect."
         )
-    if job.ask is not None:
+    if job.request is not None:
         return ""
     if job.backbone is None:
         return _hint(

@@ -21,7 +21,7 @@ from demo.search import words
 from demo.search.fit import fit, fits
 from demo.search.job import Job
 from demo.search.jobs import Jobs
-from demo.search.request import SearchAsk, going_on, read_search, read_trace
+from demo.search.request import SearchRequest, going_on, read_search, read_trace
 from demo.search.view import KEEP, PAUSE, SearchPage, drawn, filmed, frame, moved, strip, whole
 from demo.search.work import replayed
 from demo.server.library import Library
@@ -71,14 +71,14 @@ class SearchHandlers:
         job = self.jobs.find(name)
         if job is None or not job.resumable:
             raise ValueError("there is no stopped search to resume; press Search for a new one")
-        ask = job.ask
-        if ask.zip is not None and not ask.zip.is_file():
+        request = job.request
+        if request.zip is not None and not request.zip.is_file():
             raise ValueError(
-                f"{ask.zip.name} is no longer kept here; download the trace, add the zip again and "
-                "press Continue"
+                f"{request.zip.name} is no longer kept here; download the trace, add the zip again "
+                "and press Continue"
             )
         trace = job.trace.read_text(encoding="utf-8")
-        return self._started(page, replace(ask, trace=trace))
+        return self._started(page, replace(request, trace=trace))
 
     @telling
     def replay(self, page: str, file: str | None) -> SearchPage:
@@ -212,13 +212,15 @@ class SearchHandlers:
             raise ValueError("nothing was searched yet; press Search first")
         return job.recipe, "searched" if job.trials else "uploaded"
 
-    def _started(self, page: str, ask: SearchAsk) -> SearchPage:
-        job: Job = self.jobs.start(ask, page)
+    def _started(self, page: str, request: SearchRequest) -> SearchPage:
+        job: Job = self.jobs.start(request, page)
         return self._whole(job)._replace(stored=job.name)
 
     def _whole(self, job: Job | None, picked: int = 0) -> SearchPage:
         """Everything anew, with the shipped recipes to compare with."""
-        shipped = self.library.recipes(job.ask.backbone) if job is not None and job.ask else {}
+        shipped = (
+            self.library.recipes(job.request.backbone) if job is not None and job.request else {}
+        )
         others = {title: Recipe.load(path) for title, path in shipped.items()}
         return whole(job, [] if job is None else self.jobs.before(job), picked, others)
 

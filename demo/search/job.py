@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.search.request import SearchAsk
+from demo.search.request import SearchRequest
 from demo.search.work import Ready
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class Job:
     are those of a trace, in words, where it tells.
     """
 
-    def __init__(self, ask: SearchAsk | None, clock: Clock) -> None:
+    def __init__(self, request: SearchRequest | None, clock: Clock) -> None:
         self.name = secrets.token_urlsafe(18)
-        self.ask = ask
+        self.request = request
         self.state = WAITING
         self.sentence = ""
         self.problem = ""
@@ -64,8 +64,8 @@ class Job:
     @property
     def backbone(self) -> str | None:
         """What was searched, or what the trace or recipe says that it is for."""
-        if self.ask is not None:
-            return self.ask.backbone
+        if self.request is not None:
+            return self.request.backbone
         return None if self.recipe is None else self.recipe.backbone
 
     @property

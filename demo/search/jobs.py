@@ -25,7 +25,7 @@ from demo.search.job import (
     Clock,
     Job,
 )
-from demo.search.request import SearchAsk
+from demo.search.request import SearchRequest
 from demo.search.work import Ready, Stopped, work
 from demo.server.library import Library
 
@@ -48,7 +48,7 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._changed = threading.Condition()
 
-    def start(self, ask: SearchAsk, page: str) -> Job:
+    def start(self, request: SearchRequest, page: str) -> Job:
         """A new search, at the end of the line.
 
         Raises:
@@ -58,7 +58,7 @@ class Jobs:
             line = sum(job.active for job in self._jobs.values())
         if line >= LONGEST_LINE:
             raise ValueError(f"{line} searches are waiting already; try again in a few minutes")
-        job = Job(ask, self.clock)
+        job = Job(request, self.clock)
         self._keep(job)
         self.watch(job, page)
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
@@ -133,14 +133,14 @@ class Jobs:
             self._wait(job)
             job.state = PREPARING
             job.began = self.clock()
-            steps = work(self.library, job.ask, job.trace, job.tell, job.wanted)
+            steps = work(self.library, job.request, job.trace, job.tell, job.wanted)
             for step in steps:
                 if isinstance(step, Ready):
                     job.ready = step
                 else:
                     job.trials.append(step)
                     job.state = SEARCHING
-            state = ESTIMATED if job.ask.only_estimate else FINISHED
+            state = ESTIMATED if job.request.only_estimate else FINISHED
         except Stopped:
             state = STOPPED
         except ValueError as error:

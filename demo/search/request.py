@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.page.bar import OWN_LABELS
-from demo.server.library import shelf
+from demo.server.library import label_set
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
 
@@ -21,7 +21,7 @@ MAX_TRACE = 20_000_000  # bytes of an uploaded trace
 
 
 @dataclass(frozen=True)
-class SearchAsk:
+class SearchRequest:
     """One search.
 
     Attributes:
@@ -69,7 +69,7 @@ class Controls(NamedTuple):
     precision: str
 
 
-def read_search(*values: object) -> SearchAsk:
+def read_search(*values: object) -> SearchRequest:
     """The search that the controls ask for.
 
     Raises:
@@ -84,16 +84,18 @@ def read_search(*values: object) -> SearchAsk:
                 "no zip is here; add one that holds one folder of pictures for each label, "
                 f"or choose “{SHIPPED}”"
             )
-        return SearchAsk(
-            said.backbone, None if own else shelf(said.label_set), plan, Path(said.zip)
+        return SearchRequest(
+            said.backbone, None if own else label_set(said.label_set), plan, Path(said.zip)
         )
-    if own or not has_shipped(shelf(said.label_set)):
-        what = "labels of your own" if own else f"the {len(shelf(said.label_set)):,} labels chosen"
+    if own or not has_shipped(label_set(said.label_set)):
+        what = (
+            "labels of your own" if own else f"the {len(label_set(said.label_set)):,} labels chosen"
+        )
         raise ValueError(
             f"there are no shipped pictures of {what}; choose the labels “animals” in the bar "
             f"above, or “{ZIP}” and add a zip with one folder for each label"
         )
-    return SearchAsk(said.backbone, shelf(said.label_set), plan)
+    return SearchRequest(said.backbone, label_set(said.label_set), plan)
 
 
 def read_plan(said: Controls) -> SearchPlan:
@@ -156,7 +158,7 @@ def has_shipped(labels: LabelSet) -> bool:
     return folders == sorted(labels.names)
 
 
-def going_on(ask: SearchAsk, file: str | None) -> SearchAsk:
+def going_on(request: SearchRequest, file: str | None) -> SearchRequest:
     """The same pictures and labels with the plan of a trace, to go on where that ends.
 
     Raises:
@@ -176,7 +178,7 @@ def going_on(ask: SearchAsk, file: str | None) -> SearchAsk:
             "this trace does not begin with its plan, so a search cannot go on from it; it can be "
             "replayed. Traces that are downloaded here begin with it"
         ) from None
-    return replace(ask, plan=plan, trace=text)
+    return replace(request, plan=plan, trace=text)
 
 
 def read_trace(file: str | None) -> str:

@@ -54,7 +54,7 @@ def state(job: Job | None, before: list[Job]) -> str:
     if job.stopping:
         return busy("Stopping after this candidate …")
     if job.state == PREPARING:
-        return busy(f"{job.ask.title}. {job.sentence or 'Getting ready'} …")
+        return busy(f"{job.request.title}. {job.sentence or 'Getting ready'} …")
     said = _over(job) if not job.active else _running(job)
     if job.ready and job.ready.problems:
         count = len(job.ready.problems)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.page.pictures import seen
-from demo.search.request import CALIBRATION, SearchAsk
+from demo.search.request import CALIBRATION, SearchRequest
 from demo.server.errand import Tell
 from demo.server.library import Library
 from setar_core.data.images import ImageError, read_image
@@ -61,7 +61,7 @@ class Ready:
 
 
 def work(
-    library: Library, ask: SearchAsk, trace: Path, tell: Tell, wanted: Callable[[], bool]
+    library: Library, request: SearchRequest, trace: Path, tell: Tell, wanted: Callable[[], bool]
 ) -> Iterator[Ready | Trial]:
     """First what it is made ready with, then every trial; each is in the trace when it is yielded.
 
@@ -69,11 +69,11 @@ def work(
         ValueError: the backbone, the pictures, the plan or the trace to go on from do not fit.
         Stopped: `wanted` said no.
     """
-    for sentence in library.waiting(ask.backbone):
+    for sentence in library.waiting(request.backbone):
         _check(wanted)
-        tell(f"Loading {ask.backbone}: {sentence}")
-    backbone = library.backbone(ask.backbone)
-    calibration, examples, problems = _pictures(backbone, ask, tell, wanted)
+        tell(f"Loading {request.backbone}: {sentence}")
+    backbone = library.backbone(request.backbone)
+    calibration, examples, problems = _pictures(backbone, request, tell, wanted)
 
     from setar_core.search.eta import Pace
     from setar_core.search.greedy import greedy_search
@@ -81,10 +81,10 @@ def work(
     from setar_core.search.trace import header
 
     tell("Checking the plan")
-    plan = settled(ask.plan, backbone, calibration)
+    plan = settled(request.plan, backbone, calibration)
     pace = Pace(plan, backbone)
     ranks = {site: min(backbone.weight(site).shape) for site in pace.sites}
-    with _trace(trace, header(backbone, calibration, plan), ask.trace) as file:
+    with _trace(trace, header(backbone, calibration, plan), request.trace) as file:
         yield Ready(
             plan, calibration.labels, pace.sites, ranks, len(calibration), examples, problems, pace
         )
@@ -100,7 +100,7 @@ def work(
             pace.note(trial)
             file.write(trial)
             yield trial
-            if ask.only_estimate and trial.index + 1 >= MEASURED:
+            if request.only_estimate and trial.index + 1 >= MEASURED:
                 return
 
 
@@ -122,30 +122,30 @@ def _trace(path: Path, first: dict, text: str) -> Trace:
 
 
 def _pictures(
-    backbone: Backbone, ask: SearchAsk, tell: Tell, wanted: Callable[[], bool]
+    backbone: Backbone, request: SearchRequest, tell: Tell, wanted: Callable[[], bool]
 ) -> tuple[CalibrationSet, tuple[Example, ...], tuple[str, ...]]:
     """The calibration set, some of it to look at, and which files were left out."""
-    if ask.zip is None:
-        return _read(backbone, CALIBRATION, ask.labels, tell, wanted)
+    if request.zip is None:
+        return _read(backbone, CALIBRATION, request.labels, tell, wanted)
     from setar_core.data.archives import look, unpacking, unwrapped
     from setar_core.labels import LabelSet
 
     tell("Looking through the zip")
-    look(ask.zip, MAX_IMAGES, MAX_UNPACKED)
+    look(request.zip, MAX_IMAGES, MAX_UNPACKED)
     with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
-        for done, total in unpacking(ask.zip, folder, MAX_IMAGES, MAX_UNPACKED):
+        for done, total in unpacking(request.zip, folder, MAX_IMAGES, MAX_UNPACKED):
             _check(wanted)
             if done % 50 == 0:
                 tell(f"Unpacking picture {done} of {total}")
         root = unwrapped(folder)
-        labels = ask.labels
+        labels = request.labels
         if labels is None:
             names = sorted(path.name for path in root.iterdir() if path.is_dir())
             labels = LabelSet(tuple(names))
         try:
             return _read(backbone, root, labels, tell, wanted)
         except ValueError as error:  # named as the visitor knows it
-            raise ValueError(str(error).replace(str(root), ask.zip.name)) from None
+            raise ValueError(str(error).replace(str(root), request.zip.name)) from None
 
 
 def _read(

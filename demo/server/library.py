@@ -182,11 +182,11 @@ class Library:
 
 def label_sets() -> dict[str, int]:
     """Shipped label sets, name to number of labels."""
-    return {name: len(shelf(name)) for name in shipped_label_sets()}
+    return {name: len(label_set(name)) for name in shipped_label_sets()}
 
 
 @cache
-def shelf(name: str) -> LabelSet:
+def label_set(name: str) -> LabelSet:
     """A shipped label set by name.
 
     Raises:

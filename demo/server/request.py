@@ -18,7 +18,7 @@ UPLOADED = "uploaded file"
 
 
 @dataclass(frozen=True)
-class Ask:
+class Settings:
     """Everything that a threshold depends on, apart from the calibration images."""
 
     backbone: str
@@ -33,8 +33,8 @@ class Ask:
         """`original`, and `altered` when a recipe changes something."""
         return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
 
-    def changed(self, before: Ask) -> list[str]:
-        """What differs from an earlier ask, in words."""
+    def changed(self, before: Settings) -> list[str]:
+        """What differs from an earlier settings, in words."""
         pairs = {
             "backbone": (before.backbone, self.backbone),
             "labels": (before.labels.names, self.labels.names),
@@ -47,7 +47,7 @@ class Ask:
         return [what for what, (old, new) in pairs.items() if old != new]
 
 
-def read_ask(
+def read_settings(
     library: Library,
     backbone: str,
     labels: str,
@@ -57,7 +57,7 @@ def read_ask(
     score: str,
     temperature: float | None,
     local_weight: float | None,
-) -> Ask:
+) -> Settings:
     """What the page's controls say.
 
     `recipe` is `NO_RECIPE`, a shipped recipe's title, or `UPLOADED` for `recipe_file`.
@@ -66,10 +66,10 @@ def read_ask(
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
     given = given_recipe(library, backbone, recipe, recipe_file)
-    return checked_ask(backbone, labels, prompt, given, score, temperature, local_weight)
+    return checked_settings(backbone, labels, prompt, given, score, temperature, local_weight)
 
 
-def checked_ask(
+def checked_settings(
     backbone: str,
     labels: str | None,
     prompt: str | None,
@@ -77,7 +77,7 @@ def checked_ask(
     score: str | None,
     temperature: float | None,
     local_weight: float | None,
-) -> Ask:
+) -> Settings:
     """What is asked for with this recipe; None stands for a field that was left empty.
 
     Raises:
@@ -90,7 +90,7 @@ def checked_ask(
         if value is None or not low <= value <= high:
             said = "empty" if value is None else f"{value:g}"
             raise ValueError(f"the {name} is {said}; give a number from {low:g} to {high:g}")
-    return Ask(
+    return Settings(
         backbone,
         LabelSet.parse(labels or "", prompt or ""),
         recipe,

@@ -8,7 +8,14 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from demo.server.library import EMBEDDED, Library, examples, label_sets, shelf, shipped_calibration
+from demo.server.library import (
+    EMBEDDED,
+    Library,
+    examples,
+    label_set,
+    label_sets,
+    shipped_calibration,
+)
 from setar_core.data.images import read_image
 from setar_core.recipe import Recipe, Site, dropped
 
@@ -126,9 +133,9 @@ def _inputs(backbone: Backbone, tower: str, labels: str):
     import torch
 
     if tower == "text":
-        chosen = shelf(labels) if labels in label_sets() else shelf("animals")
+        chosen = label_set(labels) if labels in label_sets() else label_set("animals")
         return chosen.prompts[:PROMPTS]
-    paths = shipped_calibration(EMBEDDED, shelf("animals"))[::PER_LABEL]
+    paths = shipped_calibration(EMBEDDED, label_set("animals"))[::PER_LABEL]
     if backbone.name != EMBEDDED or not paths:
         paths = examples()[:FEW]
     return torch.stack([backbone.preprocess(read_image(path)) for path in paths])

@@ -18,14 +18,14 @@ from demo.benchmark.sets import ZIP, SetsAsked, folders, id_choices, ood_choices
 from demo.benchmark.table import table
 from demo.benchmark.view import KEEP, View, mistakes
 from demo.page.events import FORGOTTEN
-from demo.server.library import EMBEDDED, Library, shelf
+from demo.server.library import EMBEDDED, Library, label_set
 from demo.server.request import NO_RECIPE, UPLOADED
 from setar_core.benchmark.results import Detection
 from setar_core.labels import PROMPT
 from setar_core.paths import ASSETS
 from setar_core.recipe import Recipe, Site
 
-ANIMALS = "\n".join(shelf("animals").names)
+ANIMALS = "\n".join(label_set("animals").names)
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -342,7 +342,9 @@ def test_names_of_zips_are_escaped_and_told_apart(library, tmp_path, done):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("1.png", buffer.getvalue())
         paths.append(str(path))
-    *_, found = opened(library, SetsAsked(ZIP, paths[0], (), tuple(paths[1:])), shelf("animals"))
+    *_, found = opened(
+        library, SetsAsked(ZIP, paths[0], (), tuple(paths[1:])), label_set("animals")
+    )
     assert [found.inside.name, *(s.name for s in found.outside)] == ["set", "set 2", "set 3"]
 
 
@@ -399,7 +401,9 @@ def test_folders_are_offered_only_when_the_operator_named_one(tmp_path, zips):
     assert folders(offering) == ["SUN"]
     assert ("SUN (folder)", "data:SUN") in id_choices(offering)
     assert ("SUN (folder)", "data:SUN") in ood_choices(offering)
-    *_, found = opened(offering, SetsAsked("shipped:id", None, ("data:SUN",), ()), shelf("animals"))
+    *_, found = opened(
+        offering, SetsAsked("shipped:id", None, ("data:SUN",), ()), label_set("animals")
+    )
     assert found.inside.name == "animals"  # as it is chosen
     assert found.outside[0].files == ("images/1.png",)
     assert set(found.inside.classes) == set(range(40))
@@ -418,7 +422,7 @@ def test_a_folder_is_no_id_and_ood_set_at_once(tmp_path):
         ("shipped:id", ("data:Empty",), "Empty: "),
     ):
         with pytest.raises(ValueError) as caught:
-            list(opened(offering, SetsAsked(inside, None, outside, ()), shelf("animals")))
+            list(opened(offering, SetsAsked(inside, None, outside, ()), label_set("animals")))
         assert said in str(caught.value) and str(tmp_path) not in str(caught.value)
 
 

@@ -25,13 +25,13 @@ from demo.page import chosen, links, notices
 from demo.page.bar import default_labels, default_recipe, status
 from demo.page.figures import Axis, score_axes
 from demo.page.pictures import patch_map
-from demo.server.library import EMBEDDED, Library, examples, label_sets, shelf
+from demo.server.library import EMBEDDED, Library, examples, label_set, label_sets
 from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL, UPLOADED
 from demo.server.store import Store
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 
-ANIMALS = "\n".join(shelf("animals").names)
+ANIMALS = "\n".join(label_set("animals").names)
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -46,7 +46,7 @@ def handlers(library):
 
 
 def controls(**changes):
-    """What the page's controls say, in the order of `read_ask`."""
+    """What the page's controls say, in the order of `read_settings`."""
     said = {
         "backbone": EMBEDDED,
         "names": ANIMALS,
@@ -95,9 +95,9 @@ def picture(tmp_path):
 
 def test_the_examples_are_judged_on_opening(handlers):
     page = judge(handlers)
-    sheet = handlers.sheets.find(page.sheet)
-    assert [entry.path for entry in sheet.entries] == examples()
-    assert all(entry.verdicts[ORIGINAL].decided for entry in sheet.entries)
+    batch = handlers.batches.find(page.batch)
+    assert [image.path for image in batch.images] == examples()
+    assert all(image.verdicts[ORIGINAL].decided for image in batch.images)
     assert page.rows.count("data-index") == len(examples())
     assert "in-distribution" in words(page.detail)
     assert 'role="img"' in page.detail  # the patch map
@@ -105,18 +105,18 @@ def test_the_examples_are_judged_on_opening(handlers):
 
 def test_original_and_recipe_stand_side_by_side(library, handlers):
     page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
-    sheet = handlers.sheets.find(page.sheet)
-    assert set(sheet.thresholds) == {ORIGINAL, ALTERED}
-    values = [sheet.thresholds[weights].value for weights in (ORIGINAL, ALTERED)]
+    batch = handlers.batches.find(page.batch)
+    assert set(batch.thresholds) == {ORIGINAL, ALTERED}
+    values = [batch.thresholds[weights].value for weights in (ORIGINAL, ALTERED)]
     assert values[0] != values[1]  # one recall, two thresholds
-    assert sheet.thresholds[ORIGINAL].recall == sheet.thresholds[ALTERED].recall
+    assert batch.thresholds[ORIGINAL].recall == batch.thresholds[ALTERED].recall
     assert "Original weights" in page.detail and "SeTAR recipe" in page.detail
 
 
 def test_a_visitor_shares_no_sheet_with_another(handlers):
     first, second = judge(handlers), judge(handlers)
-    assert first.sheet != second.sheet
-    assert len(first.sheet) >= 20
+    assert first.batch != second.batch
+    assert len(first.batch) >= 20
 
 
 def test_progress_is_told_before_the_verdicts(handlers):
@@ -135,18 +135,18 @@ def test_visitors_who_come_together_share_the_work_of_the_opening(handlers, monk
     with ThreadPoolExecutor(4) as pool:
         pages = list(pool.map(lambda _: judge(handlers), range(4)))
     assert len(asked) == 1
-    sheets = [handlers.sheets.find(page.sheet) for page in pages]
-    assert len({page.sheet for page in pages}) == 4
-    assert all(sheet == sheets[0] and len(sheet.entries) == len(examples()) for sheet in sheets)
+    batches = [handlers.batches.find(page.batch) for page in pages]
+    assert len({page.batch for page in pages}) == 4
+    assert all(batch == batches[0] and len(batch.images) == len(examples()) for batch in batches)
 
 
 def test_a_threshold_set_by_hand_is_not_the_next_visitors(handlers):
-    mine = judge(handlers).sheet
-    found = handlers.sheets.find(mine).thresholds[ORIGINAL].value
+    mine = judge(handlers).batch
+    found = handlers.batches.find(mine).thresholds[ORIGINAL].value
     last([handlers.line_moved(ORIGINAL, 0.5, mine, "score", None)])
     judge(handlers, temperature=2.0)  # another visitor, so that the opening is no longer kept
-    assert handlers.sheets.find(judge(handlers, name=mine).sheet).thresholds[ORIGINAL] == 0.5
-    assert handlers.sheets.find(judge(handlers).sheet).thresholds[ORIGINAL].value == found
+    assert handlers.batches.find(judge(handlers, name=mine).batch).thresholds[ORIGINAL] == 0.5
+    assert handlers.batches.find(judge(handlers).batch).thresholds[ORIGINAL].value == found
 
 
 def test_an_opening_that_failed_is_tried_again(handlers, monkeypatch):
@@ -174,9 +174,9 @@ def test_a_bad_file_is_named_and_the_others_are_judged(handlers, picture, tmp_pa
     empty.touch()
     bad = [str(text), str(cut), huge, str(empty)]
     page = judge(handlers, [*bad, str(whole)])
-    sheet = handlers.sheets.find(page.sheet)
-    assert [entry.name for entry in sheet.entries] == ["whole.jpg"]
-    assert len(sheet.problems) == len(bad)
+    batch = handlers.batches.find(page.batch)
+    assert [image.name for image in batch.images] == ["whole.jpg"]
+    assert len(batch.problems) == len(bad)
     for file in bad:
         assert Path(file).name in words(page.notice)
     assert str(tmp_path) not in page.notice
@@ -198,8 +198,8 @@ def test_unusual_images_are_judged(handlers, picture, tmp_path):
         picture("alpha.png", colour=(255, 0, 0, 40), mode="RGBA"),
         picture("turned.jpg", exif=exif),
     ]
-    sheet = handlers.sheets.find(judge(handlers, files).sheet)
-    assert len(sheet.entries) == len(files) and not sheet.problems
+    batch = handlers.batches.find(judge(handlers, files).batch)
+    assert len(batch.images) == len(files) and not batch.problems
 
 
 @pytest.mark.parametrize(
@@ -219,9 +219,9 @@ def test_unusual_images_are_judged(handlers, picture, tmp_path):
 )
 def test_a_bad_setting_is_said_and_nothing_is_lost(handlers, change, said):
     first = judge(handlers)
-    page = judge(handlers, name=first.sheet, **change)
+    page = judge(handlers, name=first.batch, **change)
     assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
-    assert len(handlers.sheets.find(first.sheet).entries) == len(examples())
+    assert len(handlers.batches.find(first.batch).images) == len(examples())
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_an_uploaded_recipe_joins_the_choices(library, tmp_path):
 def test_many_labels_work(handlers):
     names = "\n".join(f"thing {i}" for i in range(5_000))
     page = judge(handlers, [str(examples()[0])], names=names)
-    sheet = handlers.sheets.find(page.sheet)
-    assert len(sheet.entries) == 1 and not sheet.thresholds  # no shipped pictures of such labels
+    batch = handlers.batches.find(page.batch)
+    assert len(batch.images) == 1 and not batch.thresholds  # no shipped pictures of such labels
     assert "no threshold yet" in words(page.rows)
 
 
@@ -285,29 +285,29 @@ def test_markup_of_a_visitor_stays_text(handlers, picture):
 def test_moving_the_threshold_asks_no_network(handlers, monkeypatch):
     page = judge(handlers)
     monkeypatch.setattr(handlers.library, "detector", None)
-    scores = [e.verdicts[ORIGINAL].score for e in handlers.sheets.find(page.sheet).entries]
-    handlers.line_moved(ORIGINAL, max(scores), page.sheet, "score", None)
-    entries = handlers.sheets.find(page.sheet).entries
-    assert sum(e.verdicts[ORIGINAL].in_distribution for e in entries) == 1
-    moved = handlers.line_moved(ORIGINAL, min(scores), page.sheet, "score", None)
-    entries = handlers.sheets.find(page.sheet).entries
-    assert all(e.verdicts[ORIGINAL].in_distribution for e in entries)
+    scores = [e.verdicts[ORIGINAL].score for e in handlers.batches.find(page.batch).images]
+    handlers.line_moved(ORIGINAL, max(scores), page.batch, "score", None)
+    images = handlers.batches.find(page.batch).images
+    assert sum(e.verdicts[ORIGINAL].in_distribution for e in images) == 1
+    moved = handlers.line_moved(ORIGINAL, min(scores), page.batch, "score", None)
+    images = handlers.batches.find(page.batch).images
+    assert all(e.verdicts[ORIGINAL].in_distribution for e in images)
     assert "set by hand" in words(moved.found)
 
 
 def test_a_line_moved_by_hand_leaves_the_calibration(library, handlers):
     page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
-    before = handlers.sheets.find(page.sheet)
-    moved = handlers.line_moved(ORIGINAL, 0.01, page.sheet, "score", None)
-    after = handlers.sheets.find(page.sheet)
+    before = handlers.batches.find(page.batch)
+    moved = handlers.line_moved(ORIGINAL, 0.01, page.batch, "score", None)
+    after = handlers.batches.find(page.batch)
     assert after.thresholds == {**before.thresholds, ORIGINAL: 0.01}
     assert after.calibration == before.calibration
     assert f"cuts 0 of {before.calibration[ORIGINAL].n}" in str(moved.axes.value)  # the histogram
     low, high, _ = after.span(ORIGINAL)
     found = before.thresholds[ORIGINAL].scores
     assert low <= min(found) and max(found) <= high
-    handlers.recall_moved(0.6, page.sheet, "score", None)
-    again = handlers.sheets.find(page.sheet).thresholds
+    handlers.recall_moved(0.6, page.batch, "score", None)
+    again = handlers.batches.find(page.batch).thresholds
     assert [threshold.recall for threshold in again.values()] == [0.6, 0.6]
 
 
@@ -315,29 +315,29 @@ def test_a_moving_line_reads_no_picture_again(handlers, monkeypatch):
     page = judge(handlers)
     monkeypatch.setattr("demo.detect.view.read_image", None)
     handlers.library = None
-    moved = handlers.line_moved(ORIGINAL, 0.01, page.sheet, "score", page.picked)
+    moved = handlers.line_moved(ORIGINAL, 0.01, page.batch, "score", page.picked)
     assert "as the model sees it" in moved.detail
 
 
 def test_a_change_that_is_taken_back_restores_the_thresholds(handlers):
     first = judge(handlers)
-    before = handlers.sheets.find(first.sheet)
-    handlers.asked(first.sheet, "score", None, *controls(score="energy"))
-    handlers.recall_moved(0.6, first.sheet, "score", None)
-    assert not handlers.sheets.find(first.sheet).thresholds
-    page = handlers.asked(first.sheet, "score", None, *controls())
-    after = handlers.sheets.find(first.sheet)
+    before = handlers.batches.find(first.batch)
+    handlers.settings_changed(first.batch, "score", None, *controls(score="energy"))
+    handlers.recall_moved(0.6, first.batch, "score", None)
+    assert not handlers.batches.find(first.batch).thresholds
+    page = handlers.settings_changed(first.batch, "score", None, *controls())
+    after = handlers.batches.find(first.batch)
     assert after.thresholds[ORIGINAL].scores == before.thresholds[ORIGINAL].scores
     assert after.thresholds[ORIGINAL].recall == 0.6
-    assert not after.void and page.notice == ""
+    assert not after.stale and page.notice == ""
     assert "no threshold yet" not in words(page.rows)
 
 
 def test_moving_the_recall_moves_both_thresholds(library, handlers):
     page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
-    before = handlers.sheets.find(page.sheet).thresholds
-    handlers.recall_moved(0.6, page.sheet, "score", None)
-    after = handlers.sheets.find(page.sheet).thresholds
+    before = handlers.batches.find(page.batch).thresholds
+    handlers.recall_moved(0.6, page.batch, "score", None)
+    after = handlers.batches.find(page.batch).thresholds
     assert all(after[weights].value > before[weights].value for weights in before)
     assert all(threshold.recall == 0.6 for threshold in after.values())
 
@@ -355,27 +355,27 @@ def test_moving_the_recall_moves_both_thresholds(library, handlers):
 )
 def test_a_change_voids_the_threshold_visibly(handlers, change, said):
     first = judge(handlers)
-    page = handlers.asked(first.sheet, "score", None, *controls(**change))
+    page = handlers.settings_changed(first.batch, "score", None, *controls(**change))
     assert "Threshold void" in page.notice and said in page.notice
     assert "no threshold yet" in words(page.rows)
-    assert not handlers.sheets.find(first.sheet).thresholds
-    by_hand = handlers.line_moved(ORIGINAL, 0.5, first.sheet, "score", None)
+    assert not handlers.batches.find(first.batch).thresholds
+    by_hand = handlers.line_moved(ORIGINAL, 0.5, first.batch, "score", None)
     assert "Threshold void" in by_hand.notice
 
 
 def test_judging_again_after_a_change_calibrates_anew(handlers):
     first = judge(handlers)
-    handlers.asked(first.sheet, "score", None, *controls(score="energy"))
-    page = judge(handlers, name=first.sheet, score="energy")
-    threshold = handlers.sheets.find(page.sheet).thresholds[ORIGINAL]
+    handlers.settings_changed(first.batch, "score", None, *controls(score="energy"))
+    page = judge(handlers, name=first.batch, score="energy")
+    threshold = handlers.batches.find(page.batch).thresholds[ORIGINAL]
     assert threshold.context.score == "energy"
     assert "Threshold void" not in page.notice
 
 
 def test_nothing_changed_voids_nothing(handlers):
     first = judge(handlers)
-    handlers.asked(first.sheet, "score", None, *controls())
-    assert handlers.sheets.find(first.sheet).thresholds
+    handlers.settings_changed(first.batch, "score", None, *controls())
+    assert handlers.batches.find(first.batch).thresholds
 
 
 def test_own_pictures_calibrate_and_few_of_them_warn(handlers, picture):
@@ -383,8 +383,8 @@ def test_own_pictures_calibrate_and_few_of_them_warn(handlers, picture):
     assert "no threshold yet" in words(page.notice)
     own = [picture(f"{i}.png", colour=(40 * i, 90, 10)) for i in range(6)]
     said = controls(names="crate\nbarrel")
-    page = last(handlers.calibrate(OWN, own, page.sheet, "score", None, 0.95, *said))
-    threshold = handlers.sheets.find(page.sheet).thresholds[ORIGINAL]
+    page = last(handlers.calibrate(OWN, own, page.batch, "score", None, 0.95, *said))
+    threshold = handlers.batches.find(page.batch).thresholds[ORIGINAL]
     assert threshold.n == 6
     assert "only 6" in words(page.notice)
     assert "95 % confidence" in words(page.found)
@@ -398,17 +398,17 @@ def test_calibration_says_what_is_missing(handlers, tmp_path):
         (SHIPPED, None, "no shipped calibration"),
         (OWN, [str(tmp_path / "gone.png")], "gone.png"),
     ):
-        after = last(handlers.calibrate(source, files, page.sheet, "score", None, 0.95, *said))
+        after = last(handlers.calibrate(source, files, page.batch, "score", None, 0.95, *said))
         assert "notice bad" in after.notice and expected in words(after.notice)
 
 
 def test_calibrating_after_a_change_judges_first(handlers):
     first = judge(handlers)
     said = controls(score="gl_mcm")
-    page = last(handlers.calibrate(SHIPPED, None, first.sheet, "score", None, 0.9, *said))
-    sheet = handlers.sheets.find(page.sheet)
-    assert sheet.ask.score == "gl_mcm" and not sheet.void
-    assert sheet.thresholds[ORIGINAL].recall == 0.9
+    page = last(handlers.calibrate(SHIPPED, None, first.batch, "score", None, 0.9, *said))
+    batch = handlers.batches.find(page.batch)
+    assert batch.settings.score == "gl_mcm" and not batch.stale
+    assert batch.thresholds[ORIGINAL].recall == 0.9
 
 
 # The list, exports, links
@@ -416,23 +416,23 @@ def test_calibrating_after_a_change_judges_first(handlers):
 
 def test_rows_sort_and_select(handlers):
     page = judge(handlers)
-    sheet = handlers.sheets.find(page.sheet)
-    by_score = [sheet.entries[i].verdicts[ORIGINAL].score for i in sheet.order("score")]
+    batch = handlers.batches.find(page.batch)
+    by_score = [batch.images[i].verdicts[ORIGINAL].score for i in batch.order("score")]
     assert by_score == sorted(by_score, reverse=True)
-    names = [sheet.entries[i].name for i in sheet.order("name")]
+    names = [batch.images[i].name for i in batch.order("name")]
     assert names == sorted(names)
-    picked = handlers.look(page.sheet, "name", 3)
-    assert f"<h2>{sheet.entries[3].name}</h2>" in picked.detail
+    picked = handlers.look(page.batch, "name", 3)
+    assert f"<h2>{batch.images[3].name}</h2>" in picked.detail
     assert picked.rows.count('aria-current="true"') == 1
 
 
 def test_disagreements_come_first(library, handlers):
     page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
-    sheet = handlers.sheets.find(page.sheet)
-    one = sheet.entries[4].verdicts
+    batch = handlers.batches.find(page.batch)
+    one = batch.images[4].verdicts
     middle = (one[ORIGINAL].score, one[ALTERED].score + 1)
-    apart = sheet.with_thresholds(dict(zip((ORIGINAL, ALTERED), middle, strict=True)))
-    first = apart.entries[apart.order("disagreements")[0]]
+    apart = batch.with_thresholds(dict(zip((ORIGINAL, ALTERED), middle, strict=True)))
+    first = apart.images[apart.order("disagreements")[0]]
     assert first.differs and "they disagree" in rows(apart, apart.order("score"), None)
 
 
@@ -447,29 +447,29 @@ def test_a_sheet_that_is_gone_is_said(handlers):
 
 def test_only_the_last_sheets_are_kept(handlers):
     page = judge(handlers)
-    sheet = handlers.sheets.find(page.sheet)
+    batch = handlers.batches.find(page.batch)
     few = Store(2)
     for name in "abc":
-        few.put(name, sheet)
-    assert few.find("a") is None and few.find("c") is sheet
+        few.put(name, batch)
+    assert few.find("a") is None and few.find("c") is batch
 
 
 def test_a_deleted_picture_leaves_its_verdict(handlers, picture):
     file = picture("brief.png")
     page = judge(handlers, [file])
     Path(file).unlink()
-    assert "no longer kept" in handlers.look(page.sheet, "score", 0).detail
+    assert "no longer kept" in handlers.look(page.batch, "score", 0).detail
 
 
 def test_exports_hold_every_number(library, handlers, picture):
     page = judge(handlers, [picture("=cmd.png")], recipe=default_recipe(library, EMBEDDED))
-    sheet = handlers.sheets.find(page.sheet)
-    (line,) = csv.DictReader(io.StringIO(exports.as_csv(sheet)))
+    batch = handlers.batches.find(page.batch)
+    (line,) = csv.DictReader(io.StringIO(exports.as_csv(batch)))
     assert line["image"] == "'=cmd.png"
-    verdict = sheet.entries[0].verdicts[ALTERED]
+    verdict = batch.images[0].verdicts[ALTERED]
     assert float(line["altered_mcm"]) == verdict.score
-    assert line["original_label_1"] == sheet.entries[0].verdicts[ORIGINAL].top[0][0]
-    text = Path(exports.saved(sheet, "json")).read_text()
+    assert line["original_label_1"] == batch.images[0].verdicts[ORIGINAL].top[0][0]
+    text = Path(exports.saved(batch, "json")).read_text()
     found = json.loads(text)
     assert found["images"][0]["altered"]["score"] == verdict.score
     assert found["settings"]["recipe"]["backbone"] == EMBEDDED
@@ -479,7 +479,7 @@ def test_exports_hold_every_number(library, handlers, picture):
 
 def test_a_cell_that_is_a_formula_is_guarded(handlers, picture):
     page = judge(handlers, [picture("a.png")], names="=HYPERLINK(1)\n+2\n-3\n@x")
-    (line,) = csv.DictReader(io.StringIO(exports.as_csv(handlers.sheets.find(page.sheet))))
+    (line,) = csv.DictReader(io.StringIO(exports.as_csv(handlers.batches.find(page.batch))))
     assert line["original_label_1"].startswith("'")
 
 
@@ -543,9 +543,9 @@ def test_what_is_wrong_with_a_choice_is_not_talked_over(handlers):
     first = judge(handlers)
     wrong = notices.notice("RN50 is not supported: its image tower is a ResNet", "bad")
     changed = controls(score="energy")
-    page = handlers.asked_after(wrong, first.sheet, "score", None, *changed)
+    page = handlers.choice_made(wrong, first.batch, "score", None, *changed)
     assert page.notice.startswith(wrong) and "Threshold void" in words(page.notice)
-    page = handlers.asked_after("", first.sheet, "score", None, *changed)
+    page = handlers.choice_made("", first.batch, "score", None, *changed)
     assert "ResNet" not in page.notice and "Threshold void" in words(page.notice)
 
 
@@ -553,13 +553,13 @@ def test_judge_judges_what_is_shown(handlers):
     one, two = map(str, examples()[:2])
     args = ("score", 0.95, *controls())
     uploaded = last(handlers.judge([one], None, *args))
-    example = last(handlers.judge([two], uploaded.sheet, *args))
-    again = last(handlers.judge_again([one], example.sheet, *args))
-    assert [e.path for e in handlers.sheets.find(again.sheet).entries] == [examples()[1]]
-    left = last(handlers.judge_left([one], again.sheet, *args))
-    assert [e.path for e in handlers.sheets.find(left.sheet).entries] == [examples()[0]]
-    empty = last(handlers.judge_left([], left.sheet, *args))
-    assert len(handlers.sheets.find(empty.sheet).entries) == len(examples())
+    example = last(handlers.judge([two], uploaded.batch, *args))
+    again = last(handlers.judge_again([one], example.batch, *args))
+    assert [e.path for e in handlers.batches.find(again.batch).images] == [examples()[1]]
+    left = last(handlers.judge_left([one], again.batch, *args))
+    assert [e.path for e in handlers.batches.find(left.batch).images] == [examples()[0]]
+    empty = last(handlers.judge_left([], left.batch, *args))
+    assert len(handlers.batches.find(empty.batch).images) == len(examples())
 
 
 def test_sentences_begin_with_a_capital_and_names_do_not():
@@ -580,7 +580,7 @@ def test_labels_are_counted_and_marked(library):
     said = words(chosen.labels_edited(library, EMBEDDED, "cat\ncat\nquark"))
     assert "3 labels" in said and "“cat”" in said
     assert "never seen" in said and "“quark”" in said
-    many = "\n".join(shelf("imagenet1k").names)
+    many = "\n".join(label_set("imagenet1k").names)
     twice = words(chosen.labels_edited(library, "ViT-B-16/openai", many))
     assert "1,000 labels" in twice and "more than once" in twice
 
@@ -601,8 +601,8 @@ def test_unknown_words_of_the_prompt_are_marked(library):
 def test_a_download_lies_among_the_uploads_and_goes_with_them(handlers):
     from gradio.utils import get_upload_folder
 
-    sheet = handlers.sheets.find(judge(handlers).sheet)
-    first, second = (Path(exports.saved(sheet, "csv")) for _ in range(2))
+    batch = handlers.batches.find(judge(handlers).batch)
+    first, second = (Path(exports.saved(batch, "csv")) for _ in range(2))
     assert first != second and first.name == "verdicts.csv"
     assert Path(get_upload_folder()) in first.parents
 
@@ -628,7 +628,7 @@ def test_only_a_change_by_hand_makes_labels_ones_own(library):
 def test_label_sets_are_listed_with_counts():
     assert label_sets()["animals"] == 40
     with pytest.raises(ValueError, match="no label set"):
-        shelf("../../setup")
+        label_set("../../setup")
 
 
 @pytest.mark.parametrize(
@@ -665,7 +665,7 @@ def test_a_backbone_that_cannot_be_had_says_why(library):
 
 
 def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypatch):
-    mine = judge(handlers).sheet  # with thresholds of its own
+    mine = judge(handlers).batch  # with thresholds of its own
     monkeypatch.setattr(detect_handlers, "detectors", lambda *_: pytest.fail("a model was loaded"))
     for name in (None, mine):
         files = ["x.png"] * (MAX_FILES + 1)
@@ -714,10 +714,10 @@ def test_the_patch_map_has_a_cell_a_patch():
 
 
 def test_a_void_sheet_keeps_its_scores(handlers):
-    sheet = handlers.sheets.find(judge(handlers).sheet)
-    voided = replace(sheet.with_thresholds({}), void=("score",))
-    assert [e.verdicts[ORIGINAL].score for e in voided.entries] == [
-        e.verdicts[ORIGINAL].score for e in sheet.entries
+    batch = handlers.batches.find(judge(handlers).batch)
+    outdated = replace(batch.with_thresholds({}), stale=("score",))
+    assert [e.verdicts[ORIGINAL].score for e in outdated.images] == [
+        e.verdicts[ORIGINAL].score for e in batch.images
     ]
 
 

@@ -213,11 +213,11 @@ def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
 
 
 def test_an_empty_k_is_left_to_the_labels(pictures):
-    ask = read_search(*controls(zip=pictures, top_k=None))
-    assert ask.plan.top_k is None and ask.labels is None
+    request = read_search(*controls(zip=pictures, top_k=None))
+    assert request.plan.top_k is None and request.labels is None
     assert has_shipped(LabelSet.load("animals")) and not has_shipped(LabelSet.load("voc20"))
-    ask = read_search(*controls(source=SHIPPED, label_set="animals", backbone=EMBEDDED))
-    assert len(ask.labels) == 40 and ask.zip is None
+    request = read_search(*controls(source=SHIPPED, label_set="animals", backbone=EMBEDDED))
+    assert len(request.labels) == 40 and request.zip is None
 
 
 # A whole search
@@ -740,6 +740,6 @@ def test_another_example_is_looked_at(handlers, pictures):
 
 def test_the_plan_of_a_trace_is_taken_over(handlers, pictures):
     done = finished(handlers, zip=pictures, order="text_only", ratios="0, 0.3")
-    ask = read_search(*controls(zip=pictures))
-    again = going_on(ask, handlers.saved_trace(done.name))
-    assert again.plan == done.ready.plan and again.zip == ask.zip
+    request = read_search(*controls(zip=pictures))
+    again = going_on(request, handlers.saved_trace(done.name))
+    assert again.plan == done.ready.plan and again.zip == request.zip

@@ -10,8 +10,8 @@ import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
-from demo.server.library import EMBEDDED, Library, shelf
-from demo.server.request import NO_RECIPE, read_ask
+from demo.server.library import EMBEDDED, Library, label_set
+from demo.server.request import NO_RECIPE, read_settings
 from demo.spectrum.figures import CUMULATIVE, LINEAR, LOG, SCALES, Curve, curve
 from demo.spectrum.handlers import SpectrumHandlers
 from demo.spectrum.view import NOTHING, Asked, View
@@ -113,10 +113,10 @@ def test_the_recipe_goes_to_detect_and_to_a_file(library, handlers):
     asked = controls(ratios={"visual.5.up": 0.2})
     chosen, notice = handlers.used(*asked)
     assert notice == "" and chosen.value in dict(chosen.choices).values()
-    names = "\n".join(shelf("animals").names)
-    ask = read_ask(library, EMBEDDED, names, "a {}", chosen.value, None, "mcm", 1.0, 1.0)
-    assert dict(ask.recipe.ratios) == {Site("visual", 5, "up"): 0.2}
-    assert library.backbone(EMBEDDED, ask.recipe).recipe is not None
+    names = "\n".join(label_set("animals").names)
+    settings = read_settings(library, EMBEDDED, names, "a {}", chosen.value, None, "mcm", 1.0, 1.0)
+    assert dict(settings.recipe.ratios) == {Site("visual", 5, "up"): 0.2}
+    assert library.backbone(EMBEDDED, settings.recipe).recipe is not None
     page = json.loads(Path(handlers.recipe_file(*asked)).read_text())
     assert page["ratios"] == {"visual.5.up": 0.2} and page["backbone"] == EMBEDDED
     assert "drops nothing" in handlers.used(*controls())[1]
