@@ -13,7 +13,7 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def spare(device: torch.device) -> int:
+def free_memory(device: torch.device) -> int:
     """Bytes free on the device; for a CPU what the system and its container allow."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]

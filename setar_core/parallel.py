@@ -18,7 +18,7 @@ import torch
 T = TypeVar("T")
 
 
-class Crew:
+class Workers:
     """Threads that each work on one chunk at a time; they end with it."""
 
     def __init__(self, device: torch.device, precision: str = "fp32") -> None:

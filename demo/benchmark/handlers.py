@@ -144,7 +144,7 @@ class BenchmarkHandlers:
                 seconds = (time.monotonic() - begun) * (total - step.done) / (step.done - before)
                 left = f", about {words.duration(seconds)} left"
             verb = "Scoring" if step.places or step.left_out else "Comparing on"
-            name = step.scored.images.name
+            name = step.set_scores.images.name
             sentence = f"{verb} {name}: {step.done:,} of {total:,} images{left}"
             yield View(
                 notice=notices.busy(sentence, step.done / total),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from setar_core.benchmark.results import Detection, Row
     from setar_core.benchmark.run import Benchmark
-    from setar_core.benchmark.scored import Scored
+    from setar_core.benchmark.set_scores import SetScores
 
 KEPT_RUNS = 12
 
@@ -52,13 +52,14 @@ class Run:
         wanted = [ood.images.name for ood in self.bench.oods]
         return [name for name in wanted if any(row.ood == name for row in self.rows)]
 
-    def ood(self, name: str) -> Scored:
+    def ood(self, name: str) -> SetScores:
         return next(ood for ood in self.bench.oods if ood.images.name == name)
 
     def scores(self, look: Look) -> tuple[np.ndarray, np.ndarray]:
         """ID and OOD scores of what is looked at."""
         bench = self.bench
-        return bench.of(bench.id, look.detection), bench.of(self.ood(look.ood), look.detection)
+        ids, oods = bench.id, self.ood(look.ood)
+        return bench.scores_of(ids, look.detection), bench.scores_of(oods, look.detection)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _number(row: Row, i: int) -> str:
 
 
 def _known(run: Run) -> bool:
-    return run.bench.id.whole and run.bench.id.images.classes is not None
+    return run.bench.id.complete and run.bench.id.images.classes is not None
 
 
 def _accuracy(run: Run, detection: Detection) -> str:

@@ -154,4 +154,4 @@ def _sites(job: Job) -> tuple[Site, ...]:
 def _total(job: Job) -> int:
     if job.state == REPLAY:
         return len(job.trials)
-    return job.ready.pace.total if job.ready else 1
+    return job.ready.eta.total if job.ready else 1

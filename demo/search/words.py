@@ -67,7 +67,7 @@ def state(job: Job | None, before: list[Job]) -> str:
 
 
 def _running(job: Job) -> str:
-    trial, left = job.trials[-1], job.ready.pace.left
+    trial, left = job.trials[-1], job.ready.eta.remaining
     return busy(
         f"Candidate {len(job.trials)} of {trial.total}: {where(trial)}. "
         f"{seconds(job.elapsed)} so far, about {seconds(left)} to go.",
@@ -84,9 +84,9 @@ def _waiting(job: Job, before: list[Job]) -> str:
     first = before[0]
     told = f"{count} searches are" if count > 1 else "another search is"
     left = ""
-    if first.trials and first.ready and first.ready.pace.left is not None:
-        left = f" The one that runs is at candidate {len(first.trials)} of {first.ready.pace.total}"
-        left += f" and needs about {seconds(first.ready.pace.left)}."
+    if first.trials and first.ready and first.ready.eta.remaining is not None:
+        left = f" The one that runs is at candidate {len(first.trials)} of {first.ready.eta.total}"
+        left += f" and needs about {seconds(first.ready.eta.remaining)}."
     return busy(
         f"In the queue: {told} before yours.{left} It starts by itself. You can use Detect "
         "meanwhile."
@@ -102,10 +102,10 @@ def _over(job: Job) -> str:
     if job.state == REPLAY:
         return notice(replay_of(job))
     if job.state == ESTIMATED:
-        pace = job.ready.pace
-        whole = (pace.left or 0.0) + sum(trial.seconds for trial in job.trials)
+        eta = job.ready.eta
+        whole = (eta.remaining or 0.0) + sum(trial.seconds for trial in job.trials)
         return notice(
-            f"About {seconds(whole)} for {pace.total} candidates on {job.ready.images} pictures, "
+            f"About {seconds(whole)} for {eta.total} candidates on {job.ready.images} pictures, "
             f"told from the first {count}, which took "
             f"{seconds(sum(trial.seconds for trial in job.trials))}. Press Search to run it.",
             "good",

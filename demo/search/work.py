@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from setar_core.data.calibration import CalibrationSet
     from setar_core.labels import LabelSet
     from setar_core.recipe import Site
-    from setar_core.search.eta import Pace
+    from setar_core.search.eta import Eta
     from setar_core.search.plan import SearchPlan
     from setar_core.search.trace import Trace
     from setar_core.search.trial import Trial
@@ -57,7 +57,7 @@ class Ready:
     images: int
     examples: tuple[Example, ...]
     problems: tuple[str, ...]
-    pace: Pace
+    eta: Eta
 
 
 def work(
@@ -75,29 +75,29 @@ def work(
     backbone = library.backbone(request.backbone)
     calibration, examples, problems = _pictures(backbone, request, tell, wanted)
 
-    from setar_core.search.eta import Pace
+    from setar_core.search.eta import Eta
     from setar_core.search.greedy import greedy_search
-    from setar_core.search.plan import settled
+    from setar_core.search.plan import resolve
     from setar_core.search.trace import header
 
     tell("Checking the plan")
-    plan = settled(request.plan, backbone, calibration)
-    pace = Pace(plan, backbone)
-    ranks = {site: min(backbone.weight(site).shape) for site in pace.sites}
+    plan = resolve(request.plan, backbone, calibration)
+    eta = Eta(plan, backbone)
+    ranks = {site: min(backbone.weight(site).shape) for site in eta.sites}
     with _trace(trace, header(backbone, calibration, plan), request.trace) as file:
         yield Ready(
-            plan, calibration.labels, pace.sites, ranks, len(calibration), examples, problems, pace
+            plan, calibration.labels, eta.sites, ranks, len(calibration), examples, problems, eta
         )
         tell("Measuring the original weights")
         trials = greedy_search(backbone, calibration, plan, done=file.done)
         while True:
             _check(wanted)
-            done = pace.done
-            with library.turns.turn(f"searching, candidate {done + 1} of {pace.total}"):
+            done = eta.done
+            with library.turns.turn(f"searching, candidate {done + 1} of {eta.total}"):
                 trial = next(trials, None)
             if trial is None:
                 return
-            pace.note(trial)
+            eta.update(trial)
             file.write(trial)
             yield trial
             if request.only_estimate and trial.index + 1 >= MEASURED:
@@ -127,11 +127,11 @@ def _pictures(
     """The calibration set, some of it to look at, and which files were left out."""
     if request.zip is None:
         return _read(backbone, CALIBRATION, request.labels, tell, wanted)
-    from setar_core.data.archives import look, unpacking, unwrapped
+    from setar_core.data.archives import inspect, unpacking, unwrapped
     from setar_core.labels import LabelSet
 
     tell("Looking through the zip")
-    look(request.zip, MAX_IMAGES, MAX_UNPACKED)
+    inspect(request.zip, MAX_IMAGES, MAX_UNPACKED)
     with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
         for done, total in unpacking(request.zip, folder, MAX_IMAGES, MAX_UNPACKED):
             _check(wanted)

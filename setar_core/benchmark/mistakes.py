@@ -10,7 +10,7 @@ import numpy as np
 
 from .results import Detection
 from .run import Benchmark
-from .scored import Scored
+from .set_scores import SetScores
 
 
 class Mistake(NamedTuple):
@@ -39,18 +39,18 @@ class FalsePositives(NamedTuple):
 
 
 def false_positives(
-    bench: Benchmark, ood: Scored, detection: Detection, threshold: float
+    bench: Benchmark, ood: SetScores, detection: Detection, threshold: float
 ) -> list[FalsePositives]:
     """Every label that accepted an OOD image, the most frequent first."""
     labels = bench.nearest(ood, detection.recipe)
     nearest = Counter(labels.tolist())
-    accepted = Counter(labels[bench.of(ood, detection) >= threshold].tolist())
+    accepted = Counter(labels[bench.scores_of(ood, detection) >= threshold].tolist())
     found = [FalsePositives(bench.labels[i], n, nearest[i]) for i, n in accepted.items()]
     return sorted(found, key=lambda one: (-one.accepted, one.label))
 
 
 def worst_accepted(
-    bench: Benchmark, ood: Scored, detection: Detection, threshold: float, count: int = 12
+    bench: Benchmark, ood: SetScores, detection: Detection, threshold: float, count: int = 12
 ) -> list[Mistake]:
     """OOD images that were accepted, the highest scores first."""
     return _worst(bench, ood, detection, threshold, count, accepted=True)
@@ -65,18 +65,18 @@ def worst_rejected(
 
 def _worst(
     bench: Benchmark,
-    scored: Scored,
+    scored: SetScores,
     detection: Detection,
     threshold: float,
     count: int,
     accepted: bool,
 ) -> list[Mistake]:
-    scores, labels = bench.of(scored, detection), bench.nearest(scored, detection.recipe)
+    scores, labels = bench.scores_of(scored, detection), bench.nearest(scored, detection.recipe)
     beyond = scores - threshold if accepted else threshold - scores
     wrong = (scores >= threshold) == accepted
     order = [i for i in np.argsort(-beyond, kind="stable").tolist() if wrong[i]][:count]
     classes = scored.images.classes
-    places = scored.good.tolist()
+    places = scored.places.tolist()
     return [
         Mistake(
             scored.images.path(places[i]),

@@ -21,7 +21,7 @@ from ..detector import Detector
 from ..metrics.bootstrap import RESAMPLES
 from ..scores.logits import SCORES
 from .results import Comparison, Detection, Row, compare, mean
-from .scored import Scored
+from .set_scores import SetScores
 
 BATCH = 32  # images in the network at once
 ORIGINAL = "original"  # the recipe that drops nothing
@@ -30,7 +30,7 @@ ORIGINAL = "original"  # the recipe that drops nothing
 class Step(NamedTuple):
     """A few more images of one set, how far the whole run is, and the rows that this completed."""
 
-    scored: Scored
+    set_scores: SetScores
     places: tuple[int, ...]  # scored now
     left_out: tuple[int, ...]
     done: int  # images, of all sets
@@ -70,13 +70,13 @@ class Benchmark:
         sets = [id_set, *ood_sets, *([calibration] if calibration else [])]
         if len({s.name for s in sets}) < len(sets):
             raise ValueError(f"two sets share a name in {', '.join(s.name for s in sets)}")
-        made = [Scored(images, len(self.detectors), len(self.scores)) for images in sets]
+        made = [SetScores(images, len(self.detectors), len(self.scores)) for images in sets]
         self.id, self.oods = made[0], made[1 : 1 + len(ood_sets)]
         self.calibration = made[-1] if calibration else None
         self._local = any(SCORES[name].uses_local for name in self.scores)
 
     @property
-    def sets(self) -> list[Scored]:
+    def sets(self) -> list[SetScores]:
         """In the order in which they are scored."""
         return [*([self.calibration] if self.calibration else []), self.id, *self.oods]
 
@@ -98,32 +98,32 @@ class Benchmark:
         for scored in self.sets:
             yield from self._pass(scored, batch_size)
             if scored in self.oods:
-                if not len(scored.good):  # told in the steps; the other sets go on
+                if not len(scored.places):  # told in the steps; the other sets go on
                     continue
                 compared.append(self._compare(scored))
                 yield self._step(scored, rows=compared[-1].rows)
-            elif not len(scored.good):
+            elif not len(scored.places):
                 raise ValueError(_unreadable(scored))
         if not compared:
             raise ValueError("; ".join(map(_unreadable, self.oods)))
         if len(compared) > 1:
             yield self._step(self.oods[-1], rows=mean(self.detections, compared))
 
-    def of(self, scored: Scored, detection: Detection) -> np.ndarray:
+    def scores_of(self, scored: SetScores, detection: Detection) -> np.ndarray:
         """One detector's scores of the images that have any, `(n,)`, in the order of `good`."""
         recipe = list(self.detectors).index(detection.recipe)
-        return scored.values[scored.good, recipe, self.scores.index(detection.score)]
+        return scored.values[scored.places, recipe, self.scores.index(detection.score)]
 
-    def nearest(self, scored: Scored, recipe: str) -> np.ndarray:
+    def nearest(self, scored: SetScores, recipe: str) -> np.ndarray:
         """The label's index of the same images, `(n,)`."""
-        return scored.labels[scored.good, list(self.detectors).index(recipe)]
+        return scored.labels[scored.places, list(self.detectors).index(recipe)]
 
     def accuracy(self, recipe: str) -> float | None:
         """Share of ID images whose most probable label is their class; None where not known."""
         classes = self.id.images.classes
-        if classes is None or not len(self.id.good):
+        if classes is None or not len(self.id.places):
             return None
-        return float((self.nearest(self.id, recipe) == np.array(classes)[self.id.good]).mean())
+        return float((self.nearest(self.id, recipe) == np.array(classes)[self.id.places]).mean())
 
     def threshold(self, detection: Detection, recall: float = 0.95) -> Threshold:
         """The threshold that the calibration images set for one detector."""
@@ -133,9 +133,9 @@ class Benchmark:
         context = detector.with_score(
             detection.score, detector.temperature, detector.local_weight
         ).context
-        return calibrate(self.of(self.calibration, detection).tolist(), recall, context)
+        return calibrate(self.scores_of(self.calibration, detection).tolist(), recall, context)
 
-    def _pass(self, scored: Scored, batch_size: int) -> Iterator[Step]:
+    def _pass(self, scored: SetScores, batch_size: int) -> Iterator[Step]:
         images, errors, at = scored.images, [], 0
         todo = np.flatnonzero(~scored.seen)
         paths = (images.path(place) for place in todo)
@@ -182,9 +182,10 @@ class Benchmark:
                 labels[part, r] = logits.among_id().whole.argmax(dim=-1).cpu().numpy()
         return values, labels
 
-    def _compare(self, ood: Scored) -> Comparison:
+    def _compare(self, ood: SetScores) -> Comparison:
         inside, outside = (
-            scored.values[scored.good].reshape(len(scored.good), -1) for scored in (self.id, ood)
+            scored.values[scored.places].reshape(len(scored.places), -1)
+            for scored in (self.id, ood)
         )
         stream = self.oods.index(ood)
         return compare(
@@ -193,7 +194,7 @@ class Benchmark:
 
     def _step(
         self,
-        scored: Scored,
+        scored: SetScores,
         places: tuple[int, ...] = (),
         left_out: tuple[int, ...] = (),
         rows: tuple[Row, ...] = (),
@@ -242,7 +243,7 @@ def benchmark(
         yield from step.rows
 
 
-def _unreadable(scored: Scored) -> str:
+def _unreadable(scored: SetScores) -> str:
     reason = next(iter(scored.left_out.values()), "")
     return (
         f"none of the {len(scored.images)} images of {scored.images.name} could be read ({reason})"

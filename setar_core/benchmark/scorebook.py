@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from .run import Benchmark, Step
-from .scored import Scored
+from .set_scores import SetScores
 
 MAX_LINE = 1_000_000  # bytes; a line has a few hundred
 
@@ -71,10 +71,10 @@ class Scorebook:
         """Add the images of a step."""
         lines = []
         for place in step.left_out:
-            reason = step.scored.left_out[place]
-            lines.append({**self._named(step.scored, place), "left_out": reason})
+            reason = step.set_scores.left_out[place]
+            lines.append({**self._named(step.set_scores, place), "left_out": reason})
         for place in step.places:
-            lines.append(self._named(step.scored, place) | self._found(step.scored, place))
+            lines.append(self._named(step.set_scores, place) | self._found(step.set_scores, place))
         if lines:
             self._append(lines)
 
@@ -92,10 +92,10 @@ class Scorebook:
         self.file.flush()  # the system keeps it even if this process is killed
 
     @staticmethod
-    def _named(scored: Scored, place: int) -> dict[str, Any]:
+    def _named(scored: SetScores, place: int) -> dict[str, Any]:
         return {"set": scored.images.name, "image": scored.images.files[place]}
 
-    def _found(self, scored: Scored, place: int) -> dict[str, Any]:
+    def _found(self, scored: SetScores, place: int) -> dict[str, Any]:
         values, labels = scored.values[place].tolist(), scored.labels[place].tolist()
         return {
             "scores": {
@@ -129,7 +129,7 @@ class Scorebook:
             length = end
         return length
 
-    def _restore(self, scored: Scored, place: int, page: dict[str, Any]) -> None:
+    def _restore(self, scored: SetScores, place: int, page: dict[str, Any]) -> None:
         if "left_out" in page:
             scored.leave_out(place, str(page["left_out"]))
             return

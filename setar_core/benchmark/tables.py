@@ -71,8 +71,8 @@ def thresholds(bench: Benchmark) -> list[dict[str, Any]]:
         line = bench.threshold(detection)
         accepted = {}
         for ood in bench.oods:
-            if len(ood.good):
-                ids, oods = bench.of(bench.id, detection), bench.of(ood, detection)
+            if len(ood.places):
+                ids, oods = bench.scores_of(bench.id, detection), bench.scores_of(ood, detection)
                 kept, accepted[ood.images.name] = rates(ids, oods, line.value)
         found.append(
             {

@@ -174,11 +174,11 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list:
         with bar:
             for step in bench.steps(args.batch_size):
                 book.write(step)
-                told += [(step.scored, place) for place in step.left_out]
+                told += [(step.set_scores, place) for place in step.left_out]
                 for scored, place in told:
                     say(f"left out: {scored.images.name}: {scored.left_out[place]}")
                 told.clear()
-                bar.set_description(step.scored.images.name, refresh=False)
+                bar.set_description(step.set_scores.images.name, refresh=False)
                 bar.update(step.done - bar.n)
                 rows += step.rows
     return rows

@@ -24,7 +24,7 @@ from .contents import (
 CHUNK = 2**20
 
 
-def look(
+def inspect(
     path: str | os.PathLike, max_files: int = MAX_FILES, max_total: int = MAX_TOTAL
 ) -> Contents:
     """The images in a zip by its directory alone; nothing is unpacked.
@@ -52,7 +52,7 @@ def unpack(
     holds more bytes than the zip's directory says is refused where it does.
 
     Raises:
-        ArchiveError: as `look`, or the zip is broken; what was unpacked so far is left behind.
+        ArchiveError: as `inspect`, or the zip is broken; what was unpacked so far is left behind.
     """
     for _ in unpacking(path, folder, max_files, max_total):
         pass

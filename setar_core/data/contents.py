@@ -79,7 +79,7 @@ def contents(
     """The images of an opened zip, told by their extensions.
 
     Raises:
-        ArchiveError: as `archives.look`.
+        ArchiveError: as `archives.inspect`.
     """
     entries = archive.infolist()
     _check_entries(path, len(entries), max_files)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..backbones.base import Backbone
 from ..backbones.tower import Tower
 from ..memory import written
-from ..parallel import Crew
+from ..parallel import Workers
 from ..recipe import Site
 
 Start = Callable[[], Any]
@@ -29,43 +29,45 @@ def run_halves(tower: Tower, state: Any, first: int, last: int) -> Any:
     return state
 
 
-class KeptStates:
+class StateCache:
     """States at some positions of one tower, each a list of chunks (images or prompts).
 
     What is not kept is run again from the nearest position below that is, at worst from the
     inputs; either way the values are the same.
     """
 
-    def __init__(self, tower: Tower, starts: Sequence[Start], room: int, crew: Crew) -> None:
-        """`starts` makes each chunk's state at position 0; `room` is the budget in bytes."""
+    def __init__(
+        self, tower: Tower, starts: Sequence[Start], budget: int, workers: Workers
+    ) -> None:
+        """`starts` makes each chunk's state at position 0; `budget` is in bytes."""
         self.tower = tower
         self.starts = starts
-        self.crew = crew
-        self.room = room
-        self.wanted: list[int] = []
-        self.ever: set[int] = set()  # wanted now or before, and not dropped since
-        self.kept: dict[int, list[Any]] = {}
+        self.workers = workers
+        self.budget = budget
+        self.expected: list[int] = []
+        self.reserved: set[int] = set()  # expected now or before, and not dropped since
+        self.states: dict[int, list[Any]] = {}
         # bytes of all chunks at one position; no later position has more than the first
         self.unit = max(1, size(starts[0]()) * len(starts))
 
     def expect(self, positions: Iterable[int]) -> None:
         """Which positions will be asked for; kept states above them all are dropped."""
-        self.wanted = sorted(set(positions))
-        top = self.wanted[-1] if self.wanted else -1
-        self.ever = {p for p in self.ever.union(self.wanted) if p <= top}
+        self.expected = sorted(set(positions))
+        top = self.expected[-1] if self.expected else -1
+        self.reserved = {p for p in self.reserved.union(self.expected) if p <= top}
         self._drop(top)
 
-    def changed(self, position: int) -> None:
-        """A weight at `position` is another now: the states above it are void."""
+    def invalidate(self, position: int) -> None:
+        """A weight at `position` is another now: the states above it are stale."""
         self._drop(position)
 
     def highest(self) -> int:
         """The position nearest to the end that is kept, or will be."""
-        return max([*self.kept, *self.wanted], default=0)
+        return max([*self.states, *self.expected], default=0)
 
     def prepare(self, position: int) -> None:
-        """Keep the states at a position from now on, with others below, as room allows."""
-        if position not in self.kept and position in self.wanted:
+        """Keep the states at a position from now on, with others below, as the budget allows."""
+        if position not in self.states and position in self.expected:
             self._hold(position)
 
     def state(self, position: int, chunk: int) -> Any:
@@ -73,61 +75,61 @@ class KeptStates:
         below = self._below(position)
         return run_halves(self.tower, self._state(below, chunk), below, position)
 
-    def left(self) -> int:
+    def free(self) -> int:
         """Bytes of the budget that remain beside all that may be kept.
 
         What is kept now does not matter, so that a search that was taken up decides alike.
         """
-        return self.room - min(self.room // self.unit, len(self.ever)) * self.unit
+        return self.budget - min(self.budget // self.unit, len(self.reserved)) * self.unit
 
-    def sentence(self) -> str:
+    def message(self) -> str:
         """What is kept and what is run again."""
-        count, slots = len(self.wanted), self.room // self.unit
-        need, room = written(count * self.unit), written(self.room)
+        count, slots = len(self.expected), self.budget // self.unit
+        need, budget = written(count * self.unit), written(self.budget)
         if slots >= count:
-            return f"the inputs of all {count} searched places are kept ({need} of {room})"
+            return f"the inputs of all {count} searched places are kept ({need} of {budget})"
         return (
             f"{slots} of the {count} searched places' inputs are kept ({need} would not fit in "
-            f"{room}), the others are run again from the nearest one below"
+            f"{budget}), the others are run again from the nearest one below"
         )
 
     def _hold(self, position: int) -> None:
         """Keep this position and, on the way to it, others that will be wanted."""
-        free = self.room - sum(size(chunks) for chunks in self.kept.values())
-        for other in sorted((p for p in self.kept if p > position), reverse=True):
+        free = self.budget - sum(size(chunks) for chunks in self.states.values())
+        for other in sorted((p for p in self.states if p > position), reverse=True):
             if free >= self.unit:
                 break
-            free += size(self.kept.pop(other))
+            free += size(self.states.pop(other))
         slots = free // self.unit
         if slots < 1:
             return
         below = self._below(position)
-        between = [p for p in self.wanted if below < p < position]
+        between = [p for p in self.expected if below < p < position]
         places = (*spread(between, slots - 1), position)
 
         def passed(chunk: int) -> list[Any]:
-            with self.crew.rounding():
+            with self.workers.rounding():
                 states = [self._state(below, chunk)]
                 for first, last in pairwise((below, *places)):
                     states.append(run_halves(self.tower, states[-1], first, last))
             return states[1:]
 
-        chunks = list(self.crew.each(passed, len(self.starts)))
-        self.kept.update(zip(places, map(list, zip(*chunks, strict=True)), strict=True))
+        chunks = list(self.workers.each(passed, len(self.starts)))
+        self.states.update(zip(places, map(list, zip(*chunks, strict=True)), strict=True))
 
     def _drop(self, above: int) -> None:
-        for position in [p for p in self.kept if p > above]:
-            del self.kept[position]
+        for position in [p for p in self.states if p > above]:
+            del self.states[position]
 
     def _below(self, position: int) -> int:
-        return max((p for p in self.kept if p <= position), default=0)
+        return max((p for p in self.states if p <= position), default=0)
 
     def _state(self, position: int, chunk: int) -> Any:
-        kept = self.kept.get(position)
+        kept = self.states.get(position)
         return self.starts[chunk]() if kept is None else kept[chunk]
 
 
-class OpenedSite:
+class SplitMatrix:
     """A searched W_up taken apart: what it makes of every chunk, and what each component adds.
 
     A candidate takes the dropped components' share away, `W x - sum of u_k (s_k v_k^T x)`: a thin
@@ -156,7 +158,7 @@ class OpenedSite:
         mine = slice(0, most) if self.principal else slice(parts.rank - most, None)
         self.u = parts.u[:, mine].T.contiguous()  # (most, out)
         self.sv = parts.s[mine, None] * parts.vh[mine]  # (most, in)
-        self.made: dict[int, tuple[Tensor, Tensor]] = {}
+        self.outputs: dict[int, tuple[Tensor, Tensor]] = {}
         self.missing: dict[int, int] = {}  # components that each chunk's output lacks now
 
     def feed(self, number: int, state: Any, count: int) -> Any:
@@ -165,11 +167,11 @@ class OpenedSite:
         Raises:
             ValueError: no ratio drops so many.
         """
-        if number not in self.made:
+        if number not in self.outputs:
             x = self.tower.enter(self.block, state).flatten(0, -2)  # (tokens, in)
-            self.made[number] = self.tower.up(self.block)(x), x @ self.sv.T
+            self.outputs[number] = self.tower.up(self.block)(x), x @ self.sv.T
             self.missing[number] = 0
-        hidden, shares = self.made[number]
+        hidden, shares = self.outputs[number]
         here, there = self.counts.index(self.missing[number]), self.counts.index(count)
         low, high = sorted((here, there))
         steps = list(pairwise(self.counts[low : high + 1]))
@@ -179,32 +181,32 @@ class OpenedSite:
             hidden.addmm_(shares[:, mine], self.u[mine], alpha=-1 if here < there else 1)
         self.missing[number] = count
         if self.once:
-            del self.made[number]
+            del self.outputs[number]
         return self.tower.leave(self.block, state, hidden.view(*state.shape[:-1], -1))
 
 
-class KeptFeatures:
+class FeatureCache:
     """What a whole tower made of all inputs, by what was dropped from it; the oldest go first."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
         self.protected: Hashable = None
-        self.kept: dict[Hashable, list[Any]] = {}
+        self.rows: dict[Hashable, list[Any]] = {}
         self.sizes: dict[Hashable, int] = {}
 
-    def found(self, key: Hashable) -> list[Any] | None:
-        return self.kept.get(key)
+    def get(self, key: Hashable) -> list[Any] | None:
+        return self.rows.get(key)
 
     def put(self, key: Hashable, rows: list[Any], needed: bool = False) -> None:
         """Keep the rows if there is room; those that are `needed` in any case."""
         if needed:
             self.protected = key
-        self.kept[key] = rows
+        self.rows[key] = rows
         self.sizes[key] = size(rows)
-        for old in [k for k in self.kept if k != self.protected]:
-            if sum(self.sizes.values()) <= self.room:
+        for old in [k for k in self.rows if k != self.protected]:
+            if sum(self.sizes.values()) <= self.budget:
                 break
-            del self.kept[old], self.sizes[old]
+            del self.rows[old], self.sizes[old]
 
 
 def spread(positions: Sequence[int], count: int) -> list[int]:

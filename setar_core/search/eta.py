@@ -10,8 +10,8 @@ from .trial import Trial
 JUDGING = 0.1  # of a tower's whole pass: what a candidate costs besides the blocks it runs
 
 
-class Pace:
-    """Learns from each trial what a whole pass through a tower takes; `left` is a guess.
+class Eta:
+    """Learns from each trial what a whole pass through a tower takes; `remaining` is a guess.
 
     A candidate runs the blocks from its own to the top, so that those near the input take longer.
     The first one runs both towers in full. A tower that was not searched yet is taken to be as
@@ -19,7 +19,7 @@ class Pace:
     """
 
     def __init__(self, plan: SearchPlan, backbone: Backbone) -> None:
-        """`plan` has nothing left open; see `settled`."""
+        """`plan` has nothing left open; see `resolve`."""
         self.plan = plan
         self.sites = tuple(sites(plan, backbone))
         self.shares = {site: _share(backbone, site) + JUDGING for site in self.sites}
@@ -28,7 +28,7 @@ class Pace:
         self.first = (0.0, 0.0)
         self.done = 0
 
-    def note(self, trial: Trial) -> None:
+    def update(self, trial: Trial) -> None:
         """The next trial; one that was known without running it tells nothing."""
         self.done = trial.index + 1
         if trial.index == 0:
@@ -43,7 +43,7 @@ class Pace:
         return self.plan.candidates(len(self.sites))
 
     @property
-    def left(self) -> float | None:
+    def remaining(self) -> float | None:
         """Seconds until the end; None before the first trial."""
         if not self.done:
             return None

@@ -17,10 +17,10 @@ from ..backbones.text import TextState
 from ..backbones.tower import Tower
 from ..data.calibration import CalibrationSet
 from ..labels import LabelSet
-from ..parallel import Crew
+from ..parallel import Workers
 from ..recipe import Recipe, Site
-from .caches import KeptFeatures, KeptStates, OpenedSite, Start, run_halves, size
-from .objective import Judge, Part
+from .caches import FeatureCache, SplitMatrix, Start, StateCache, run_halves, size
+from .objective import MeasureBuilder, Part
 from .plan import SearchPlan
 from .trial import Measures
 
@@ -31,7 +31,7 @@ SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where
 Dropped = frozenset[tuple[Site, int]]  # the sites that lost components, and how many
 
 
-class Workbench:
+class Evaluator:
     """Measures candidates; `settle` makes one permanent. It owns every matrix that it changes."""
 
     def __init__(
@@ -45,26 +45,26 @@ class Workbench:
         self.source = backbone.with_recipe(Recipe({})) if backbone.recipe else backbone
         self.model = self.source.with_weights({site: self.source.weight(site) for site in sites})
         self.plan = plan
-        self.crew = Crew(self.model.device, plan.precision)
+        self.workers = Workers(self.model.device, plan.precision)
         self.classes = calibration.classes
         self.labels = LabelSet(calibration.labels.names, calibration.labels.prompt)
         self.settled: dict[Site, int] = {}  # components dropped for good, where there are any
         self.loaded: dict[Site, int] = {}  # and those that are missing in the model now
         self.candidate: dict[Site, int] = {}  # what is missing in the network that is measured
-        self.opened: OpenedSite | None = None
+        self.split: SplitMatrix | None = None
         self.last: dict[str, Site | None] = {}  # settled last, if it was taken apart
         self.known: dict[Dropped, Measures] = {}
         both = any(site.tower == "text" for site in sites)
         small = int(memory * SMALL_SHARE) if both else 0
         rooms = {"visual": memory - 2 * small, "text": small}
         self.states = {
-            name: KeptStates(self.model.tower(name), starts, rooms[name], self.crew)
+            name: StateCache(self.model.tower(name), starts, rooms[name], self.workers)
             for name, starts in self._starts(calibration.images).items()
         }
-        self.features = {name: KeptFeatures(small) for name in self.states}
+        self.features = {name: FeatureCache(small) for name in self.states}
         self.expect(sites)
-        self.sentences = [
-            f"{name} tower: {self.states[name].sentence()}"
+        self.messages = [
+            f"{name} tower: {self.states[name].message()}"
             for name in dict.fromkeys(site.tower for site in sites)
         ]
 
@@ -86,15 +86,15 @@ class Workbench:
     def measure(self, site: Site, ratio: float) -> Measures:
         """The measures of the settled recipe with `ratio` at `site`."""
         counts = {**self.settled, site: self._count(site, ratio)}
-        if not (self.opened and self.opened.site == site):
-            self.opened = self._open(site) if self._opens(site) else None
-        self._load(self.settled if self.opened else counts, {site: ratio})
+        if not (self.split and self.split.site == site):
+            self.split = self._split(site) if self._splits(site) else None
+        self._load(self.settled if self.split else counts, {site: ratio})
         self.candidate = counts
-        judge = Judge(self.model, self.plan, self.classes)
+        builder = MeasureBuilder(self.model, self.plan, self.classes)
         searched = {site.tower: self._cut(site)}
         classifier = self._classifier(searched.get("text"))
-        self._judge(judge, searched.get("visual"), classifier)
-        measures = self.known[self._key(site, ratio)] = judge.measures()
+        self._evaluate_images(builder, searched.get("visual"), classifier)
+        measures = self.known[self._key(site, ratio)] = builder.build()
         return measures
 
     @torch.inference_mode()
@@ -103,10 +103,10 @@ class Workbench:
         count = self._count(site, ratio)
         if count:
             self.settled[site] = count
-            self.last[site.tower] = site if self._opens(site) else None
-            self.states[site.tower].changed(self._cut(site))
+            self.last[site.tower] = site if self._splits(site) else None
+            self.states[site.tower].invalidate(self._cut(site))
         self._load(self.settled, {site: ratio})
-        self.opened, self.candidate = None, self.settled
+        self.split, self.candidate = None, self.settled
         for name, kept in self.features.items():
             kept.protected = self._loaded(name)
 
@@ -121,7 +121,7 @@ class Workbench:
         """What of this tower is missing in the candidate."""
         return frozenset((s, n) for s, n in self.candidate.items() if n and s.tower == tower)
 
-    def _opens(self, site: Site) -> bool:
+    def _splits(self, site: Site) -> bool:
         """Whether the site can be taken apart, and there is room for it."""
         tower, states = self.model.tower(site.tower), self.states[site.tower]
         apart = site.weight == "up" and tower.opens(tower.sites()[site.block, "up"])
@@ -129,10 +129,10 @@ class Workbench:
             return False
         made, width = self.source.weight(site).shape
         most = self._count(site, self.plan.ratios[-1])
-        return states.unit * (made + most) / width <= states.left()
+        return states.unit * (made + most) / width <= states.free()
 
-    def _open(self, site: Site, once: bool = False) -> OpenedSite:
-        return OpenedSite(site, self.source, self.plan.ratios, self.plan.prune, once)
+    def _split(self, site: Site, once: bool = False) -> SplitMatrix:
+        return SplitMatrix(site, self.source, self.plan.ratios, self.plan.prune, once)
 
     def _load(self, counts: dict[Site, int], ratios: dict[Site, float]) -> None:
         """Make the model drop these; a site that changes back is the original again."""
@@ -154,24 +154,26 @@ class Workbench:
             return 2 * tower.depth
         return 2 * i + (site.weight in ("up", "down"))
 
-    def _judge(self, judge: Judge, cut: int | None, classifier: Classifier) -> None:
+    def _evaluate_images(
+        self, builder: MeasureBuilder, cut: int | None, classifier: Classifier
+    ) -> None:
         """Every chunk of images; `cut` is where the searched matrix stands, None in the other
         tower."""
         kept = self.features["visual"]
         key = self._loaded("visual")
-        ready = kept.found(key)
+        ready = kept.get(key)
         made = self._chunk("visual", cut) if ready is None else ready.__getitem__
 
         def judged(number: int) -> tuple[Features, list[Part]]:
             whole, local, grid = made(number)
             features = Features(whole.float(), local.float(), grid)
-            return features, judge.judged(features, classifier, number * self.images)
+            return features, builder.parts_of(features, classifier, number * self.images)
 
         needed = cut is None  # the other tower's are used again and again
         rows: list[Features] = []
-        room = kept.room
-        for features, parts in self.crew.each(judged, len(self.states["visual"].starts)):
-            judge.parts += parts
+        room = kept.budget
+        for features, parts in self.workers.each(judged, len(self.states["visual"].starts)):
+            builder.parts += parts
             room -= size(features)
             if needed or room >= 0:
                 rows.append(features)
@@ -185,8 +187,8 @@ class Workbench:
             return self.model.classifier(self.labels)
         kept = self.features["text"]
         key = self._loaded("text")
-        if (ready := kept.found(key)) is None:
-            parts = self.crew.each(self._chunk("text", cut), len(self.states["text"].starts))
+        if (ready := kept.get(key)) is None:
+            parts = self.workers.each(self._chunk("text", cut), len(self.states["text"].starts))
             rows = torch.cat([part.float() for part in parts])
             ready = [torch.empty_like(rows).index_copy_(0, self.order, rows)]
             kept.put(key, ready, cut is None)
@@ -195,19 +197,19 @@ class Workbench:
     def _chunk(self, name: str, cut: int | None) -> Callable[[int], Features | Tensor]:
         """What the tower makes of a chunk, from the kept state below `cut`."""
         tower, states = self.model.tower(name), self.states[name]
-        opened, position = self.opened, cut
+        split, position = self.split, cut
         if cut is None:  # run as when it won: a search that was taken up rounds alike
             last = self.last.get(name)
-            opened = self._open(last, once=True) if last else None
+            split = self._split(last, once=True) if last else None
             position = self._cut(last) if last else states.highest()
         states.prepare(position)
-        count = self.candidate.get(opened.site, 0) if opened else 0
+        count = self.candidate.get(split.site, 0) if split else 0
 
         def made(number: int) -> Features | Tensor:
-            with self.crew.rounding():
+            with self.workers.rounding():
                 state, first = states.state(position, number), position
-                if opened:
-                    state, first = opened.feed(number, state, count), position + 1
+                if split:
+                    state, first = split.feed(number, state, count), position + 1
                 state = run_halves(tower, state, first, 2 * tower.depth)
             return tower.finish(state)
 
@@ -222,7 +224,7 @@ class Workbench:
             most = CHUNK_BYTES_CUDA // (4 * size(first))
         else:
             most = CHUNK_TOKENS // first[0, ..., 0].numel()
-        self.images = self.crew.share(len(images), max(1, most))
+        self.images = self.workers.share(len(images), max(1, most))
         chunks = images.split(self.images)
         starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
         if self.model.has_text:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from ..backbones.base import Backbone, Progress
 from ..data.calibration import CalibrationSet
-from ..memory import spare
+from ..memory import free_memory
 from ..recipe import Recipe, Site
-from .evaluator import Workbench
-from .plan import LOSSES, SearchPlan, settled, sites
+from .evaluator import Evaluator
+from .plan import LOSSES, SearchPlan, resolve, sites
 from .trial import Measures, Trial
 
 
@@ -40,9 +40,9 @@ def greedy_search(
         ValueError: the plan does not fit the backbone or the images (at once, before the first
             trial), or `done` is of another search (when it is reached).
     """
-    plan = settled(plan or SearchPlan(), backbone, calibration)
+    plan = resolve(plan or SearchPlan(), backbone, calibration)
     order = sites(plan, backbone)
-    memory = spare(backbone.device) // 2 if memory is None else memory
+    memory = free_memory(backbone.device) // 2 if memory is None else memory
     if memory < 0:
         raise ValueError(f"memory is {memory} bytes; give at least 0")
     return _search(backbone, calibration, plan, order, memory, tuple(done), progress)
@@ -57,7 +57,7 @@ def _search(
     done: tuple[Trial, ...],
     progress: Progress | None,
 ) -> Iterator[Trial]:
-    bench = Workbench(backbone, calibration, plan, undecided, memory)
+    evaluator = Evaluator(backbone, calibration, plan, undecided, memory)
     total = plan.candidates(len(undecided))
     recipe = Recipe({}, backbone.name, plan.prune, plan.seed)
     value = best = before = None
@@ -67,13 +67,13 @@ def _search(
         for site in undecided if plan.exhaustive else undecided[:1]:
             for ratio in plan.ratios:
                 started = time.perf_counter()
-                measures, known = _measured(bench, site, ratio, done[index : index + 1])
+                measures, known = _measured(evaluator, site, ratio, done[index : index + 1])
                 objective = measures.objective(plan.objective)
                 if index == 0:
                     before = objective
                     _refuse_unmeasured(plan, measures)
-                    for sentence in bench.sentences if progress else ():
-                        progress(sentence)
+                    for message in evaluator.messages if progress else ():
+                        progress(message)
                 improved = plan.better(objective, value)
                 if improved:
                     value, best, winner = objective, measures, (site, ratio)
@@ -89,21 +89,21 @@ def _search(
                     measures,
                     objective,
                     improved,
-                    _noted(recipe.with_ratio(*winner), plan, calibration, before, value),
+                    _annotated(recipe.with_ratio(*winner), plan, calibration, before, value),
                     best,
                     seconds,
                     known,
                 )
                 index += 1
-        bench.settle(*winner)
+        evaluator.settle(*winner)
         recipe = recipe.with_ratio(*winner)
         undecided = [site for site in undecided if site != winner[0]]
-        bench.expect(undecided)
+        evaluator.expect(undecided)
         step += 1
 
 
 def _measured(
-    bench: Workbench, site: Site, ratio: float, done: tuple[Trial, ...]
+    evaluator: Evaluator, site: Site, ratio: float, done: tuple[Trial, ...]
 ) -> tuple[Measures, bool]:
     """The candidate's measures, and whether they were known without running it."""
     for trial in done:
@@ -112,9 +112,9 @@ def _measured(
                 f"the trace goes on with {trial.site} at {trial.ratio:g} where this search tries "
                 f"{site} at {ratio:g}; resume with the settings it was made with"
             )
-        bench.learn(site, ratio, trial.measures)
-    known = bench.recall(site, ratio)
-    return (bench.measure(site, ratio), False) if known is None else (known, True)
+        evaluator.learn(site, ratio, trial.measures)
+    known = evaluator.recall(site, ratio)
+    return (evaluator.measure(site, ratio), False) if known is None else (known, True)
 
 
 def _refuse_unmeasured(plan: SearchPlan, measures: Measures) -> None:
@@ -125,7 +125,7 @@ def _refuse_unmeasured(plan: SearchPlan, measures: Measures) -> None:
         )
 
 
-def _noted(
+def _annotated(
     recipe: Recipe, plan: SearchPlan, calibration: CalibrationSet, before: float, after: float
 ) -> Recipe:
     """The recipe with how it was found."""

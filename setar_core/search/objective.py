@@ -13,7 +13,7 @@ from ..data.calibration import CalibrationSet
 from ..losses import Terms, terms
 from ..metrics.separation import separation
 from ..scores.logits import SCORES, Score
-from .plan import LOSSES, SearchPlan, settled
+from .plan import LOSSES, SearchPlan, resolve
 from .trial import Losses, Measures
 
 PATCH_LOGITS = 2**22  # at most so many at once on a CPU, 16 MB
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     ood_scores: Tensor | None = None
 
 
-class Judge:
+class MeasureBuilder:
     """Collects the terms of every image in turn, and makes measures of them."""
 
     def __init__(self, backbone: Backbone, plan: SearchPlan, classes: Tensor) -> None:
@@ -42,7 +42,7 @@ class Judge:
         self.score = None if plan.objective in LOSSES else SCORES[plan.score]
         self.parts: list[Part] = []
 
-    def judged(self, features: Features, classifier: Classifier, first: int) -> list[Part]:
+    def parts_of(self, features: Features, classifier: Classifier, first: int) -> list[Part]:
         """Parts of images, the first of which is the `first` of all; nothing is collected.
 
         No more logits than `PATCH_LOGITS` stand in memory.
@@ -55,10 +55,10 @@ class Judge:
             rows = slice(start, start + size)
             some = Features(features.whole[rows], features.local[rows], features.grid)
             logits = self.backbone.logits(some, classifier).among_id()
-            parts.append(self._judged(logits, first + start))
+            parts.append(self._part_of(logits, first + start))
         return parts
 
-    def _judged(self, logits: Logits, first: int) -> Part:
+    def _part_of(self, logits: Logits, first: int) -> Part:
         plan, classes = self.plan, self.classes[first : first + len(logits)]
         part = terms(logits, classes, plan.top_k, plan.predicted_labels)
         if self.score is None:
@@ -67,7 +67,7 @@ class Judge:
         oods = patch_scores(self.score, logits, part.ood, plan.temperature)
         return Part(logits.grid, part, scores, oods)
 
-    def measures(self) -> Measures:
+    def build(self) -> Measures:
         grids, found, inside, outside = zip(*self.parts, strict=True)
         parts = Terms(*map(torch.cat, zip(*found, strict=True)))
         metrics = None
@@ -110,13 +110,13 @@ def measure(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -
     Raises:
         ValueError: as the search refuses the plan.
     """
-    plan = settled(plan, backbone, calibration)
+    plan = resolve(plan, backbone, calibration)
     classifier = backbone.classifier(calibration.labels)
-    judge = Judge(backbone, plan, calibration.classes)
+    builder = MeasureBuilder(backbone, plan, calibration.classes)
     for first in range(0, len(calibration), BATCH):
         features = backbone.features(calibration.images[first : first + BATCH])
-        judge.parts += judge.judged(features, classifier, first)
-    return judge.measures()
+        builder.parts += builder.parts_of(features, classifier, first)
+    return builder.build()
 
 
 def losses(parts: Terms, lambda_ood: float, batch_size: int) -> Losses:

@@ -122,7 +122,7 @@ class SearchPlan:
         return rounds * len(self.ratios)
 
 
-def settled(plan: SearchPlan, backbone: Backbone, calibration: CalibrationSet) -> SearchPlan:
+def resolve(plan: SearchPlan, backbone: Backbone, calibration: CalibrationSet) -> SearchPlan:
     """The plan for this backbone and these images, with nothing left open.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..metrics.separation import Metrics
 from ..recipe import Recipe, Site
-from .plan import HIGHER_IS_BETTER, LOSSES, METRICS, SearchPlan, settled
+from .plan import HIGHER_IS_BETTER, LOSSES, METRICS, SearchPlan, resolve
 from .trial import Losses, Measures, Trial
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def header(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) ->
     Raises:
         ValueError: the plan does not fit.
     """
-    plan = settled(plan, backbone, calibration)
+    plan = resolve(plan, backbone, calibration)
     return {"plan": plan.page(), "fingerprint": fingerprint(backbone, calibration)}
 
 

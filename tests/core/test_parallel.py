@@ -9,7 +9,7 @@ import torch
 from setar_core.backbones import load_backbone
 from setar_core.data.calibration import CalibrationSet
 from setar_core.labels import LabelSet
-from setar_core.parallel import Crew
+from setar_core.parallel import Workers
 from setar_core.search.greedy import greedy_search
 from setar_core.search.plan import SearchPlan
 
@@ -21,7 +21,7 @@ def three():
     """Three threads, wherever the tests run."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    yield Crew(CPU)
+    yield Workers(CPU)
     torch.set_num_threads(before)
 
 
@@ -80,13 +80,13 @@ def test_nothing_goes_on_once_nobody_listens(three):
 
 
 def test_each_thread_rounds_as_it_was_asked():
-    crew = Crew(CPU, "bf16")
+    workers = Workers(CPU, "bf16")
 
     def product(_: int) -> torch.dtype:
-        with crew.rounding():
+        with workers.rounding():
             return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
 
-    assert set(crew.each(product, 2 * crew.size)) == {torch.bfloat16}
+    assert set(workers.each(product, 2 * workers.size)) == {torch.bfloat16}
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 

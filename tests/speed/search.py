@@ -43,7 +43,7 @@ from setar_core.memory import parse_bytes
 from setar_core.recipe import Recipe
 from setar_core.search.greedy import greedy_search
 from setar_core.search.objective import measure
-from setar_core.search.plan import SearchPlan, settled, sites
+from setar_core.search.plan import SearchPlan, resolve, sites
 from setar_core.search.trial import Losses, Trial
 
 PIECES = 32  # images at once that a CPU is quick with
@@ -58,7 +58,7 @@ def authors_candidate(
     recipe: Recipe,
     pieces: int | None = None,
 ) -> Losses:
-    """One candidate by the authors' procedure; `plan` is settled. `pieces` of so many images go
+    """One candidate by the authors' procedure; `plan` is resolved. `pieces` of so many images go
     through the network at once, or a whole batch."""
     model = copy.deepcopy(pristine.model)  # they read the checkpoint again
     fresh = copy.copy(pristine)
@@ -150,7 +150,7 @@ def authors_search(
     backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan, pieces: int | None = None
 ) -> Iterator[tuple[Recipe, Losses]]:
     """Their search for the LoCoOp loss, in full; yields the best recipe so far."""
-    plan = settled(plan, backbone, calibration)
+    plan = resolve(plan, backbone, calibration)
     recipe, best = Recipe({}, prune=plan.prune), math.inf
     for site in sites(plan, backbone):
         winner = recipe.with_ratio(site, 0.0)
@@ -201,7 +201,7 @@ def warm_up(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -
     few = CalibrationSet(
         calibration.images[:PIECES], calibration.classes[:PIECES], calibration.labels
     )
-    authors_candidate(backbone, few, settled(plan, backbone, few), Recipe({}))
+    authors_candidate(backbone, few, resolve(plan, backbone, few), Recipe({}))
 
 
 def ours(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan, memory: int | None):
@@ -267,7 +267,7 @@ def compare(args: argparse.Namespace) -> None:
     print(f"ours: {seconds} for {len(trials)} candidates; peak memory so far {peak()}")
     run = [t.seconds for t in trials if not t.known]
     print(f"  run: {len(run)}, {sum(run) / len(run):.3f} s each; the others were known")
-    exact = settled(replace(plan, precision="fp32"), backbone, calibration)
+    exact = resolve(replace(plan, precision="fp32"), backbone, calibration)
     if args.agree:
         agreement(backbone, calibration, exact, trials, args.memory)
     if args.sample is None:

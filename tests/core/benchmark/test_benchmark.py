@@ -126,7 +126,7 @@ def test_scores_are_those_that_a_detector_gives(clip, folders):
             verdicts = [verdict for _, verdict in detector.verdicts(scored.images.paths())]
             for name in NAMES:
                 wanted = [verdict.scores[name] for verdict in verdicts]
-                found = bench.of(scored, Detection(recipe, name))
+                found = bench.scores_of(scored, Detection(recipe, name))
                 np.testing.assert_allclose(found, wanted, rtol=2e-6)
             top = [verdict.top[0][0] for verdict in verdicts]
             assert [bench.labels[i] for i in bench.nearest(scored, recipe)] == top
@@ -142,7 +142,9 @@ def test_rows_are_the_separation_of_those_scores_and_the_mean_follows(clip, fold
         points = []
         for ood in bench.oods:
             row = by[(*detection, ood.images.name)]
-            wanted = separation(bench.of(bench.id, detection), bench.of(ood, detection))
+            wanted = separation(
+                bench.scores_of(bench.id, detection), bench.scores_of(ood, detection)
+            )
             assert row.metrics == wanted
             assert (row.n_id, row.n_ood) == (40, 5)
             for low, value, high in zip(row.low, row.metrics, row.high, strict=True):
@@ -221,7 +223,7 @@ def test_broken_images_are_left_out_and_told_in_place(clip, folders):
         assert set(dark.left_out) == {0}
         assert steps[-1].rows[0].n_ood == 8
         assert np.isnan(noise.values[1]).all()
-        assert noise.good.tolist() == [0, 2, 3, 4]
+        assert noise.places.tolist() == [0, 2, 3, 4]
 
 
 def test_an_ood_set_that_cannot_be_read_is_left_out_and_no_set_at_all_is_refused(clip, folders):
@@ -265,7 +267,7 @@ def test_calibration_images_set_a_threshold_for_each_detector(coloured):
     list(bench.steps())
     for name in NAMES:
         found = bench.threshold(Detection("o", name))
-        scores = bench.of(bench.calibration, Detection("o", name))
+        scores = bench.scores_of(bench.calibration, Detection("o", name))
         assert found.value == threshold_at_recall(scores)
         assert found.context == detector.with_score(name).context
     bench = Benchmark({"o": detector}, inside, outside)
@@ -277,7 +279,7 @@ def test_the_worst_mistakes_and_the_labels_that_draw_them(run):
     bench, _ = run
     detection = Detection("original", "mcm")
     grey = bench.oods[0]
-    threshold = threshold_at_recall(bench.of(bench.id, detection), 0.9)
+    threshold = threshold_at_recall(bench.scores_of(bench.id, detection), 0.9)
     accepted = worst_accepted(bench, grey, detection, threshold)
     assert [one.path.name for one in accepted] == ["reddish.png"]
     assert accepted[0].label == "red"
@@ -291,7 +293,9 @@ def test_the_worst_mistakes_and_the_labels_that_draw_them(run):
     assert rejected[0].path.name == "pale.png"
     assert rejected[0].truth == "red"
     share = 1 - len(rejected) / len(bench.id.images)
-    assert rates(bench.of(bench.id, detection), [0.0], threshold).recall == pytest.approx(share)
+    assert rates(bench.scores_of(bench.id, detection), [0.0], threshold).recall == pytest.approx(
+        share
+    )
     assert len(worst_accepted(bench, grey, detection, -np.inf, count=3)) == 3
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from setar_core.data import archives, contents
-from setar_core.data.archives import ArchiveError, look, unpack, unpacking
+from setar_core.data.archives import ArchiveError, inspect, unpack, unpacking
 from setar_core.data.directory import directory
 from setar_core.data.images import find_images
 
@@ -42,7 +42,11 @@ def names(folder):
 
 def test_images_are_unpacked_where_they_are_named(pack, tmp_path):
     path = pack({"fox/1.png": png(), "fox/2.PNG": png("blue"), "bee/1.png": png()})
-    assert [info.filename for info in look(path).images] == ["fox/1.png", "fox/2.PNG", "bee/1.png"]
+    assert [info.filename for info in inspect(path).images] == [
+        "fox/1.png",
+        "fox/2.PNG",
+        "bee/1.png",
+    ]
     assert list(unpacking(path, tmp_path / "steps")) == [(1, 3), (2, 3), (3, 3)]
     folder = unpack(path, tmp_path / "out")
     assert names(folder) == ["bee/1.png", "fox/1.png", "fox/2.PNG"]
@@ -114,7 +118,7 @@ def test_names_of_any_script_and_spaces_are_taken(name, pack, tmp_path):
 
 def test_hostile_names_of_other_kinds_are_refused_too(pack):
     with pytest.raises(ArchiveError, match="leads out"):
-        look(pack({"good.png": png(), "../notes.txt": "x"}))
+        inspect(pack({"good.png": png(), "../notes.txt": "x"}))
 
 
 def test_a_link_is_refused(pack, tmp_path):
@@ -128,9 +132,9 @@ def test_twice_the_same_name_is_refused(pack):
     with pytest.warns(UserWarning):
         path = pack({zipfile.ZipInfo("a.png"): png(), zipfile.ZipInfo("a.png"): png("blue")})
     with pytest.raises(ArchiveError, match="twice"):
-        look(path)
+        inspect(path)
     with pytest.raises(ArchiveError, match="twice"):
-        look(pack({"A.png": png(), "a.PNG": png()}, "case.zip"))
+        inspect(pack({"A.png": png(), "a.PNG": png()}, "case.zip"))
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -156,9 +160,9 @@ def test_a_file_in_the_way_is_told_without_the_servers_path(name, pack, tmp_path
 def test_too_many_entries_and_too_many_bytes_are_refused(pack):
     path = pack({f"{i}.png": png() for i in range(30)})
     with pytest.raises(ArchiveError, match="30 entries, over the limit of 20"):
-        look(path, max_files=20)
+        inspect(path, max_files=20)
     with pytest.raises(ArchiveError, match="unpacks to"):
-        look(path, max_total=100)
+        inspect(path, max_total=100)
 
 
 @pytest.fixture
@@ -183,10 +187,10 @@ def test_entries_are_counted_before_the_directory_is_parsed(
         archive.comment = comment
     assert (b"PK\x06\x06" in path.read_bytes()) == zip64
     assert directory(path).entries == 30
-    assert len(look(path, max_files=30).images) == 30
+    assert len(inspect(path, max_files=30).images) == 30
     unparsed()
     with pytest.raises(ArchiveError, match="30 entries, over the limit of 20"):
-        look(path, max_files=20)
+        inspect(path, max_files=20)
 
 
 def test_a_count_that_lies_does_not_hide_entries(pack, unparsed):
@@ -197,11 +201,11 @@ def test_a_count_that_lies_does_not_hide_entries(pack, unparsed):
     path.write_bytes(content)
     unparsed()
     with pytest.raises(ArchiveError, match="30 entries, over the limit of 20"):
-        look(path, max_files=20)
+        inspect(path, max_files=20)
     content[end + 8 : end + 12] = struct.pack("<HH", 60_000, 60_000)
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match=r"60,000 entries, over the limit of 20,000"):
-        look(path)
+        inspect(path)
 
 
 def test_a_directory_of_many_bytes_is_not_parsed(pack, monkeypatch, unparsed):
@@ -211,16 +215,16 @@ def test_a_directory_of_many_bytes_is_not_parsed(pack, monkeypatch, unparsed):
     monkeypatch.setattr(contents, "MAX_DIRECTORY", 50_000)
     unparsed()
     with pytest.raises(ArchiveError, match="directory"):
-        look(path)
+        inspect(path)
 
 
 def test_bombs_are_refused_by_their_directory(pack):
     zeros = bytes(10_000_000)
     packed = {"compression": zipfile.ZIP_DEFLATED}
     with pytest.raises(ArchiveError, match="as no photographs do"):
-        look(pack({f"{i}.bmp": zeros for i in range(4)}, **packed))
+        inspect(pack({f"{i}.bmp": zeros for i in range(4)}, **packed))
     with pytest.raises(ArchiveError, match="over 20 MB"):
-        look(pack({"big.bmp": bytes(25_000_000)}, "one.zip", **packed))
+        inspect(pack({"big.bmp": bytes(25_000_000)}, "one.zip", **packed))
 
 
 def test_entries_that_share_their_bytes_are_refused(tmp_path):
@@ -250,7 +254,7 @@ def test_a_packed_size_beyond_the_file_hides_no_bomb(tmp_path):
             archive.writestr(f"{i}.bmp", bytes(10_000_000))
         archive.filelist[-1].compress_size = 2_000_000_000
     with pytest.raises(ArchiveError, match=r"'3\.bmp' overlaps what follows it"):
-        look(path)
+        inspect(path)
 
 
 def test_honest_zips_of_every_kind_have_no_overlap(pack, tmp_path):
@@ -259,7 +263,7 @@ def test_honest_zips_of_every_kind_have_no_overlap(pack, tmp_path):
     ):
         entries = {"fox/": b"", "fox/é.png": png(), "fox/1.png": png(), "n.txt": "x"}
         path = pack(entries, f"{i}.zip", compression=compression)
-        assert len(look(path).images) == 2
+        assert len(inspect(path).images) == 2
         prefixed = tmp_path / f"prefixed-{i}.zip"  # as a self-extracting one is
         prefixed.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
         assert names(unpack(prefixed, tmp_path / f"out-{i}"))
@@ -284,7 +288,7 @@ def test_an_encrypted_entry_is_refused(pack):
         content[content.index(mark) + offset] |= 1
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match="password"):
-        look(path)
+        inspect(path)
 
 
 def test_an_entry_packed_in_an_unknown_way_is_refused(tmp_path):
@@ -293,7 +297,7 @@ def test_an_entry_packed_in_an_unknown_way_is_refused(tmp_path):
         archive.writestr("a.png", png())
         archive.filelist[0].compress_type = 93  # Zstandard, which only newer Pythons unpack
     with pytest.raises(ArchiveError, match="packed in a way"):
-        look(path)
+        inspect(path)
 
 
 def test_broken_lzma_is_told(pack, tmp_path):
@@ -342,15 +346,15 @@ def test_broken_zips_are_told_and_never_crash(pack, tmp_path):
             assert "\n" not in str(error)
     for path in (tmp_path / "none.zip", tmp_path):
         with pytest.raises(ArchiveError):
-            look(path)
+            inspect(path)
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(ArchiveError, match=r"text\.zip: is not a whole zip"):
-        look(tmp_path / "text.zip")
+        inspect(tmp_path / "text.zip")
 
 
 def test_a_zip_without_images_is_refused(pack):
     with pytest.raises(ArchiveError, match="holds no image"):
-        look(pack({"notes.txt": "x"}))
+        inspect(pack({"notes.txt": "x"}))
 
 
 def test_nothing_is_overwritten(pack, tmp_path):

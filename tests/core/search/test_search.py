@@ -18,7 +18,7 @@ from setar_core.labels import LabelSet
 from setar_core.lowrank import spectrum
 from setar_core.memory import parse_bytes, written
 from setar_core.recipe import Recipe, Site
-from setar_core.search.caches import OpenedSite, run_halves
+from setar_core.search.caches import SplitMatrix, run_halves
 from setar_core.search.greedy import greedy_search
 from setar_core.search.objective import measure
 from setar_core.search.plan import ORDERS, SearchPlan
@@ -337,7 +337,7 @@ def test_a_site_taken_apart_gives_what_its_smaller_matrix_gives(kind, prune):
     tower = backbone.tower("visual")
     site = Site("visual", tower.block_id(1), "up")
     state = run_halves(tower, tower.start(drawn_set(backbone).images), 0, 3)
-    opened = OpenedSite(site, backbone, (0, 0.1, 0.2, 0.4), prune)
+    opened = SplitMatrix(site, backbone, (0, 0.1, 0.2, 0.4), prune)
     for ratio in (0.1, 0.4, 0.0, 0.2):
         replay = backbone.with_recipe(Recipe({site: ratio}, prune=prune)).tower("visual")
         found = opened.feed(0, state, backbone.spectrum(site).dropped(ratio))
@@ -352,11 +352,11 @@ def test_a_site_taken_apart_rounds_alike_whatever_ran_before(prune):
     state = run_halves(tower, tower.start(drawn_set(backbone, n=40).images), 0, 3)
     ratios = (0, 0.05, 0.1, 0.2, 0.3, 0.4)
     counts = [backbone.spectrum(site).dropped(ratio) for ratio in ratios]
-    opened = OpenedSite(site, backbone, ratios, prune)
+    opened = SplitMatrix(site, backbone, ratios, prune)
     in_turn = [opened.feed(0, state, count) for count in counts]
     for count, expected in zip(counts, in_turn, strict=True):
         for once in (False, True):
-            fresh = OpenedSite(site, backbone, ratios, prune, once)
+            fresh = SplitMatrix(site, backbone, ratios, prune, once)
             assert torch.equal(fresh.feed(0, state, count), expected)
 
 

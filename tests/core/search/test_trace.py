@@ -143,7 +143,7 @@ def test_resuming_a_whole_trace_runs_nothing(world, tmp_path, monkeypatch):
     path = tmp_path / "t.jsonl"
     expected = searched(path, world, PLAN)
     before = path.read_text()
-    monkeypatch.setattr("setar_core.search.evaluator.Workbench.measure", None)
+    monkeypatch.setattr("setar_core.search.evaluator.Evaluator.measure", None)
     found = searched(path, world, PLAN, resume=True)
     assert found[-1].recipe == expected[-1].recipe
     assert path.read_text() == before

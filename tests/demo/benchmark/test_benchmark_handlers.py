@@ -111,7 +111,9 @@ def test_the_first_cell_is_shown_as_soon_as_it_is_there(done):
     assert len(shown) == 1
     assert shown[0].ood["choices"] == ["static"]
     run = handlers.runs.find(name)
-    kept = (run.bench.of(run.bench.id, run.bench.detections[0]) >= shown[0].threshold - 1e-7).mean()
+    kept = (
+        run.bench.scores_of(run.bench.id, run.bench.detections[0]) >= shown[0].threshold - 1e-7
+    ).mean()
     assert abs(kept - 0.95) < 0.1
 
 
@@ -286,7 +288,7 @@ def test_mistakes_and_false_positives_are_those_at_the_threshold(done):
     assert "of" in words(view.labels)
     view = handlers.threshold_moved(name, 0, "static", 9.0)
     assert "none of it is accepted" in words(view.labels)
-    assert view.worst.count("data-index") == min(12, len(run.bench.id.good))
+    assert view.worst.count("data-index") == min(12, len(run.bench.id.places))
 
 
 def test_a_mistake_is_handed_to_detect_byte_for_byte(done):

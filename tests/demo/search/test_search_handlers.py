@@ -234,7 +234,7 @@ def test_a_search_runs_to_its_end(handlers, pictures):
         time.sleep(0.01)
     until(lambda: not job.active)
     assert job.state == FINISHED, job.problem
-    assert len(job.trials) == 8 * 3 == job.ready.pace.total
+    assert len(job.trials) == 8 * 3 == job.ready.eta.total
     assert all(isinstance(trial, Trial) for trial in job.trials)
     page = handlers.poll("page", job.name, seen, 0)
     assert "Done: loss" in words(page.state)
@@ -244,7 +244,7 @@ def test_a_search_runs_to_its_end(handlers, pictures):
     assert "<rect" in page.patches and "of 36 patches" in page.patches
     assert "Before and after" in page.result and "The recipe" in page.result
     assert page.clock.active is False and page.search.visible and not page.stop.visible
-    assert job.ready.pace.left == 0
+    assert job.ready.eta.remaining == 0
 
 
 def test_the_machine_is_taken_for_one_candidate_at_a_time(handlers, pictures, library, held):

@@ -9,7 +9,7 @@ import numpy as np
 from ..data.sets import ImageSet
 
 
-class Scored:
+class SetScores:
     """What is kept of one set, filled in as its images come.
 
     Attributes:
@@ -26,11 +26,11 @@ class Scored:
         self.left_out: dict[int, str] = {}
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         return bool(self.seen.all())
 
     @property
-    def good(self) -> np.ndarray:
+    def places(self) -> np.ndarray:
         """The places of images that have scores."""
         return np.flatnonzero(self.labels[:, 0] >= 0)
 
