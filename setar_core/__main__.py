@@ -6,6 +6,7 @@ Exit code 0: done; 1: done, but something was left out; 2: refused, with one lin
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import warnings
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         command.add(commands)
     args = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a label that the terminal cannot write stops nothing
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", category=UserWarning)
     try:
         return args.run(args)

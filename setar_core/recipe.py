@@ -123,7 +123,7 @@ class Recipe:
     def save(self, path: str | Path) -> None:
         Path(path).write_text(self.dumps(), encoding="utf-8")
 
-    def authors(self) -> list[list]:
+    def authors(self) -> list[list[Any]]:
         """The authors' list form, `[["visual", "W_up", 11, 0.15], ...]`."""
         return [
             [
@@ -213,8 +213,8 @@ def _site(tower: str, block: Any, weight: str, text: Any) -> Site:
     return Site(tower, block, weight)
 
 
-def _from_authors(rows: list) -> dict[Site, float]:
-    ratios = {}
+def _from_authors(rows: list[Any]) -> dict[Site, float]:
+    ratios: dict[Site, float] = {}
     for row in rows:
         if not isinstance(row, list) or len(row) != 4 or not isinstance(row[1], str):
             raise ValueError(f'{row!r} is no entry; write ["visual", "W_up", 11, 0.15]')
@@ -236,7 +236,7 @@ def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return page
 
 
-def _once(name: object, known: Mapping) -> None:
+def _once(name: object, known: Mapping[Any, Any]) -> None:
     if name in known:
         raise ValueError(f"{str(name)[:80]} is there twice; keep one of the two entries")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from .base import Backbone, BackboneError, Classifier, Logits, Progress
-from .loading import FAMILIES, clip_tag, emoji, unknown
+from .loading import FAMILIES, Family, clip_tag, emoji, unknown
 from .tower import Features, Tower
 
 __all__ = [
@@ -43,7 +43,7 @@ def load_backbone(
     """
     _check_device(device)
     if name == "emoji":
-        family = emoji
+        family: Family = emoji
     else:
         prefixes = sorted((p for p in FAMILIES if name.startswith(p)), key=len)
         family = FAMILIES[prefixes[-1]] if prefixes else clip_tag

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ from ..recipe import Recipe, Site
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 Progress = Callable[[str], None]
+Preprocess = Callable[[Any], Tensor]  # a PIL image to `(3, H, W)`
 
 
 class BackboneError(ValueError):
@@ -85,7 +86,7 @@ class Backbone(ABC):
         vocabulary: the words the text tower was trained on, where it knows only few.
     """
 
-    def __init__(self, name: str, model: nn.Module, preprocess: Callable) -> None:
+    def __init__(self, name: str, model: nn.Module, preprocess: Preprocess) -> None:
         self.name = name
         self.model = model.eval().requires_grad_(False)
         self.preprocess = preprocess

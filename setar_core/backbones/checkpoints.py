@@ -111,8 +111,8 @@ def fetch(
     from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache
 
     # What its client raises when it is away or lost; the last two come from its fast downloads.
-    away = (errors.HTTPError, OSError, RuntimeError)
-    away += (getattr(errors, "XetDownloadError", OSError),)
+    lost = [getattr(errors, name, OSError) for name in ("HTTPError", "XetDownloadError")]
+    away = (OSError, RuntimeError, *lost)
     for name in names:
         cached = try_to_load_from_cache(repo, name)
         if isinstance(cached, str):
@@ -122,7 +122,7 @@ def fetch(
         _knock()
         for name in names:
             try:
-                size = hf_hub_download(repo, name, dry_run=True).file_size
+                size = hf_hub_download(repo, name, dry_run=True).file_size or 0
             except errors.LocalEntryNotFoundError:  # the hub is away; an EntryNotFoundError too
                 raise
             except errors.EntryNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,9 @@ from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Visio
 from torch import Tensor, nn
 
 from ..labels import LabelSet
-from .base import Backbone, BackboneError, Classifier, Progress
+from .base import Backbone, BackboneError, Classifier, Preprocess, Progress
 from .fused import linear, linear_onto, linear_then
-from .text import TextTower, block_slot, pool_type
+from .text import TextTower, Tokenizer, block_slot, pool_type, text_width
 from .tower import Features, Slot, Tower, attention, heads
 
 FEW = 500  # labels that are read within a second or so
@@ -21,15 +21,13 @@ FEW = 500  # labels that are read within a second or so
 class ClipBackbone(Backbone):
     """A CLIP and its tokenizer; logits are `exp(logit_scale)` times a cosine (arXiv:2103.00020)."""
 
-    def __init__(
-        self, name: str, model: nn.Module, preprocess: Callable, tokenizer: Callable
-    ) -> None:
+    def __init__(self, name: str, model: Any, preprocess: Preprocess, tokenizer: Tokenizer) -> None:
         check_architecture(name, model)
         self.tokenizer = tokenizer
         super().__init__(name, model, preprocess)
         self.scale = float(model.logit_scale.exp())
 
-    def _cut(self, model: nn.Module) -> dict[str, Tower]:
+    def _cut(self, model: Any) -> dict[str, Tower]:
         text = getattr(model, "text", model)  # CustomTextCLIP keeps its text tower apart
         return {"visual": ImageTower(model.visual), "text": TextTower(text, self.tokenizer)}
 
@@ -37,6 +35,7 @@ class ClipBackbone(Backbone):
     def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
         """Unit text features of every prompt, `(K + N, D)`, no bias."""
         tower = self.towers["text"]
+        assert isinstance(tower, TextTower)
         state = tower.start(labels.prompts)
         rows = torch.empty(len(labels.prompts), tower.width, device=self.device)
         done = 0
@@ -64,7 +63,8 @@ class ImageTower(Tower):
         attn, x = block.attn, block.ln_1(state)
         if i < self.depth - 1:
             q, k, v = linear(x, attn.in_proj_weight, attn.in_proj_bias).chunk(3, dim=-1)
-            seen = attention(*(heads(part, attn.num_heads) for part in (q, k, v)))
+            n = attn.num_heads
+            seen = attention(heads(q, n), heads(k, n), heads(v, n))
             out = attn.out_proj
             return linear_onto(state, seen, out.weight, out.bias, block.ls_1)
         left = alone_onto(state, attn, x, block.ls_1)
@@ -131,7 +131,7 @@ def class_attention(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
     return seen.flatten(1) + bias[2 * width :]
 
 
-def check_architecture(name: str, model: nn.Module) -> None:
+def check_architecture(name: str, model: Any) -> None:
     """Refuse what these towers do not compute.
 
     Raises:
@@ -153,11 +153,8 @@ def check_architecture(name: str, model: nn.Module) -> None:
         reason = "its blocks are not plain attention and MLP"
     elif model.logit_bias is not None:
         reason = "it was trained with a sigmoid loss and a bias (SigLIP)"
-    elif TextTower(text, str).width != visual.output_dim:
-        reason = (
-            f"its texts have {TextTower(text, str).width} dimensions, its images "
-            f"{visual.output_dim}"
-        )
+    elif text_width(text) != visual.output_dim:
+        reason = f"its texts have {text_width(text)} dimensions, its images {visual.output_dim}"
     if reason:
         raise BackboneError(
             f"{name} is not supported: {reason}. Use a CLIP such as ViT-B-16/openai or "

@@ -7,12 +7,14 @@ operations do the same.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 _THERE = torch.backends.mkldnn.is_available()
-_POINTWISE = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _THERE else None
+_POINTWISE: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _THERE else None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -47,7 +49,7 @@ def _applies(x: Tensor, weight: Tensor) -> bool:
         _POINTWISE is not None
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
-        and torch.backends.mkldnn.enabled
+        and bool(torch.backends.mkldnn.enabled)
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )

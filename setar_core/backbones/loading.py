@@ -80,7 +80,7 @@ def timm_tag(name: str, progress: Progress | None, limit: int | None) -> Backbon
     if not timm.is_model(model_name.split(".")[0]) or not timm.is_model_pretrained(model_name):
         raise unknown(name)
     with torch.device("meta"):  # its shape alone: a refused one may have 27 GB
-        model = timm.create_model(model_name, pretrained=False)
+        model: Any = timm.create_model(model_name, pretrained=False)
     tower_of(name, model)
     repo = model.pretrained_cfg.get("hf_hub_id")
     if not repo:
@@ -113,7 +113,8 @@ def unknown(name: str) -> BackboneError:
     )
 
 
-FAMILIES: dict[str, Callable[[str, Progress | None, int | None], Backbone]] = {
+Family = Callable[[str, Progress | None, int | None], Backbone]
+FAMILIES: dict[str, Family] = {
     "local-dir:": clip_folder,
     "hf-hub:": clip_hub,
     "timm:local-dir:": timm_folder,
@@ -136,7 +137,9 @@ def _clip_folder(name: str, folder: Path) -> Backbone:
     return backbone
 
 
-def _clip(name: str, config: dict, preprocessing: dict, weights: Path) -> Backbone:
+def _clip(
+    name: str, config: dict[str, Any], preprocessing: dict[str, Any], weights: Path
+) -> Backbone:
     """A CLIP of open_clip's `model_cfg`, with the weights and the preprocessing that go with it."""
     import open_clip
 
@@ -175,15 +178,16 @@ def _timm_folder(name: str, folder: Path) -> Backbone:
     return _timm(name, f"local-dir:{folder}", weights)
 
 
-def _timm(name: str, source: str, weights: Path, **overlay: dict[str, Any]) -> Backbone:
+def _timm(name: str, source: str, weights: Path, **overlay: Any) -> Backbone:
     """timm's model of that name or folder, with its weights and its own preprocessing."""
     import timm
-    from timm.data import create_transform, resolve_model_data_config
+    from timm.data.config import resolve_model_data_config
+    from timm.data.transforms_factory import create_transform
 
     from .vision import VisionBackbone
 
     with _fitting(name, "timm"):
-        model = timm.create_model(source, pretrained=True, **overlay)
+        model: Any = timm.create_model(source, pretrained=True, **overlay)
         preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
         names = tuple(model.pretrained_cfg.get("label_names") or ())
     if not names and model.num_classes == 1000:
@@ -214,7 +218,7 @@ def _fitting(name: str, library: str) -> Iterator[None]:
         ) from None
 
 
-def _refuse(name: str, config: dict) -> None:
+def _refuse(name: str, config: dict[str, Any]) -> None:
     """Raises BackboneError for a configuration that is no ViT CLIP, before a weight is fetched."""
     vision, text = config.get("vision_cfg", {}), config.get("text_cfg", {})
     reason = None

@@ -8,7 +8,7 @@ Both facts are exact; labels are grouped by the length of what remains.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .tower import Slot, Tower, attention, heads
 
+Tokenizer = Callable[[list[str]], Tensor]  # prompts to token ids `(C, L)`
 GROUP_TOKENS = 16_384  # a group's states stay under some hundred MB in the widest MLP
 
 
@@ -39,7 +40,9 @@ class TextState(NamedTuple):
 
     def joined(self) -> Iterator[TextState]:
         """The groups in as few states as hold `GROUP_TOKENS` tokens each."""
-        groups, rows, tokens = [], [], 0
+        groups: list[Tensor] = []
+        rows: list[Tensor] = []
+        tokens = 0
         for group, row in zip(self.groups, self.rows, strict=True):
             count = group.shape[0] * group.shape[1]
             if groups and tokens + count > GROUP_TOKENS:
@@ -54,8 +57,8 @@ class TextState(NamedTuple):
 class TextTower(Tower):
     """A text tower over prompts; `finish` gives unit features `(b, D)` in the state's order."""
 
-    def __init__(self, text: nn.Module, tokenizer: Callable) -> None:
-        self.text = text
+    def __init__(self, text: Any, tokenizer: Tokenizer) -> None:
+        self.text = text  # open_clip's own, which has no types
         self.tokenizer = tokenizer
         self.blocks = text.transformer.resblocks
         self.depth = len(self.blocks)
@@ -63,10 +66,7 @@ class TextTower(Tower):
     @property
     def width(self) -> int:
         """D, the length of a text feature."""
-        matrix = self.text.text_projection
-        if matrix is None:
-            return self.text.ln_final.normalized_shape[0]
-        return matrix.out_features if isinstance(matrix, nn.Linear) else matrix.shape[1]
+        return text_width(self.text)
 
     def start(self, inputs: Sequence[str]) -> TextState:
         tokens = self.tokenizer(list(inputs)).to(self.text.positional_embedding.device)  # (C, L)
@@ -129,14 +129,22 @@ class TextTower(Tower):
             return tokens.argmax(dim=-1)
         eos = getattr(self.text, "text_eos_id", None)  # CLIP's; TextTransformer has an eos_id
         eos = self.text.eos_id if eos is None else eos
-        return (tokens == eos).int().argmax(dim=-1)
+        return tokens.eq(eos).int().argmax(dim=-1)
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
         places = self.text.positional_embedding[first : first + tokens.shape[1]]
         return self.text.token_embedding(tokens) + places
 
 
-def pool_type(text: nn.Module) -> str:
+def text_width(text: Any) -> int:
+    """The length of open_clip's text features."""
+    matrix = text.text_projection
+    if matrix is None:
+        return text.ln_final.normalized_shape[0]
+    return matrix.out_features if isinstance(matrix, nn.Linear) else matrix.shape[1]
+
+
+def pool_type(text: Any) -> str:
     """How open_clip pools a text tower; CLIP and TextTransformer name it differently."""
     return getattr(text, "text_pool_type", None) or text.pool_type
 

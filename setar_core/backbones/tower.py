@@ -71,7 +71,9 @@ class Tower(ABC):
 
     def up(self, i: int) -> nn.Linear:
         """The W_up of block i, with its bias."""
-        return self.slot(i, "up").module
+        layer = self.slot(i, "up").module
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     def leave(self, i: int, state: Any, hidden: Tensor) -> Any:
         """What `feed` gives, from what W_up made."""

@@ -5,17 +5,18 @@ Their labels are the head's classes by index; a patch's logits are the head's at
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Mlp
+from timm.layers.attention import Attention
+from timm.layers.mlp import Mlp
 from timm.models.swin_transformer_v2 import SwinTransformerV2
-from timm.models.vision_transformer import Attention, Block, VisionTransformer
+from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from ..labels import LabelSet
-from .base import Backbone, BackboneError, Classifier, Progress
+from .base import Backbone, BackboneError, Classifier, Preprocess, Progress
 from .tower import Features, Slot, Tower, attention, heads
 
 
@@ -26,7 +27,7 @@ class VisionBackbone(Backbone):
         self,
         name: str,
         model: nn.Module,
-        preprocess: Callable,
+        preprocess: Preprocess,
         class_names: tuple[str, ...] | None = None,
     ) -> None:
         self._tower = tower_of(name, model)
@@ -38,7 +39,9 @@ class VisionBackbone(Backbone):
 
     @property
     def head(self) -> nn.Linear:
-        return self.towers["visual"].head
+        tower = self.towers["visual"]
+        assert isinstance(tower, (VitTower, SwinTower))
+        return tower.head
 
     @property
     def num_classes(self) -> int:
@@ -66,11 +69,11 @@ class VisionBackbone(Backbone):
 class VitTower(Tower):
     """timm's VisionTransformer; the state is `(B, prefix + P, W)`, the class token first."""
 
-    def __init__(self, model: VisionTransformer) -> None:
-        self.model = model
+    def __init__(self, model: Any) -> None:
+        self.model = model  # a VisionTransformer, whose parts timm gives no types
         self.blocks = model.blocks
         self.depth = len(self.blocks)
-        self.head = model.head
+        self.head: nn.Linear = model.head
 
     def start(self, inputs: Tensor) -> Tensor:
         return self.model.norm_pre(self.model._pos_embed(self.model.patch_embed(inputs)))
@@ -117,14 +120,14 @@ class SwinTower(Tower):
     with every position attending to itself alone.
     """
 
-    def __init__(self, model: SwinTransformerV2) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
         self.ids = [
             (s, b) for s, stage in enumerate(model.layers) for b in range(len(stage.blocks))
         ]
         self.blocks = [model.layers[s].blocks[b] for s, b in self.ids]
         self.depth = len(self.blocks)
-        self.head = model.head.fc
+        self.head: nn.Linear = model.head.fc
 
     def block_id(self, i: int) -> tuple[int, int]:
         return self.ids[i]
@@ -160,18 +163,18 @@ class SwinTower(Tower):
 
     def finish(self, state: Tensor) -> Features:
         x = self.model.norm(state)  # (B, 2, h, w, C)
-        grid = tuple(x.shape[2:4])
-        return Features(x[:, 0].mean(dim=(1, 2)), x[:, 1].flatten(1, 2), grid)
+        h, w = x.shape[2:4]
+        return Features(x[:, 0].mean(dim=(1, 2)), x[:, 1].flatten(1, 2), (h, w))
 
     def slot(self, i: int | None, weight: str) -> Slot:
         return Slot(self.head, "weight") if i is None else _slot(self.blocks[i], weight)
 
 
-def _after_up(mlp: Mlp, hidden: Tensor) -> Tensor:
+def _after_up(mlp: Any, hidden: Tensor) -> Tensor:
     return mlp.fc2(mlp.norm(mlp.act(hidden)))  # dropout does nothing here
 
 
-def _slot(block: nn.Module, weight: str) -> Slot:
+def _slot(block: Any, weight: str) -> Slot:
     """Where timm keeps a weight of a block; q, k and v are thirds of `qkv`."""
     attn, mlp = block.attn, block.mlp
     if weight in ("q", "k", "v"):
@@ -181,7 +184,7 @@ def _slot(block: nn.Module, weight: str) -> Slot:
     return Slot({"o": attn.proj, "up": mlp.fc1, "down": mlp.fc2}[weight], "weight")
 
 
-def tower_of(name: str, model: nn.Module) -> type[Tower]:
+def tower_of(name: str, model: Any) -> type[VitTower] | type[SwinTower]:
     """The tower that computes this architecture.
 
     Raises:

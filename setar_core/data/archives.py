@@ -25,7 +25,7 @@ CHUNK = 2**20
 
 
 def inspect(
-    path: str | os.PathLike, max_files: int = MAX_FILES, max_total: int = MAX_TOTAL
+    path: str | os.PathLike[str], max_files: int = MAX_FILES, max_total: int = MAX_TOTAL
 ) -> Contents:
     """The images in a zip by its directory alone; nothing is unpacked.
 
@@ -41,8 +41,8 @@ def inspect(
 
 
 def unpack(
-    path: str | os.PathLike,
-    folder: str | os.PathLike,
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     max_files: int = MAX_FILES,
     max_total: int = MAX_TOTAL,
 ) -> Path:
@@ -60,8 +60,8 @@ def unpack(
 
 
 def unpacking(
-    path: str | os.PathLike,
-    folder: str | os.PathLike,
+    path: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
     max_files: int = MAX_FILES,
     max_total: int = MAX_TOTAL,
 ) -> Iterator[tuple[int, int]]:
@@ -74,7 +74,7 @@ def unpacking(
             yield i, len(images)
 
 
-def unwrapped(folder: str | os.PathLike) -> Path:
+def unwrapped(folder: str | os.PathLike[str]) -> Path:
     """The folder, or the innermost one where each holds a single folder and nothing else.
 
     A folder whose only folder holds just images is not unwrapped: that folder is a class.
@@ -90,7 +90,7 @@ def unwrapped(folder: str | os.PathLike) -> Path:
 
 
 def _copy(
-    path: str | os.PathLike, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path
+    path: str | os.PathLike[str], archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path
 ) -> None:
     left = info.file_size
     try:

@@ -34,7 +34,7 @@ ALWAYS_ALLOWED = 20_000_000  # bytes, unpacked
 class ArchiveError(ValueError):
     """A zip that is not opened; the message names the file, the reason and the remedy."""
 
-    def __init__(self, path: str | os.PathLike, reason: str, remedy: str):
+    def __init__(self, path: str | os.PathLike[str], reason: str, remedy: str):
         name = repr(Path(path).name)[1:-1]
         super().__init__(f"{name}: {reason}; {remedy}")
 
@@ -46,7 +46,7 @@ class Contents(NamedTuple):
     size: int
 
 
-def opened(path: str | os.PathLike, max_files: int) -> zipfile.ZipFile:
+def opened(path: str | os.PathLike[str], max_files: int) -> zipfile.ZipFile:
     """The zip, with its directory parsed; before that is done, its length is checked.
 
     Raises:
@@ -74,7 +74,7 @@ def opened(path: str | os.PathLike, max_files: int) -> zipfile.ZipFile:
 
 
 def contents(
-    path: str | os.PathLike, archive: zipfile.ZipFile, max_files: int, max_total: int
+    path: str | os.PathLike[str], archive: zipfile.ZipFile, max_files: int, max_total: int
 ) -> Contents:
     """The images of an opened zip, told by their extensions.
 
@@ -85,8 +85,8 @@ def contents(
     _check_entries(path, len(entries), max_files)
     for info in entries:
         _check_name(path, info)
-    if (info := overlapping(archive)) is not None:
-        reason = f"{shown(info)} overlaps what follows it in the zip"
+    if (first := overlapping(archive)) is not None:
+        reason = f"{shown(first)} overlaps what follows it in the zip"
         raise ArchiveError(path, reason, "pack it again")
     images = tuple(info for info in entries if _is_image(info))
     if not images:
@@ -117,13 +117,13 @@ def first_line(error: BaseException) -> str:
     return (told.strip().splitlines() or [type(error).__name__])[0][:120]
 
 
-def _check_entries(path: str | os.PathLike, entries: int, max_files: int) -> None:
+def _check_entries(path: str | os.PathLike[str], entries: int, max_files: int) -> None:
     if entries > max_files:
         reason = f"has {entries:,} entries, over the limit of {max_files:,}"
         raise ArchiveError(path, reason, "give fewer images")
 
 
-def _check_name(path: str | os.PathLike, info: zipfile.ZipInfo) -> None:
+def _check_name(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> None:
     """Every entry, also those that would be passed over: such a zip was made to harm."""
     name = info.filename
     parts = PurePosixPath(name).parts
@@ -139,7 +139,7 @@ def _check_name(path: str | os.PathLike, info: zipfile.ZipInfo) -> None:
         raise ArchiveError(path, f"holds a link, {shown(info)}", "pack the image itself")
 
 
-def _check_image(path: str | os.PathLike, info: zipfile.ZipInfo) -> None:
+def _check_image(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> None:
     if info.flag_bits & ENCRYPTED:
         raise ArchiveError(path, f"{shown(info)} is encrypted", "pack it without a password")
     if info.compress_type not in READ:
@@ -150,7 +150,7 @@ def _check_image(path: str | os.PathLike, info: zipfile.ZipInfo) -> None:
         raise ArchiveError(path, reason, "save it smaller")
 
 
-def _check_apart(path: str | os.PathLike, images: Sequence[zipfile.ZipInfo]) -> None:
+def _check_apart(path: str | os.PathLike[str], images: Sequence[zipfile.ZipInfo]) -> None:
     """Names that differ in case alone are one name on many disks."""
     known: dict[str, zipfile.ZipInfo] = {}
     for info in images:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
@@ -60,13 +60,13 @@ UPRIGHT = {
 class ImageError(ValueError):
     """A file that cannot be judged; the message names the file, the reason and the remedy."""
 
-    def __init__(self, path: str | os.PathLike, reason: str, remedy: str):
+    def __init__(self, path: str | os.PathLike[str], reason: str, remedy: str):
         name = repr(Path(path).name)[1:-1]  # control characters would break a line of output
         super().__init__(f"{name}: {reason}; {remedy}")
         self.path = Path(path)
 
 
-def read_image(path: str | os.PathLike) -> Image.Image:
+def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """The picture in a file, RGB with 8 bits a channel, upright.
 
     Turned by its EXIF orientation, transparency laid over white, deeper channels scaled to 8 bits,
@@ -114,7 +114,7 @@ def _decoded(path: Path, file: BinaryIO) -> Image.Image:
             picture = _rgb(image)
     except ImageError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         reason = f"is not an image of a kind that is read here ({READABLE})"
         raise ImageError(path, reason, "save it as JPEG or PNG in an image editor") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -10,7 +10,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 END = struct.Struct("<4s4H2LH")  # the end record, behind the directory
 END64 = struct.Struct("<4sQ2H2L4Q")  # the same with long numbers, where there are many
@@ -30,7 +30,7 @@ class Directory(NamedTuple):
     size: int
 
 
-def directory(path: str | os.PathLike) -> Directory:
+def directory(path: str | os.PathLike[str]) -> Directory:
     """What the end record says, or what is there where that is more; nothing is parsed.
 
     Some packers count only up to 65,535, and a hostile one as it likes: so the entries' marks are
@@ -69,7 +69,7 @@ def _claims(file: BinaryIO) -> Iterator[tuple[int, Directory]]:
     if end is None:
         return
     _, _, _, _, entries, size, _, _ = _record(file, END, end)
-    short = Directory(entries, size)
+    short: Directory | None = Directory(entries, size)
     long_at = end - LOCATOR.size - END64.size
     mark, _, pointed, _ = _record(file, LOCATOR, end - LOCATOR.size)
     for place in {long_at, pointed} if mark == LOCATOR_MARK else ():
@@ -93,7 +93,7 @@ def _end(file: BinaryIO) -> int | None:
     return None if found < 0 or first + found + END.size > length else first + found
 
 
-def _record(file: BinaryIO, record: struct.Struct, place: int) -> tuple:
+def _record(file: BinaryIO, record: struct.Struct, place: int) -> tuple[Any, ...]:
     """The record's fields; zeros where it would not lie in the file."""
     length = file.seek(0, os.SEEK_END)
     if not 0 <= place <= length - record.size:

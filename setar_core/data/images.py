@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     pixels: torch.Tensor  # (B, 3, H, W)
 
 
-def find_images(paths: Iterable[str | os.PathLike]) -> list[Path]:
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """The image files that `paths` name: files as given, folders recursively in sorted path order.
 
     In a folder a file counts when its extension or its first bytes are an image's, so that broken
@@ -64,7 +64,7 @@ def find_images(paths: Iterable[str | os.PathLike]) -> list[Path]:
 
 
 def batches(
-    paths: Iterable[str | os.PathLike],
+    paths: Iterable[str | os.PathLike[str]],
     preprocess: Callable[[Image.Image], torch.Tensor],
     size: int = 32,
     workers: int = 2,
@@ -84,14 +84,20 @@ def batches(
     return _batches(map(Path, paths), preprocess, size, workers, on_error)
 
 
-def _batches(paths, preprocess, size, workers, on_error) -> Iterator[Batch]:
+def _batches(
+    paths: Iterator[Path],
+    preprocess: Callable[[Image.Image], torch.Tensor],
+    size: int,
+    workers: int,
+    on_error: Callable[[ImageError], object] | None,
+) -> Iterator[Batch]:
     import torch  # here, so that reading images does not wait for it
 
     def pixels(path: Path) -> torch.Tensor:
         return preprocess(read_image(path))
 
     good: list[tuple[Path, torch.Tensor]] = []
-    ahead: deque[tuple[Path, Future]] = deque()
+    ahead: deque[tuple[Path, Future[torch.Tensor]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     try:
         ahead.extend((path, pool.submit(pixels, path)) for path in islice(paths, 2 * size))

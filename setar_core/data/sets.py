@@ -56,7 +56,7 @@ class ImageSet:
 
     @classmethod
     def from_folder(
-        cls, folder: str | os.PathLike, name: str | None = None, labels: LabelSet | None = None
+        cls, folder: str | os.PathLike[str], name: str | None = None, labels: LabelSet | None = None
     ) -> ImageSet:
         """Every image in the folder and in those below it.
 
@@ -85,10 +85,10 @@ class ImageSet:
 
 
 def open_sets(
-    id_folder: str | os.PathLike,
-    ood_folders: Sequence[str | os.PathLike],
+    id_folder: str | os.PathLike[str],
+    ood_folders: Sequence[str | os.PathLike[str]],
     labels: LabelSet,
-    calibration: str | os.PathLike | None = None,
+    calibration: str | os.PathLike[str] | None = None,
 ) -> tuple[ImageSet, list[ImageSet], ImageSet | None]:
     """An ID set, OOD sets and calibration images, each under a name of its own.
 

@@ -65,7 +65,7 @@ def redrawn(edges: ArrayLike, counts: ArrayLike, other: ArrayLike) -> np.ndarray
     """
     counts = _counts(counts, "bin")
     below = np.concatenate(([0], np.cumsum(counts))) / counts.sum()
-    return np.diff(np.interp(other, np.asarray(edges, dtype=float), below))
+    return np.diff(np.interp(np.asarray(other, dtype=float), np.asarray(edges, dtype=float), below))
 
 
 def _counts(counts: ArrayLike, side: str) -> np.ndarray:

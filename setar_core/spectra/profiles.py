@@ -90,7 +90,8 @@ def profile(backbone: Backbone, site: Site) -> Profile:
     kept = _KEPT.setdefault(backbone, {})
     if site not in kept:
         matrix = backbone.weight(site)
-        kept[site] = Profile(site, tuple(matrix.shape), singular_values(matrix))
+        rows, columns = matrix.shape
+        kept[site] = Profile(site, (rows, columns), singular_values(matrix))
     return kept[site]
 
 
