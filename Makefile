@@ -25,7 +25,7 @@ lint: venv
 	$(PYTHON) -m mypy
 
 bench: venv
-	@set -e; for name in app benchmark detect emoji_recipe search spectrum; do \
+	@set -e; for name in app benchmark beside detect emoji_recipe search spectrum; do \
 		echo "== $$name"; $(PYTHON) -m tests.speed.$$name $(ARGS); done
 
 venv: $(READY)

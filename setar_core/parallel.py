@@ -1,55 +1,55 @@
-"""How the chunks of a tower are worked on: in which precision, and how many at once.
+"""Where chunks of work run: on a CPU in a thread for each core, elsewhere one after another.
 
-On a CPU every core takes a chunk of its own. Then no operation waits until the slowest thread has
-done its share, and what a layer makes stays in the cache of the core that reads it next.
+On a CPU no operation then waits until the slowest thread has done its share, and what a layer makes
+stays in the cache of the core that reads it next. Nothing else in the core starts threads or
+touches how many of them PyTorch uses; what the process had is what it keeps.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from threading import Barrier
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from itertools import islice
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
 
-T = TypeVar("T")
+Chunk = TypeVar("Chunk")
+Result = TypeVar("Result")
+
+_pools: dict[int, ThreadPoolExecutor] = {}  # by the number of their threads
+_starting = Lock()
 
 
 class Workers:
-    """Threads that each work on one chunk at a time; they end with it."""
+    """A device, the precision of its products, and how many chunks it works on at a time."""
 
     def __init__(self, device: torch.device, precision: str = "fp32") -> None:
         """`precision` of the towers' products: "fp32", "tf32" (on CUDA) or "bf16"."""
         self.device = device
         self.precision = precision
         self.size = torch.get_num_threads() if device.type == "cpu" else 1
-        self._pool: ThreadPoolExecutor | None = None
 
-    def each(self, work: Callable[[int], T], count: int) -> Iterator[T]:
-        """`work(0)`, `work(1)`, ... in this order, without gradients; a few are made ahead.
+    def each(self, work: Callable[[Chunk], Result], chunks: Sequence[Chunk]) -> Iterator[Result]:
+        """`work` of each chunk in their order, without gradients; a few are made ahead.
 
         Where there are fewer chunks than threads, one after another with all threads.
         """
-        if self.size == 1 or count < self.size:
-            yield from map(_inferring(work), range(count))
+
+        @torch.inference_mode()
+        def inferring(chunk: Chunk) -> Result:
+            return work(chunk)
+
+        if self.size == 1 or len(chunks) < self.size:
+            yield from map(inferring, chunks)
             return
-        pool, ahead = self._threads(), deque[Future]()
-        try:
-            for number in range(count):
-                ahead.append(pool.submit(_inferring(work), number))
-                if len(ahead) >= 2 * self.size:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:  # after an error, or when the rest is not wanted
-                future.cancel()
-            for future in ahead:
-                if not future.cancelled():
-                    future.exception()
+        pool = _single_threads(self.size)
+        with closing(_ahead(pool, inferring, chunks, 2 * self.size - 1)) as futures:
+            for future in futures:
+                yield future.result()
 
     def share(self, total: int, most: int) -> int:
         """How large equal chunks are, at most `most`, so that every thread has as many."""
@@ -57,21 +57,61 @@ class Workers:
         chunks = -(-chunks // self.size) * self.size
         return max(1, -(-total // chunks))
 
-    def rounding(self) -> AbstractContextManager:
-        """In it, products have the crew's precision; each thread enters its own."""
+    def rounding(self) -> AbstractContextManager[object]:
+        """In it, products have the workers' precision; each thread enters its own."""
         if self.precision == "bf16":
             return torch.autocast(self.device.type, torch.bfloat16)
         cuda = self.device.type == "cuda"
         return _tf32(self.precision == "tf32") if cuda else nullcontext()
 
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.size, "chunk", _alone)
-            together = Barrier(self.size)
-            for started in [self._pool.submit(together.wait) for _ in range(self.size)]:
-                started.result()
-            torch.set_num_threads(self.size)  # for threads to come: PyTorch goes by the last call
-        return self._pool
+
+def prefetch(
+    work: Callable[[Chunk], Result], items: Iterable[Chunk], count: int, threads: int
+) -> Generator[Future[Result], None, None]:
+    """A future for each item, in order and done; `count` more are worked on meanwhile."""
+    with (
+        ThreadPoolExecutor(threads, "prefetch") as pool,
+        closing(_ahead(pool, work, items, count)) as futures,
+    ):
+        yield from futures
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    work: Callable[[Chunk], Result],
+    items: Iterable[Chunk],
+    count: int,
+) -> Generator[Future[Result], None, None]:
+    rest = iter(items)
+    ahead: deque[Future[Result]] = deque()
+    try:
+        ahead.extend(pool.submit(work, item) for item in islice(rest, count))
+        while ahead:
+            future = ahead.popleft()
+            wait([future])
+            ahead.extend(pool.submit(work, item) for item in islice(rest, 1))
+            yield future
+    finally:  # after an error, or when the rest is not wanted
+        wait([future for future in ahead if not future.cancel()])
+
+
+def _single_threads(size: int) -> ThreadPoolExecutor:
+    """Threads of which PyTorch uses each alone; started once and kept.
+
+    Its setting is a thread's own, but threads to come take the last that any thread made. So that
+    is put back, by a thread of which nothing else is known.
+    """
+    with _starting:
+        if size not in _pools:
+            before = _elsewhere(torch.get_num_threads)
+            pool, together = ThreadPoolExecutor(size, "chunk", _alone), Barrier(size)
+            try:
+                wait([pool.submit(together.wait) for _ in range(size)])
+            finally:
+                together.abort()
+                _elsewhere(lambda: torch.set_num_threads(before))
+            _pools[size] = pool
+        return _pools[size]
 
 
 def _alone() -> None:
@@ -81,12 +121,10 @@ def _alone() -> None:
     torch.set_num_threads(1)
 
 
-def _inferring(work: Callable[[int], T]) -> Callable[[int], T]:
-    @torch.inference_mode()
-    def inferred(number: int) -> T:
-        return work(number)
-
-    return inferred
+def _elsewhere(work: Callable[[], Result]) -> Result:
+    """What `work` gives in a thread of its own."""
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(work).result()
 
 
 @contextmanager

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,29 +91,30 @@ def _batches(
 ) -> Iterator[Batch]:
     import torch  # here, so that reading images does not wait for it
 
-    def pixels(path: Path) -> torch.Tensor:
-        return preprocess(read_image(path))
+    from ..parallel import prefetch
+
+    def decoded(path: Path) -> tuple[Path, torch.Tensor]:
+        return path, preprocess(read_image(path))
 
     good: list[tuple[Path, torch.Tensor]] = []
-    ahead: deque[tuple[Path, Future[torch.Tensor]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    try:
-        ahead.extend((path, pool.submit(pixels, path)) for path in islice(paths, 2 * size))
-        while ahead:
-            path, future = ahead.popleft()
+
+    def batch() -> Batch:
+        paths, tensors = zip(*good, strict=True)
+        good.clear()
+        return Batch(paths, torch.stack(tensors))
+
+    with closing(prefetch(decoded, paths, 2 * size, workers)) as futures:
+        for future in futures:
             try:
-                good.append((path, future.result()))
+                good.append(future.result())
             except ImageError as error:
                 if on_error is None:
                     raise
                 on_error(error)
-            ahead.extend((path, pool.submit(pixels, path)) for path in islice(paths, 1))
-            if good and (len(good) == size or not ahead):
-                done, tensors = zip(*good, strict=True)
-                good.clear()
-                yield Batch(done, torch.stack(tensors))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+            if len(good) == size:
+                yield batch()
+    if good:
+        yield batch()
 
 
 def _images_in(folder: Path) -> Iterator[Path]:

@@ -50,6 +50,10 @@ class StateCache:
         # bytes of all chunks at one position; no later position has more than the first
         self.unit = max(1, size(starts[0]()) * len(starts))
 
+    @property
+    def chunks(self) -> range:
+        return range(len(self.starts))
+
     def expect(self, positions: Iterable[int]) -> None:
         """Which positions will be asked for; kept states above them all are dropped."""
         self.expected = sorted(set(positions))
@@ -114,7 +118,7 @@ class StateCache:
                     states.append(run_halves(self.tower, states[-1], first, last))
             return states[1:]
 
-        chunks = list(self.workers.each(passed, len(self.starts)))
+        chunks = list(self.workers.each(passed, self.chunks))
         self.states.update(zip(places, map(list, zip(*chunks, strict=True)), strict=True))
 
     def _drop(self, above: int) -> None:

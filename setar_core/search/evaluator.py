@@ -172,7 +172,7 @@ class Evaluator:
         needed = cut is None  # the other tower's are used again and again
         rows: list[Features] = []
         room = kept.budget
-        for features, parts in self.workers.each(judged, len(self.states["visual"].starts)):
+        for features, parts in self.workers.each(judged, self.states["visual"].chunks):
             builder.parts += parts
             room -= size(features)
             if needed or room >= 0:
@@ -188,7 +188,7 @@ class Evaluator:
         kept = self.features["text"]
         key = self._loaded("text")
         if (ready := kept.get(key)) is None:
-            parts = self.workers.each(self._chunk("text", cut), len(self.states["text"].starts))
+            parts = self.workers.each(self._chunk("text", cut), self.states["text"].chunks)
             rows = torch.cat([part.float() for part in parts])
             ready = [torch.empty_like(rows).index_copy_(0, self.order, rows)]
             kept.put(key, ready, cut is None)

@@ -1,4 +1,4 @@
-"""Chunks are worked on side by side, in order, each on one thread."""
+"""Chunks are worked on side by side, in order, each on one thread; the process keeps its own."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -33,21 +33,46 @@ def test_results_come_in_order_from_several_threads(three):
         inferring = torch.is_inference_mode_enabled()
         return number, threading.current_thread().name, torch.get_num_threads(), inferring
 
-    found = list(three.each(work, 9))
+    found = list(three.each(work, range(9)))
     assert [number for number, *_ in found] == list(range(9))
     assert len({name for _, name, *_ in found}) == 3
     assert {(threads, inferring) for *_, threads, inferring in found} == {(1, True)}
 
 
-def test_the_caller_and_later_threads_keep_all_their_threads(three):
-    list(three.each(int, 6))
-    assert torch.get_num_threads() == 3
-    with ThreadPoolExecutor(1) as later:
-        assert later.submit(torch.get_num_threads).result() == 3
+def elsewhere(work):
+    """What `work` gives in a thread that has nothing of its own."""
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(work).result()
+
+
+@pytest.mark.parametrize("end", ["whole", "closed", "error"])
+def test_the_number_of_threads_stays_as_it_was_found(three, end):
+    elsewhere(lambda: torch.set_num_threads(2))  # of the process; the caller keeps its own
+    results = three.each(lambda n: 1 // (1 - n // 50), range(100))
+    next(results)
+    assert (torch.get_num_threads(), elsewhere(torch.get_num_threads)) == (3, 2)
+    if end == "closed":
+        results.close()
+    elif end == "error":
+        with pytest.raises(ZeroDivisionError):
+            list(results)
+    else:
+        list(three.each(int, range(6)))
+    assert (torch.get_num_threads(), elsewhere(torch.get_num_threads)) == (3, 2)
+
+
+def test_searches_share_their_threads():
+    def threads():
+        return {t for t in threading.enumerate() if t.name.startswith("chunk")}
+
+    list(Workers(CPU).each(int, range(50)))
+    before = threads()
+    list(Workers(CPU).each(int, range(50)))
+    assert threads() == before
 
 
 def test_few_chunks_are_worked_on_with_all_threads(three):
-    found = list(three.each(lambda n: (n, torch.get_num_threads()), 2))
+    found = list(three.each(lambda n: (n, torch.get_num_threads()), range(2)))
     assert found == [(0, 3), (1, 3)]
 
 
@@ -60,22 +85,22 @@ def test_an_error_ends_the_work(three):
             raise MemoryError("no room")
         return number
 
-    results = three.each(work, 1000)
+    results = three.each(work, range(1000))
     assert next(results) == 0
     with pytest.raises(MemoryError, match="no room"):
         list(results)
     assert len(done) < 20
-    assert list(three.each(int, 4)) == [0, 1, 2, 3]  # it can be used again
+    assert list(three.each(int, range(4))) == [0, 1, 2, 3]  # it can be used again
 
 
 def test_nothing_goes_on_once_nobody_listens(three):
     done = []
-    results = three.each(done.append, 1000)
+    results = three.each(done.append, range(1000))
     next(results)
     results.close()
     count = len(done)
     assert count < 20
-    list(three.each(int, 6))
+    list(three.each(int, range(6)))
     assert len(done) == count
 
 
@@ -86,7 +111,7 @@ def test_each_thread_rounds_as_it_was_asked():
         with workers.rounding():
             return (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
 
-    assert set(workers.each(product, 2 * workers.size)) == {torch.bfloat16}
+    assert set(workers.each(product, range(2 * workers.size))) == {torch.bfloat16}
     assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
