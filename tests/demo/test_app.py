@@ -1,92 +1,30 @@
-"""The door: what the program sets up before the page opens."""
+"""The door: what it takes from the command line."""
 
-import ctypes
-import gc
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import app
 
-ROOT = Path(__file__).resolve().parents[2]
-# Ten threads that take memory at once, then glibc's own list of its pools.
-POOLS = """
-import ctypes, sys, threading
-import app
-if {shared}: app.share_arenas()
-libc, together = ctypes.CDLL(None), threading.Barrier(10)
-libc.malloc.restype = ctypes.c_void_p
-def take():
-    together.wait()
-    libc.malloc(ctypes.c_size_t(1000))
-    together.wait()
-threads = [threading.Thread(target=take) for _ in range(10)]
-[thread.start() for thread in threads], [thread.join() for thread in threads]
-libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
-libc.fflush(None)
-"""
 
-# How many files of type stubs importing Gradio opens; then whether a button still knows its events.
-STUBS = """
-import sys
-import app
-if {hurried}: app.hurry()
-opened = []
-sys.addaudithook(lambda event, args: event == "open" and opened.append(str(args[0])))
-import gradio
-assert callable(gradio.Button.click)
-print(sum(path.endswith(".pyi") for path in opened))
-"""
+def test_a_folder_that_is_not_there_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        app.arguments(["--data", "no/such/folder"])
+    assert "no such folder" in capsys.readouterr().err
 
 
-def printed(program: str) -> str:
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-
-
-def pools(shared: bool) -> int:
-    return printed(POOLS.format(shared=shared)).count("<heap nr=")
-
-
-@pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "malloc_info"),
-    reason="pools of memory are glibc's; other systems have none to share",
-)
-def test_threads_share_their_pools_of_memory():
-    assert pools(shared=True) <= app.ARENAS < pools(shared=False)
-
-
-def test_a_system_without_pools_is_left_alone(monkeypatch):
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    app.share_arenas()
-
-
-def test_gradio_writes_no_stubs_when_the_app_starts():
-    assert int(printed(STUBS.format(hurried=True))) == 0
-    # Where this fails, Gradio has left it off by itself, and `WithoutStubs` can go.
-    assert int(printed(STUBS.format(hurried=False))) > 0
-
-
-def test_garbage_is_collected_again_after_the_start(monkeypatch):
-    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
-    try:
-        app.hurry()
-        assert not gc.isenabled()
-        app.unhurry()
-        assert gc.isenabled()
-    finally:
-        gc.enable()
-        gc.unfreeze()
-
-
-def test_garbage_is_collected_even_if_the_first_backbone_fails(monkeypatch):
-    def broken(*_):
-        raise RuntimeError("no such backbone")
-
+def test_all_of_the_start_is_handed_on(monkeypatch):
+    """The page is served as the command line says, and the savings come first."""
     done = []
-    monkeypatch.setattr(app, "unhurry", lambda: done.append(True))
-    with pytest.raises(RuntimeError):
-        app.first_verdicts(broken)
-    assert done
+    monkeypatch.setattr(sys, "argv", ["app.py", "--port", "7999"])
+    monkeypatch.setattr(app.startup, "hurry", lambda: done.append("hurry"))
+
+    class Served:
+        def block_thread(self):
+            done.append("wait")
+
+    monkeypatch.setattr(
+        app, "start", lambda asked: done.append(asked.port) or Served()
+    )
+    app.main()
+    assert done == ["hurry", 7999, "wait"]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import build
+from demo.build import build
 from demo.detect import exports
 from demo.detect import handlers as detect_handlers
 from demo.detect.controls import OWN, SHIPPED, sources_offered

@@ -1,0 +1,55 @@
+"""Lays out the page: the bar, the tabs in order, the endpoints.
+
+A new tab is a folder with a `build_...` function and one entry in `build`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import gradio as gr
+
+from demo.api import build_api
+from demo.benchmark.tab import build_benchmark
+from demo.detect.handlers import DetectHandlers
+from demo.detect.tab import build_detect
+from demo.page.bar import Bar, build_bar
+from demo.page.links import read
+from demo.published.tab import build_published
+from demo.search.tab import build_search
+from demo.server.library import Library
+from demo.server.request import RECALL
+from demo.spectrum.tab import build_spectrum
+
+KEPT_SECONDS = 3600  # how long uploads stay, and how often old ones are looked for
+
+
+def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks:
+    """The whole page over these shelves."""
+    tabs: dict[str, Callable[[gr.Blocks, Library, Bar], None]] = {
+        "Detect": partial(build_detect, handlers or DetectHandlers(library)),
+        "Search": build_search,
+        "Benchmark": build_benchmark,
+        "Spectrum": build_spectrum,
+        "Published": build_published,
+    }
+    with gr.Blocks(
+        title="SeTAR Explorer",
+        analytics_enabled=False,
+        delete_cache=(KEPT_SECONDS, KEPT_SECONDS),
+    ) as demo:
+        bar = build_bar(library)
+        with gr.Tabs():
+            for title, build_tab in tabs.items():
+                with gr.Tab(title, id=title.lower()):
+                    build_tab(demo, library, bar)
+        build_api(library)
+    return demo
+
+
+def prepare(library: Library, handlers: DetectHandlers) -> None:
+    """Load the first backbone and judge the examples, before the first visitor asks."""
+    controls = read(library, {}).controls
+    for page in handlers.judge(None, None, "score", RECALL, *controls):
+        handlers.batches.drop(page.batch)

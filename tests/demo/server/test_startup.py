@@ -1,0 +1,91 @@
+"""What the start does without, and that it ends."""
+
+import ctypes
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.server import startup
+
+ROOT = Path(__file__).resolve().parents[3]
+# Ten threads that take memory at once, then glibc's own list of its pools.
+POOLS = """
+import ctypes, sys, threading
+from demo.server import startup
+if {shared}: startup.share_arenas()
+libc, together = ctypes.CDLL(None), threading.Barrier(10)
+libc.malloc.restype = ctypes.c_void_p
+def take():
+    together.wait()
+    libc.malloc(ctypes.c_size_t(1000))
+    together.wait()
+threads = [threading.Thread(target=take) for _ in range(10)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+# How many files of type stubs importing Gradio opens; then whether a button still knows its events.
+STUBS = """
+import sys
+from demo.server import startup
+if {hurried}: startup.hurry()
+opened = []
+sys.addaudithook(lambda event, args: event == "open" and opened.append(str(args[0])))
+import gradio
+assert callable(gradio.Button.click)
+print(sum(path.endswith(".pyi") for path in opened))
+"""
+
+
+def printed(program: str) -> str:
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def pools(shared: bool) -> int:
+    return printed(POOLS.format(shared=shared)).count("<heap nr=")
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_info"),
+    reason="pools of memory are glibc's; other systems have none to share",
+)
+def test_threads_share_their_pools_of_memory():
+    assert pools(shared=True) <= startup.ARENAS < pools(shared=False)
+
+
+def test_a_system_without_pools_is_left_alone(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    startup.share_arenas()
+
+
+def test_gradio_writes_no_stubs_when_the_app_starts():
+    assert int(printed(STUBS.format(hurried=True))) == 0
+    # Where this fails, Gradio has left it off by itself, and `WithoutStubs` can go.
+    assert int(printed(STUBS.format(hurried=False))) > 0
+
+
+def test_the_savings_come_before_gradio():
+    assert printed("import app, sys; print('gradio' in sys.modules)") == "False\n"
+
+
+def broken():
+    raise RuntimeError("no such backbone")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("last", [lambda: None, broken])
+def test_garbage_is_collected_again_after_the_start(monkeypatch, last):
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    try:
+        startup.hurry()
+        assert not gc.isenabled()
+        startup.finish(last).join()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
