@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from demo.server import startup
@@ -42,7 +43,16 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--share", action="store_true", help="a public link through gradio.live")
     parser.add_argument("--root-path", default=None, help="where a proxy serves the page")
-    return parser.parse_args(given)
+    parser.add_argument(
+        "--mcp",
+        action=argparse.BooleanOptionalAction,
+        default=find_spec("mcp") is not None,
+        help="offer the endpoints as tools to agents (on where the mcp package is installed)",
+    )
+    asked = parser.parse_args(given)
+    if asked.mcp and find_spec("mcp") is None:
+        parser.error('--mcp needs the mcp package; install it (pip install "gradio[mcp]")')
+    return asked
 
 
 def folder(path: str) -> str:
@@ -75,6 +85,7 @@ def start(asked: argparse.Namespace) -> Blocks:
         ssr_mode=False,
         enable_monitoring=False,
         run_history=False,
+        mcp_server=asked.mcp,
         prevent_thread_lock=True,
     )
     startup.finish(partial(prepare, library, handlers))

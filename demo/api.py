@@ -1,145 +1,305 @@
-"""The endpoint `/verdict`: what Detect does, for programs."""
+"""The endpoints for programs, which are the tools for agents too (MCP).
+
+A function's name, signature and docstring are its documentation, so they are written for those who
+call. Every ValueError becomes the sentence with which the call is refused.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import inspect
+import json
 import math
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import gradio as gr
+from gradio import FileData
 
 from demo.detect.batch import Batch
 from demo.detect.exports import as_dict
-from demo.detect.judging import Chunk, calibrated, check_batch, detectors, judged, scores
+from demo.detect.judging import (
+    Chunk,
+    Detectors,
+    calibrated,
+    check_batch,
+    detectors,
+    judged,
+    scores,
+)
+from demo.detect.tab import AT_ONCE
+from demo.page.uploads import uploaded
 from demo.server.jobs import Progress
 from demo.server.library import EMBEDDED, Library, label_set, label_sets, shipped_calibration
-from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, checked_settings
+from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, Settings, checked_settings
+from demo.spectrum.measure import GRID, Measured
 from setar_core.labels import PROMPT
-from setar_core.recipe import Recipe
+from setar_core.recipe import Recipe, Site
 
-ABOUT = (
-    "Judge pictures. images: files. labels: a shipped set's name, or one label a line. prompt: a "
-    "sentence with {}. backbone: emoji, MODEL/TAG or timm:NAME. recipe: none, a shipped recipe's "
-    "name, or its JSON. score: mcm, gl_mcm, l_mcm, energy, max_logit, msp, entropy, variance. "
-    "temperature, local_weight: numbers, 1 as published. threshold: a number for both weights; "
-    "left out, both are calibrated on shipped pictures that keep 95 %, where there are any for "
-    "these labels; else the verdicts stay open. Gives settings, thresholds, images, problems and "
-    "unknown_words: those of labels and prompt that the embedded model never saw."
-)
+KINDS = {str: (str, "text"), float: ((int, float), "a number"), list: (list, "a list of files")}
 
 
-def verdict(
-    library: Library,
-    images: list[str] | None,
-    labels: str,
-    prompt: str,
-    backbone: str,
-    recipe: str,
-    score: str,
-    temperature: float,
-    local_weight: float,
-    threshold: str,
-) -> dict[str, Any]:
-    """The verdicts as plain JSON values.
+class Endpoints:
+    """What the app answers to programs; a new endpoint is a method, and a name in `build_api`."""
 
-    Raises:
-        ValueError: no image, or anything that the core refuses.
-    """
-    paths = [Path(image) for image in images or ()]
-    if not paths:
-        raise ValueError("no image is here; send at least one file")
-    check_batch(paths)
-    line = _line(threshold)
-    shipped_set = (labels or "").strip()
-    names = "\n".join(label_set(shipped_set).names) if shipped_set in label_sets() else labels
-    given = _recipe(library, backbone, recipe)
-    settings = checked_settings(backbone, names, prompt, given, score, temperature, local_weight)
-    made = _last(detectors(library, settings))
-    batch = Batch(settings)
-    for step in judged(library, made, paths):
-        if isinstance(step, Chunk):
-            batch = replace(
-                batch,
-                images=batch.images + step.images,
-                problems=batch.problems + step.problems,
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.measured = Measured(library)
+
+    def verdict(
+        self,
+        images: list[FileData],
+        labels: str = "animals",
+        prompt: str = PROMPT,
+        backbone: str = EMBEDDED,
+        recipe: str = NO_RECIPE,
+        score: str = "mcm",
+        temperature: float = 1.0,
+        local_weight: float = 1.0,
+        threshold: float | str = "",
+    ) -> dict[str, Any]:
+        """Judge pictures: does the model know them by one of the labels (in-distribution) or not?
+
+        Args:
+            images: uploaded files, their addresses here, or data:image/png;base64,...; no others
+            labels: the name of a shipped set (see label_sets), or one label a line
+            prompt: a sentence with {} where the label goes
+            backbone: emoji, MODEL/TAG of open_clip (ViT-B-16/openai) or timm:NAME
+            recipe: none, the name of a shipped one (see recipes), or the JSON of one
+            score: mcm, gl_mcm, l_mcm, energy, max_logit, msp, entropy or variance
+            temperature: of the score; 1 as published
+            local_weight: of the patches in gl_mcm; 1 as published
+            threshold: a number; left out, one that keeps 95 % of shipped pictures of the labels
+
+        Returns:
+            settings and thresholds (none where no pictures of the labels are shipped)
+            images with verdict, best labels and scores by the original weights and by the recipe's
+            problems: files that are no pictures
+            unknown_words of labels and prompt, which the embedded model never saw
+        """
+        with image_files(images) as paths:
+            line = _line(threshold)
+            settings = self._settings(
+                backbone, labels, prompt, recipe, score, temperature, local_weight
             )
-    unknown = made[ORIGINAL].backbone.unknown_words(" ".join(settings.labels.prompts))
-    shipped = shipped_calibration(backbone, settings.labels) if line is None else []
-    if line is not None:
-        batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
-    elif shipped:
-        found, _ = _last(scores(library, made, shipped))
-        batch = batch.calibrated(calibrated(made, found, RECALL))
-    return {**as_dict(batch), "unknown_words": list(unknown)}
+            batch, made = self._judged(settings, paths)
+        unknown = made[ORIGINAL].backbone.unknown_words(" ".join(settings.labels.prompts))
+        shipped = shipped_calibration(backbone, settings.labels) if line is None else []
+        if line is not None:
+            batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
+        elif shipped:
+            found, _ = _last(scores(self.library, made, shipped))
+            batch = batch.calibrated(calibrated(made, found, RECALL))
+        return {**as_dict(batch), "unknown_words": list(unknown)}
+
+    def scores(
+        self,
+        images: list[FileData],
+        labels: str = "animals",
+        prompt: str = PROMPT,
+        backbone: str = EMBEDDED,
+        recipe: str = NO_RECIPE,
+        temperature: float = 1.0,
+        local_weight: float = 1.0,
+    ) -> dict[str, Any]:
+        """Every score of each picture; higher is more in-distribution.
+
+        Args:
+            images: uploaded files, their addresses here, or data:image/png;base64,...; no others
+            labels: the name of a shipped set (see label_sets), or one label a line
+            prompt: a sentence with {} where the label goes
+            backbone: emoji, MODEL/TAG of open_clip (ViT-B-16/openai) or timm:NAME
+            recipe: none, the name of a shipped one (see recipes), or the JSON of one
+            temperature: of the scores; 1 as published
+            local_weight: of the patches in gl_mcm; 1 as published
+
+        Returns:
+            images with their scores by the original weights and by the recipe's
+            problems: files that are no pictures
+        """
+        with image_files(images) as paths:
+            settings = self._settings(
+                backbone, labels, prompt, recipe, "mcm", temperature, local_weight
+            )
+            batch, _ = self._judged(settings, paths)
+        return {
+            "images": [
+                {
+                    "image": image.name,
+                    **{weights: dict(v.scores) for weights, v in image.verdicts.items()},
+                }
+                for image in batch.images
+            ],
+            "problems": list(batch.problems),
+        }
+
+    def spectrum(self, backbone: str = EMBEDDED, matrix: str = "") -> dict[str, Any]:
+        """How the energy of weight matrices is spread over their singular values.
+
+        Args:
+            backbone: emoji, MODEL/TAG of open_clip (ViT-B-16/openai) or timm:NAME
+            matrix: such as visual.5.up; left out, all of them, without their singular values
+
+        Returns:
+            matrices by name: shape (out, in), rank and effective_rank
+            energy: by ratio of components dropped, the share of the energy that goes with them
+            singular_values of the named matrix, largest first
+        """
+        _last(self.library.waiting(backbone))
+        loaded = self.library.backbone(backbone)
+        sites = [Site.parse(matrix)] if matrix else self.measured.sites(loaded)
+        if not matrix:
+            _last(self.measured.reading(loaded, sites[0]))
+        found = {str(site): self.measured.profile(loaded, site) for site in sites}
+        return {
+            "backbone": backbone,
+            "matrices": {
+                name: {
+                    "shape": list(profile.shape),
+                    "rank": profile.rank,
+                    "effective_rank": profile.effective_rank,
+                    "energy": {str(ratio): profile.energy(ratio) for ratio in GRID},
+                    **({"singular_values": profile.values.tolist()} if matrix else {}),
+                }
+                for name, profile in found.items()
+            },
+        }
+
+    def recipes(self, backbone: str = EMBEDDED) -> dict[str, Any]:
+        """The shipped recipes for a backbone: which matrices lose which share of their components.
+
+        Args:
+            backbone: emoji, MODEL/TAG of open_clip (ViT-B-16/openai) or timm:NAME
+
+        Returns:
+            each recipe by name, as JSON that verdict and scores take
+        """
+        shipped = self.library.recipes(backbone)
+        return {name: json.loads(Recipe.load(path).dumps()) for name, path in shipped.items()}
+
+    def label_sets(self) -> dict[str, int]:
+        """The shipped label sets.
+
+        Returns:
+            how many labels each has, by name
+        """
+        return label_sets()
+
+    def _settings(
+        self, backbone: str, labels: str | None, prompt: str, recipe: str | None, *options: Any
+    ) -> Settings:
+        shipped_set = (labels or "").strip()
+        names = "\n".join(label_set(shipped_set).names) if shipped_set in label_sets() else labels
+        return checked_settings(backbone, names, prompt, self._recipe(backbone, recipe), *options)
+
+    def _judged(self, settings: Settings, paths: Sequence[Path]) -> tuple[Batch, Detectors]:
+        """Without thresholds."""
+        made = _last(detectors(self.library, settings))
+        batch = Batch(settings)
+        for step in judged(self.library, made, paths):
+            if isinstance(step, Chunk):
+                batch = replace(
+                    batch,
+                    images=batch.images + step.images,
+                    problems=batch.problems + step.problems,
+                )
+        return batch, made
+
+    def _recipe(self, backbone: str, recipe: str | None) -> Recipe | None:
+        recipe = (recipe or NO_RECIPE).strip()
+        if recipe == NO_RECIPE:
+            return None
+        if recipe.startswith(("{", "[")):
+            return Recipe.loads(recipe)
+        shipped = self.library.recipes(backbone)
+        if recipe not in shipped:
+            raise ValueError(
+                f"no recipe {recipe[:80]!r} for {backbone}; use one of "
+                f"{', '.join((NO_RECIPE, *shipped))}, or a recipe's JSON"
+            )
+        return Recipe.load(shipped[recipe])
 
 
 def build_api(library: Library) -> None:
-    """The endpoint's components are never shown; their values are its defaults."""
-    with gr.Row(visible=False):
-        inputs = [
-            gr.File(file_count="multiple", label="images"),
-            gr.Textbox("animals", label="labels"),
-            gr.Textbox(PROMPT, label="prompt"),
-            gr.Textbox(EMBEDDED, label="backbone"),
-            gr.Textbox(NO_RECIPE, label="recipe"),
-            gr.Textbox("mcm", label="score"),
-            gr.Number(1.0, label="temperature"),
-            gr.Number(1.0, label="local_weight"),
-            gr.Textbox("", label="threshold"),
-        ]
-        answer = gr.JSON(label="verdicts")
-        gr.Button("verdict").click(
-            _endpoint(library),
-            inputs,
-            answer,
-            api_name="verdict",
-            api_description=ABOUT,
-            concurrency_limit=16,  # they take turns; some wait long for their model
-        )
+    """What asks a network shares one limit: calls take turns, and some wait long for a model."""
+    on = Endpoints(library)
+    for function in (on.verdict, on.scores, on.spectrum):
+        gr.api(endpoint(function), concurrency_limit=AT_ONCE, concurrency_id="api")
+    for function in (on.recipes, on.label_sets):
+        gr.api(endpoint(function))
 
 
-def _endpoint(library: Library) -> Callable[..., dict[str, Any]]:
-    def answer(
-        images: list[str] | None,
-        labels: str,
-        prompt: str,
-        backbone: str,
-        recipe: str,
-        score: str,
-        temperature: float,
-        local_weight: float,
-        threshold: str,
-    ) -> dict[str, Any]:
+def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as `gr.api` takes it, which checks no types: each refusal is a sentence."""
+    signature = inspect.signature(function, eval_str=True)
+
+    @wraps(function)
+    def answer(*given: Any) -> Any:
         try:
-            return verdict(
-                library, images, labels, prompt, backbone, recipe, score, temperature,
-                local_weight, threshold,
-            )  # fmt: skip
+            for parameter, value in zip(signature.parameters.values(), given, strict=True):
+                _check_type(parameter, value)
+            return function(*given)
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
+    answer.__signature__ = signature
     return answer
 
 
-def _recipe(library: Library, backbone: str, recipe: str | None) -> Recipe | None:
-    recipe = (recipe or NO_RECIPE).strip()
-    if recipe == NO_RECIPE:
-        return None
-    if recipe.startswith(("{", "[")):
-        return Recipe.loads(recipe)
-    shipped = library.recipes(backbone)
-    if recipe not in shipped:
+@contextmanager
+def image_files(images: list[Any] | None) -> Iterator[list[Path]]:
+    """The paths of uploads, and of what was sent as text, which is deleted afterwards.
+
+    Raises:
+        ValueError: no image, too many or too large ones, or one that was not uploaded.
+    """
+    if not images:
+        raise ValueError("no image is here; send at least one file")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [
+            _path(image, Path(folder, f"image-{place}"))
+            for place, image in enumerate(images, start=1)
+        ]
+        check_batch(paths)
+        yield paths
+
+
+def _path(image: Any, new: Path) -> Path:
+    file = image.get("path") if isinstance(image, dict) else image
+    if not isinstance(file, str):
+        raise ValueError(f"{str(image)[:80]!r} is no file; send the path that its upload answered")
+    if not file.startswith("data:"):
+        return uploaded(file)
+    head, _, content = file.partition(",")
+    try:
+        new.write_bytes(base64.b64decode(content, validate=True))
+    except binascii.Error:
         raise ValueError(
-            f"no recipe {recipe[:80]!r} for {backbone}; use one of "
-            f"{', '.join((NO_RECIPE, *shipped))}, or a recipe's JSON"
-        )
-    return Recipe.load(shipped[recipe])
+            f"{head[:80]!r}: its content is not base64; send data:image/png;base64,..."
+        ) from None
+    return new
 
 
-def _line(threshold: str | None) -> float | None:
-    text = (threshold or "").strip()
+def _check_type(parameter: inspect.Parameter, value: Any) -> None:
+    """None stands for what was left empty, and is the function's to judge."""
+    hint = parameter.annotation
+    hints = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kinds = [KINDS[get_origin(each) or each] for each in hints]
+    fits = any(isinstance(value, types) for types, _ in kinds) and not isinstance(value, bool)
+    if value is not None and not fits:
+        named = " or ".join(name for _, name in kinds)
+        raise ValueError(f"{parameter.name} is {str(value)[:40]!r}; give {named}")
+
+
+def _line(threshold: float | str | None) -> float | None:
+    text = "" if threshold is None else str(threshold).strip()
     if not text:
         return None
     try:

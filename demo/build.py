@@ -16,6 +16,7 @@ from demo.detect.handlers import DetectHandlers
 from demo.detect.tab import build_detect
 from demo.page.bar import Bar, build_bar
 from demo.page.links import read
+from demo.page.uploads import Page
 from demo.published.tab import build_published
 from demo.search.tab import build_search
 from demo.server.library import Library
@@ -34,17 +35,17 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
         "Spectrum": build_spectrum,
         "Published": build_published,
     }
-    with gr.Blocks(
+    with Page(
         title="SeTAR Explorer",
         analytics_enabled=False,
         delete_cache=(KEPT_SECONDS, KEPT_SECONDS),
     ) as demo:
+        build_api(library)  # first: names of endpoints go to who comes first
         bar = build_bar(library)
         with gr.Tabs():
             for title, build_tab in tabs.items():
                 with gr.Tab(title, id=title.lower()):
                     build_tab(demo, library, bar)
-        build_api(library)
     return demo
 
 

@@ -1,12 +1,17 @@
-"""The endpoint `/verdict`, called as a program would, through gradio_client."""
+"""The endpoints, called as a program would, through gradio_client."""
 
 import json
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from demo.server.library import examples
+from demo.server.library import examples, label_sets
+from setar_core.backbones import load_backbone
+from setar_core.lowrank import dropped
+from setar_core.recipe import Site
+from setar_core.spectra.profiles import all_sites
 
 RECIPE = json.dumps({"ratios": {"visual.0.up": 0.4}})
 
@@ -20,14 +25,66 @@ def files(count=3):
     return [handle_file(path) for path in examples()[:count]]
 
 
-def test_the_endpoint_is_documented_and_alone(client):
+def test_the_endpoints_are_documented_and_alone(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(endpoints) == ["/verdict"]
-    names = [parameter["parameter_name"] for parameter in endpoints["/verdict"]["parameters"]]
-    assert names == [
-        "images", "labels", "prompt", "backbone", "recipe", "score", "temperature",
-        "local_weight", "threshold",
-    ]  # fmt: skip
+    assert set(endpoints) == {"/verdict", "/scores", "/spectrum", "/recipes", "/label_sets"}
+    assert all(endpoint["description"] for endpoint in endpoints.values())
+    taken = {p["parameter_name"]: p for p in endpoints["/verdict"]["parameters"]}
+    images = taken.pop("images")
+    assert images["python_type"]["type"] == "list[filepath]"
+    assert not images["parameter_has_default"]
+    assert {name: p["parameter_default"] for name, p in taken.items()} == {
+        "labels": "animals", "prompt": "a photo of a {}", "backbone": "emoji", "recipe": "none",
+        "score": "mcm", "temperature": 1, "local_weight": 1, "threshold": "",
+    }  # fmt: skip
+
+
+def test_scores_are_those_of_the_verdicts(client):
+    verdicts = client.predict(files(2), recipe="emoji-searched", api_name="/verdict")["images"]
+    scores = client.predict(files(2), recipe="emoji-searched", api_name="/scores")
+    assert scores["problems"] == []
+    assert scores["images"] == [
+        {
+            "image": image["image"],
+            "original": image["original"]["scores"],
+            "altered": image["altered"]["scores"],
+        }
+        for image in verdicts
+    ]
+
+
+def test_a_spectrum_is_the_matrix_own(client):
+    answer = client.predict(matrix="visual.5.up", api_name="/spectrum")
+    (matrix,) = answer["matrices"].values()
+    values = np.array(matrix["singular_values"])
+    weight = load_backbone("emoji").weight(Site.parse("visual.5.up"))
+    assert np.allclose(values, np.linalg.svd(weight.double().numpy(), compute_uv=False), rtol=1e-4)
+    assert matrix["shape"] == list(weight.shape) and matrix["rank"] == len(values)
+    lost = np.square(values[-dropped(len(values), 0.3) :]).sum() / np.square(values).sum()
+    assert matrix["energy"]["0.3"] == pytest.approx(lost)
+    every = client.predict(api_name="/spectrum")["matrices"]
+    assert every["visual.5.up"] == {k: v for k, v in matrix.items() if k != "singular_values"}
+    assert set(every) == {str(site) for site in all_sites(load_backbone("emoji"))}
+
+
+def test_a_matrix_that_is_not_there_is_refused(client):
+    for matrix in ("visual.99.up", "everything"):
+        with pytest.raises(AppError, match=matrix):
+            client.predict(matrix=matrix, api_name="/spectrum")
+
+
+def test_a_shipped_recipe_can_be_sent_back(client):
+    (name, recipe), *_ = client.predict(api_name="/recipes").items()
+    by_name, by_text = (
+        client.predict(files(1), recipe=asked, threshold=0, api_name="/verdict")
+        for asked in (name, json.dumps(recipe))
+    )
+    assert by_name == by_text
+    assert client.predict(backbone="timm:none", api_name="/recipes") == {}
+
+
+def test_the_label_sets_are_those_shipped(client):
+    assert client.predict(api_name="/label_sets") == label_sets()
 
 
 def test_images_alone_are_judged_on_the_shipped_set(client):

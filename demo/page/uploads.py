@@ -1,0 +1,63 @@
+"""Files that visitors sent: none outside Gradio's upload folder is opened, and none is fetched.
+
+Gradio checks a file that carries its `meta`, and downloads one whose path is an address. Whatever
+else a program sends reaches an endpoint of `gr.api` as it came.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+ADDRESS = "/gradio_api/file="  # where Gradio serves an upload: its path follows
+
+
+def uploaded(file: str) -> Path:
+    """The path of an upload, given as such or as the address at which Gradio serves it.
+
+    Raises:
+        ValueError: it leads out of the upload folder, links followed.
+    """
+    _, address, path = file.partition(ADDRESS)
+    try:
+        found = Path(unquote(path) if address else file).resolve()
+        inside = found.is_relative_to(Path(get_upload_folder()).resolve())
+    except (OSError, RuntimeError, ValueError):  # a name too long, a circle of links, a NUL
+        inside = False
+    if not inside:
+        raise ValueError(
+            f"{file[:80]!r} was not uploaded here; upload the file first (gradio_client does, by "
+            "handle_file), or send its content as data:image/png;base64,..."
+        )
+    return found
+
+
+class Page(gr.Blocks):
+    """A page that refuses what it cannot take with a sentence, and no traceback in the log."""
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *more: Any, **named: Any):
+        """Gradio's own, which would download files from addresses."""
+        try:
+            _check(inputs)
+            return await super().preprocess_data(block_fn, inputs, *more, **named)
+        except ValueError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+
+def _check(sent: Any) -> None:
+    """Every file in it by its local path.
+
+    Raises:
+        ValueError: a file that was not uploaded, or is none.
+    """
+    if isinstance(sent, dict) and "meta" in sent and isinstance(sent.get("path"), str):
+        if not isinstance(sent["meta"], dict):
+            raise ValueError("the meta of a file is no object; send what the upload answered")
+        sent["path"] = str(uploaded(sent["path"]))
+    elif isinstance(sent, (dict, list)):
+        for part in sent.values() if isinstance(sent, dict) else sent:
+            _check(part)
