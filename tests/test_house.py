@@ -18,6 +18,7 @@ FLOORS = {
         "lowrank",
         "labels",
         "metrics",
+        "journal",
         "memory",
         "parallel",
         "data",

@@ -8,17 +8,17 @@ the index of its most probable label; or, for one that was left out, why.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from ..journal import Journal, differences, whole_lines
 from .run import Benchmark, Step
 from .set_scores import SetScores
 
 MAX_LINE = 1_000_000  # bytes; a line has a few hundred
+BEGINNING = b'{"backbone"'
 
 
 def header(bench: Benchmark) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Scorebook:
     `resumed` is how many images were there already; the benchmark has their scores.
     """
 
-    def __init__(self, path: str | os.PathLike, bench: Benchmark, resume: bool = False) -> None:
+    def __init__(self, path: str | Path, bench: Benchmark, resume: bool = False) -> None:
         """Start a file, or take up the one that is there.
 
         Raises:
@@ -59,13 +59,10 @@ class Scorebook:
         self.path = Path(path)
         self.bench = bench
         self.resumed = 0
-        first = header(bench)
+        first, end = header(bench), 0
         if resume and self.path.exists():
-            with open(self.path, "r+b") as file:
-                file.truncate(self._take_up(file, first))
-        self.file = open(self.path, "a" if self.resumed else "w", encoding="utf-8")  # noqa: SIM115
-        if not self.resumed:
-            self._append([first])
+            end = self._take_up(first)
+        self._journal = Journal(self.path, first, end if self.resumed else 0)
 
     def write(self, step: Step) -> None:
         """Add the images of a step."""
@@ -76,20 +73,16 @@ class Scorebook:
         for place in step.places:
             lines.append(self._named(step.set_scores, place) | self._found(step.set_scores, place))
         if lines:
-            self._append(lines)
+            self._journal.append(*lines)
 
     def close(self) -> None:
-        self.file.close()
+        self._journal.close()
 
     def __enter__(self) -> Scorebook:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _append(self, pages: list[dict[str, Any]]) -> None:
-        self.file.write("".join(json.dumps(page) + "\n" for page in pages))
-        self.file.flush()  # the system keeps it even if this process is killed
 
     @staticmethod
     def _named(scored: SetScores, place: int) -> dict[str, Any]:
@@ -105,16 +98,21 @@ class Scorebook:
             "label": dict(zip(self.bench.detectors, labels, strict=True)),
         }
 
-    def _take_up(self, file: BinaryIO, first: dict[str, Any]) -> int:
-        """Give the benchmark what the file has; the length of its whole lines in bytes."""
-        length = 0
+    def _take_up(self, first: dict[str, Any]) -> int:
+        """Give the benchmark what the file has; where its last whole line ends."""
+        end = 0
         sets = {scored.images.name: scored for scored in self.bench.sets}
         places = {
             name: {file: i for i, file in enumerate(scored.images.files)}
             for name, scored in sets.items()
         }
-        for number, page, end in _pages(file, self.path):
-            if number == 1:
+        for line in whole_lines(self.path, "scorebook", BEGINNING, MAX_LINE):
+            page, end = _object(line.content), line.end
+            if page is None:
+                raise ValueError(
+                    f"{self.path}, line {line.number}: not of a scorebook; start without --resume"
+                )
+            if line.number == 1:
                 _check_same(self.path, page, first)
             else:
                 try:
@@ -122,12 +120,11 @@ class Scorebook:
                     self._restore(scored, place, page)
                 except (KeyError, TypeError, ValueError, IndexError):
                     raise ValueError(
-                        f"{self.path}, line {number}: it has no scores of an image of this run; "
-                        "start without --resume"
+                        f"{self.path}, line {line.number}: it has no scores of an image of this "
+                        "run; start without --resume"
                     ) from None
                 self.resumed += 1
-            length = end
-        return length
+        return end
 
     def _restore(self, scored: SetScores, place: int, page: dict[str, Any]) -> None:
         if "left_out" in page:
@@ -142,30 +139,17 @@ class Scorebook:
         scored.put([place], values[None], labels[None])
 
 
-def _pages(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any], int]]:
-    """Each line that was written to its end: its number, what it holds, where it ends."""
-    end = 0
-    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), start=1):
-        if not line.endswith(b"\n"):
-            if len(line) == MAX_LINE:
-                raise ValueError(f"{path}, line {number}: too long for a scorebook")
-            return
-        end += len(line)
-        try:
-            page = json.loads(line)
-        except (ValueError, RecursionError):
-            page = None
-        if not isinstance(page, dict):
-            raise ValueError(f"{path}, line {number}: not of a scorebook; start without --resume")
-        yield number, page, end
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        page = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return page if isinstance(page, dict) else None
 
 
 def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raises ValueError that names what differs between two first lines."""
-    for key, ours in wanted.items():
-        theirs = found.get(key)
-        if theirs == ours or key == "backbone":  # the weights decide
-            continue
+    for key, theirs, ours in differences(found, wanted):
         if key == "sets" and isinstance(theirs, dict):
             changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
             raise ValueError(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..journal import Journal, differences, whole_lines
 from ..metrics.separation import Metrics
 from ..recipe import Recipe, Site
 from .plan import HIGHER_IS_BETTER, LOSSES, METRICS, SearchPlan, resolve
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from ..data.calibration import CalibrationSet
 
+Page = dict[str, Any]  # a line
+
 MAX_BYTES = 200_000_000
 BEGINNING = b'{"plan"'  # of every trace that a search wrote
 NAMES = {"locoop_loss": "locoop_loss", "loss_id": "loss_id", "loss_ood": "loss_ood"}
@@ -30,7 +31,7 @@ NAMES |= {"acc": "accuracy", "ood_patch_percent": "ood_patch_percent"}  # as the
 LARGEST = 1e9  # of a number in a trace
 
 
-def header(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -> dict[str, Any]:
+def header(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -> Page:
     """A trace's first line: the plan with nothing left open, and the fingerprint of what it is for.
 
     Raises:
@@ -50,7 +51,7 @@ def fingerprint(backbone: Backbone, calibration: CalibrationSet) -> dict[str, st
     }
 
 
-def line(trial: Trial) -> dict[str, Any]:
+def line(trial: Trial) -> Page:
     """A candidate as its trace has it; an objective that could not be measured is at its worst."""
     block = trial.site.block
     metrics = trial.measures.metrics
@@ -126,7 +127,7 @@ class Trace:
     def __init__(
         self,
         path: str | Path,
-        first: dict[str, Any],
+        first: Page,
         resume: bool = False,
         total: int | None = None,
     ) -> None:
@@ -135,19 +136,15 @@ class Trace:
         Raises:
             ValueError: it is no trace, or of another search; says what differs.
         """
-        self.path = Path(path)
+        path, end = Path(path), 0
         self.done: list[Trial] = []
-        if resume and self.path.exists():
-            text = _whole_lines(self.path)
+        if resume and path.exists():
+            text, end = _whole_text(path)
             if text:
-                _check_same(self.path, read_object(text.splitlines()[0], 1), first)
+                _check_same(path, _object(text.splitlines()[0], 1), first)
                 self.done = list(replay(text))
                 self._check_count(total)
-            with open(self.path, "r+b") as file:  # cut what was not written to its end
-                file.truncate(len(text.encode()))
-        self.file = open(self.path, "a" if self.done else "w", encoding="utf-8")  # noqa: SIM115
-        if not self.done:
-            self._append(first)
+        self._journal = Journal(path, first, end if self.done else 0)
 
     def write(self, trial: Trial) -> None:
         """Add a candidate; those that the trace was resumed from are there already.
@@ -158,11 +155,10 @@ class Trace:
         """
         self._check_count(trial.total)
         if trial.index >= len(self.done):
-            self._append(line(trial))
+            self._journal.append(line(trial))
 
     def close(self) -> None:
-        with suppress(OSError):  # only of a line that could not be written, which was said then
-            self.file.close()
+        self._journal.close()
 
     def __enter__(self) -> Trace:
         return self
@@ -177,53 +173,34 @@ class Trace:
                 "lines after its last, or start a new one"
             )
 
-    def _append(self, page: dict[str, Any]) -> None:
-        try:
-            self.file.write(json.dumps(page) + "\n")
-            self.file.flush()
-            os.fsync(self.file.fileno())
-        except OSError as error:
-            raise OSError(
-                f"{self.path} cannot be written ({error.strerror}); make room and resume from it"
-            ) from None
 
-
-def _check_same(path: Path, found: dict, wanted: dict) -> None:
+def _check_same(path: Path, found: Page, wanted: Page) -> None:
     """Raises ValueError that names what differs between two first lines."""
     for part, what in (("fingerprint", "made for"), ("plan", "made with")):
-        theirs, ours = found.get(part), json.loads(json.dumps(wanted[part]))
-        if not isinstance(theirs, dict):
+        mine = found.get(part)
+        if not isinstance(mine, dict):
             raise ValueError(f"{path} has no {part} in its first line; start a new one")
-        for key in [key for key in ours if theirs.get(key) != ours[key]]:
-            if (part, key) == ("fingerprint", "backbone"):
-                continue  # the weights decide
-            name = f" (backbone {theirs.get('backbone')!r})" if key == "weights" else ""
+        for key, theirs, ours in differences(mine, wanted[part]):
+            name = f" (backbone {mine.get('backbone')!r})" if key == "weights" else ""
             raise ValueError(
-                f"{path} was {what} {key} {theirs.get(key)!r}{name}, this search has "
-                f"{ours[key]!r}; go on with the same, or start a new one"
+                f"{path} was {what} {key} {theirs!r}{name}, this search has {ours!r}; go on with "
+                "the same, or start a new one"
             )
 
 
-def _whole_lines(path: Path) -> str:
-    """Up to the last line that was written to its end; what follows may be anything."""
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes; a trace has at most {MAX_BYTES}")
+def _whole_text(path: Path) -> tuple[str, int]:
+    """The lines that were written to their end, and where in the file that is."""
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path} has {size} bytes; a trace has at most {MAX_BYTES}")
+    lines = list(whole_lines(path, "trace", BEGINNING, MAX_BYTES + 1))
     try:
-        content = path.read_bytes()
-        end = content.rfind(b"\n") + 1
-        if not end and not BEGINNING.startswith(content[: len(BEGINNING)]):
-            raise ValueError(f"{path} is no trace; give another file")
-        return content[:end].decode()
+        return b"".join(each.content for each in lines).decode(), lines[-1].end if lines else 0
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text, so no trace; give another file") from None
 
 
-def whole_lines(text: str) -> str:
-    """Up to the last line that was written to its end."""
-    return text[: text.rfind("\n") + 1]
-
-
-def _rows(text: str) -> tuple[list[tuple[int, dict]], dict, str | None]:
+def _rows(text: str) -> tuple[list[tuple[int, Page]], Page, str | None]:
     """Numbered candidate lines, the plan and the backbone's name, where the trace has them."""
     if text.lstrip().startswith("["):
         try:
@@ -231,8 +208,10 @@ def _rows(text: str) -> tuple[list[tuple[int, dict]], dict, str | None]:
         except (json.JSONDecodeError, RecursionError) as error:
             raise ValueError(f"the trace is not JSON ({error}); save it again") from None
         return [(n, _dict(row, n)) for n, row in enumerate(page, 1)], {}, None
-    rows = [(n, read_object(row, n)) for n, row in enumerate(whole_lines(text).splitlines(), 1)]
-    plan, name = {}, None
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    rows = [(n, _object(row, n)) for n, row in enumerate(whole, 1)]
+    plan: Page = {}
+    name = None
     if rows and "plan" in rows[0][1]:
         first = rows.pop(0)[1]
         plan = _dict(first["plan"], 1)
@@ -244,7 +223,7 @@ def _rows(text: str) -> tuple[list[tuple[int, dict]], dict, str | None]:
     return rows, plan, name
 
 
-def _candidate(row: dict, number: int) -> tuple[Site, float, Measures, int]:
+def _candidate(row: Page, number: int) -> tuple[Site, float, Measures, int]:
     try:
         weight = str(row["weight"])
         weight = {"W_p": "proj"}.get(weight, weight.removeprefix("W_"))
@@ -263,14 +242,14 @@ def _candidate(row: dict, number: int) -> tuple[Site, float, Measures, int]:
         raise ValueError(f"line {number}: {error}; this is not a search trace") from None
 
 
-def _seconds(row: dict, number: int) -> float:
+def _seconds(row: Page, number: int) -> float:
     try:
         return _number(row, "seconds") if row.get("seconds") is not None else 0.0
     except ValueError as error:
         raise ValueError(f"line {number}: {error}") from None
 
 
-def _number(row: dict, key: str) -> float:
+def _number(row: Page, key: str) -> float:
     """Raises KeyError or ValueError for what no search writes."""
     value = row[key]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -280,14 +259,14 @@ def _number(row: dict, key: str) -> float:
     return float(value)
 
 
-def read_object(text: str, number: int) -> dict:
+def _object(text: str, number: int) -> Page:
     try:
         return _dict(json.loads(text), number)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"line {number} is not JSON ({error}); give a whole trace") from None
 
 
-def _dict(page: Any, number: int) -> dict:
+def _dict(page: Any, number: int) -> Page:
     if not isinstance(page, dict):
         raise ValueError(f"line {number} is {str(page)[:40]!r}, not an object; give a trace")
     return page

@@ -237,6 +237,19 @@ def test_a_file_that_is_no_scorebook_is_refused(line, given, folders, capsys):
         assert scores.read_text() == text  # and left as it is
 
 
+def test_a_file_without_a_whole_line_is_gone_on_with_only_if_it_is_a_scorebook(
+    given, folders, capsys
+):
+    scores = folders / "r.scores.jsonl"
+    scores.write_text("what I must not forget")
+    assert main([*given, "--scores", "mcm", "--resume"]) == 2
+    assert "is no scorebook; give another file" in capsys.readouterr().err
+    assert scores.read_text() == "what I must not forget"
+    scores.write_text('{"backbone": "loc')
+    assert main([*given, "--scores", "mcm", "--resume"]) == 0
+    assert len(scores.read_text().splitlines()) > 1
+
+
 REFUSED = {
     "no ID folder": (["--id", "nowhere"], "datasets.md"),
     "no OOD folder": (["--ood", "nowhere"], "datasets.md"),

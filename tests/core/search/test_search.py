@@ -23,18 +23,11 @@ from setar_core.search.greedy import greedy_search
 from setar_core.search.objective import measure
 from setar_core.search.plan import ORDERS, SearchPlan
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 GOLDEN = ["batched", "interleaved_W_v", "layer_exhaustive", "principal", "text_only_pred_label",
           "text_visual_id_loss", "visual_auroc_gl", "visual_text", "with_projection"]  # fmt: skip
 WORDS = ("fox", "sea lion", "a rather long label, with a comma", "owl", "red panda", "ant", "yak")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small matrices are quicker in one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
