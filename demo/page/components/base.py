@@ -6,18 +6,22 @@ literal, so that words in `{{ }}` would run as a program: no template has any. `
 the component alone, its rules nested under it (`.dark &` where the page is dark). `script.js` runs
 once for each component, with `element`, `trigger`, `watch` and `props`; elements come and go, so it
 listens on `element`.
+
+A part that is drawn within others is named in their `inside`; their templates call it by the name
+of its folder, `${ratio_map(value.recipe)}`.
 """
 
 from __future__ import annotations
 
 import inspect
 from abc import ABCMeta
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import updateable
 
 from demo.page.words import text
 
@@ -26,6 +30,8 @@ class _WithoutStub(type(gr.HTML)):
     """Makes the class without Gradio's type stub, a `.pyi` written beside its source."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
+        if "__init__" in attrs:  # an update makes the part anew from what it was first given
+            attrs["__init__"] = updateable(attrs["__init__"])
         return ABCMeta.__new__(cls, name, bases, attrs)
 
 
@@ -34,16 +40,18 @@ class Part(gr.HTML, metaclass=_WithoutStub):
 
     The value is made of named tuples, mappings, sequences, strings and numbers; nothing is drawn
     where it is empty. A part has the template that is nearest to its class, and the styles and
-    scripts of all the classes that it comes from.
+    scripts of all the classes that it comes from and of those inside it.
     """
 
+    inside: tuple[type[Part], ...] = ()
+
     def __init__(self, value: Any = None, **options: Any) -> None:
-        template = _beside(type(self), "template.html")[-1].strip()
+        classes = _classes(type(self))
         super().__init__(
             value,
-            html_template=f'${{value ? `{template}` : ""}}',
-            css_template="\n".join(_beside(type(self), "style.css")),
-            js_on_load="\n".join(_beside(type(self), "script.js")),
+            html_template=f'${{value ? `{_template(type(self))}` : ""}}',
+            css_template="\n".join(_beside(classes, "style.css")),
+            js_on_load="\n".join(_beside(classes, "script.js")),
             **options,
         )
 
@@ -68,8 +76,31 @@ def _each(value: Any, change: Any) -> Any:
     return value
 
 
-def _beside(cls: type, name: str) -> list[str]:
-    """The texts of the files of that name beside a class and its ancestors, the oldest first."""
-    own = [ancestor for ancestor in reversed(cls.__mro__) if issubclass(ancestor, Part)]
-    files = [Path(inspect.getfile(ancestor)).with_name(name) for ancestor in own]
+def _template(part: type[Part]) -> str:
+    """A part's template, within which those of the parts inside it are functions of a value."""
+    template = _beside(_ancestors(part), "template.html")[-1].strip()
+    for other in part.inside:
+        name = Path(inspect.getfile(other)).parent.name
+        template = f'${{(({name}) => `{template}`)((value) => value ? `{_template(other)}` : "")}}'
+    return template
+
+
+def _classes(part: type[Part]) -> list[type[Part]]:
+    """All that a part is made of, each once: before itself its ancestors and what is inside."""
+    found = [
+        other
+        for ancestor in _ancestors(part)
+        for other in (*(c for inner in ancestor.inside for c in _classes(inner)), ancestor)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _ancestors(part: type[Part]) -> list[type[Part]]:
+    """The parts that a class comes from, the oldest first, and itself."""
+    return [ancestor for ancestor in reversed(part.__mro__) if issubclass(ancestor, Part)]
+
+
+def _beside(classes: Sequence[type[Part]], name: str) -> list[str]:
+    """The texts of the files of that name beside the classes."""
+    files = [Path(inspect.getfile(one)).with_name(name) for one in classes]
     return [file.read_text(encoding="utf-8") for file in files if file.is_file()]

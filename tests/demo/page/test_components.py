@@ -43,6 +43,15 @@ def test_no_template_is_for_handlebars(part):
     assert "{{" not in part().html_template + part().css_template
 
 
+@pytest.mark.parametrize("part", SAMPLES, ids=lambda part: part.__name__)
+def test_an_update_may_make_a_part_anew(part):
+    sample = SAMPLES[part]("text")
+    made = part(sample, elem_id="it")
+    assert made.constructor_args == {"value": sample, "elem_id": "it"}
+    again = part(**made.constructor_args)
+    assert again.get_config().keys() == made.get_config().keys()
+
+
 class Sentence(NamedTuple):
     """What parts are given, in the small."""
 
