@@ -64,9 +64,9 @@ def folder(path: str) -> str:
 
 def start(asked: argparse.Namespace) -> Blocks:
     """The page, served at its `local_url`; its first backbone loads in the background."""
-    from demo.build import build, prepare
+    from demo.build import STYLES, build, prepare
     from demo.detect.handlers import DetectHandlers
-    from demo.page.theme import CSS, head, theme
+    from demo.page.theme import head, theme
     from demo.server.library import Library
 
     library = Library(asked.backbone, asked.device, asked.data)
@@ -78,7 +78,7 @@ def start(asked: argparse.Namespace) -> Blocks:
         share=asked.share,
         root_path=asked.root_path,
         theme=theme(),
-        css_paths=CSS,
+        css_paths=STYLES,
         head=head(),
         max_file_size=MAX_UPLOAD,
         footer_links=["api"],

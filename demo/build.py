@@ -16,6 +16,7 @@ from demo.detect.handlers import DetectHandlers
 from demo.detect.tab import build_detect
 from demo.page.bar import Bar, build_bar
 from demo.page.links import read
+from demo.page.theme import CSS
 from demo.page.uploads import Page
 from demo.published.tab import build_published
 from demo.search.tab import build_search
@@ -23,6 +24,7 @@ from demo.server.library import Library
 from demo.server.request import RECALL
 from demo.spectrum.tab import build_spectrum
 
+STYLES = [CSS, *(style for style in CSS.parents[1].glob("*/*.css") if style.parent != CSS.parent)]
 KEPT_SECONDS = 3600  # how long uploads stay, and how often old ones are looked for
 
 

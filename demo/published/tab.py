@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from demo.page.bar import Bar
-from demo.page.components.basic import PICK
-from demo.page.components.player import SCRIPT
 from demo.page.events import KEEP
 from demo.page.notices import notice
+from demo.published.components.bins import Bins, bound, compared
+from demo.published.components.results import Results, columns, results
+from demo.published.components.search import PublishedSearch, search
 from demo.published.figures import Panel, score_panels
-from demo.published.recipe import search_section
-from demo.published.table import bins_table, bound, columns, table
 from demo.published.words import (
     MEASURES,
     METHODS,
@@ -29,7 +27,6 @@ from demo.server.library import Library
 from setar_core import published
 from setar_core.published import MEAN, SETS, VANILLA, Line
 
-STYLE = (Path(__file__).resolve().parent / "published.css").read_text(encoding="utf-8")
 NETWORKS = [(title, name) for name, title in published.BACKBONES.values()]
 
 
@@ -94,7 +91,7 @@ def chosen(library: Library, *values: Any) -> View:
             "warn",
             contradictions(choice.backbone, choice.id_set),
         ),
-        search=search_section(library, run),
+        search=search(library, run),
         trace=str(run.trace_file),
     )
 
@@ -120,9 +117,9 @@ def looked(*values: Any) -> View:
         method=choice.method,
         ood_set=choice.ood_set,
         sentence=f'<p class="lead">{sentence(lines, choice.method, choice.score)}</p>',
-        table=table(lines, choice.measure, choice.method, choice.ood_set),
+        table=results(lines, choice.measure, choice.method, choice.ood_set),
         picture=score_panels(panels, SETS[choice.id_set], foreign, SCORES[choice.score]),
-        bins=bins_table(binned, choice.ood_set),
+        bins=compared(binned, choice.ood_set),
     )
 
 
@@ -155,12 +152,12 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             )
         with gr.Row(equal_height=False, elem_id="published-results"):
             with gr.Column(scale=7, min_width=300):
-                runs = gr.HTML(view.table, js_on_load=PICK, elem_id="published-table")
+                runs = Results(view.table, elem_id="published-table")
             with gr.Column(scale=5, min_width=300):
                 picture = gr.Plot(view.picture, show_label=False, elem_id="published-picture")
         with gr.Accordion("How exact is this picture? Printed against recomputed", open=False):
-            bins = gr.HTML(view.bins, elem_id="published-bins")
-        search = gr.HTML(view.search, js_on_load=SCRIPT, elem_id="published-search")
+            bins = Bins(view.bins, elem_id="published-bins")
+        found = PublishedSearch(view.search, elem_id="published-search")
         trace = gr.DownloadButton(
             "Download this search as a trace",
             value=view.trace,
@@ -168,12 +165,12 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             elem_id="published-trace",
         )
         notes = gr.HTML(view.notes, elem_id="published-notes")
-        gr.HTML(f'<style>{STYLE}</style><p class="hint">{SOURCE}</p>')
+        gr.HTML(f'<p class="hint">{SOURCE}</p>')
     method, ood_set = gr.State(first.method), gr.State(first.ood_set)
 
     asked = [network, id_set, score, measure, method, ood_set]
     shown = View(
-        id_set, score, method, ood_set, lead, runs, picture, bins, notes, search, trace
+        id_set, score, method, ood_set, lead, runs, picture, bins, notes, found, trace
     )  # fmt: skip
     quiet = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     for part in (network, id_set):

@@ -6,13 +6,11 @@ import json
 from html import escape
 from typing import TYPE_CHECKING
 
-from demo.page.components.ratio_map import ratio_map
 from demo.server.library import Library, label_set, label_sets
 from setar_core.published import SETS, published_runs
 
 if TYPE_CHECKING:
     from demo.search.job import Job
-    from setar_core.recipe import Recipe
 
 
 def labels_of(text: str) -> str:
@@ -67,17 +65,6 @@ def fit(library: Library, job: Job | None, backbone: str) -> str:
             f"{escape(backbone)}, which is in the bar above."
         )
     return _hint(f"This recipe fits {escape(backbone)}, which is in the bar above.")
-
-
-def uploaded(recipe: Recipe) -> str:
-    """An uploaded recipe, as a map and in a sentence."""
-    lost = sum(ratio > 0 for ratio in recipe.ratios.values())
-    made = escape(str(recipe.backbone)) if recipe.backbone else "any backbone with these matrices"
-    return (
-        f'<section class="found-recipe"><h2>An uploaded recipe</h2><p>For {made}: {lost} of '
-        f"{len(recipe.ratios)} matrices lose something.</p>"
-        f'<div class="tables"><div class="map">{ratio_map(recipe)}</div></div></section>'
-    )
 
 
 def _hint(text: str) -> str:

@@ -22,23 +22,21 @@ from demo.search.fit import fit, fits
 from demo.search.job import Job
 from demo.search.jobs import Jobs
 from demo.search.request import SearchRequest, going_on, read_search, read_trace
-from demo.search.view import KEEP, PAUSE, SearchPage, drawn, filmed, frame, moved, strip, whole
+from demo.search.view import SearchPage, moved, pictures, whole
 from demo.search.work import replayed
 from demo.server.library import Library
 from setar_core.recipe import Recipe
 
-STEPS = 60  # looks that a replay takes
-
 
 def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:
-    """The handler, with the core's ValueErrors as a notice on the page, which then stands still."""
+    """The handler, with the core's ValueErrors as a notice on the page."""
 
     @wraps(handler)
     def told(*args: Any) -> SearchPage:
         try:
             return handler(*args)
         except ValueError as error:
-            return filmed(SearchPage(state=notices.notice(str(error), "bad")), False)
+            return SearchPage(state=notices.notice(str(error), "bad"))
 
     return told
 
@@ -106,7 +104,7 @@ class SearchHandlers:
         self.jobs.watch(job, page)
         return self._whole(job)
 
-    def poll(self, page: str, name: str | None, seen: object, picked: int) -> SearchPage:
+    def poll(self, page: str, name: str | None, seen: object) -> SearchPage:
         """How far it is; whoever asks keeps it alive."""
         job = self.jobs.find(name)
         if job is None:
@@ -114,62 +112,17 @@ class SearchHandlers:
         self.jobs.watch(job, page)
         before = self.jobs.before(job)
         if not job.active:
-            return self._whole(job, picked)
+            return self._whole(job)
         if seen is not None and tuple(seen) == job.seen:
             return SearchPage(state=words.state(job, before))
-        page_now = moved(job, before, picked)
+        page_now = moved(job, before)
         if job.ready and not (seen and seen[2]):  # its pictures are there now
-            examples = job.ready.examples
-            return page_now._replace(frame=frame(examples, picked), strip=strip(examples, picked))
+            return page_now._replace(pictures=pictures(job))
         return page_now
 
     def leave(self, page: str) -> None:
         """A page was closed."""
         self.jobs.leave(page)
-
-    def look(self, name: str | None, at: int | None, picked: int) -> SearchPage:
-        """The search as it was after its first `at` candidates; a replay stands still there."""
-        job = self.jobs.find(name)
-        if job is None or job.active or not job.trials:
-            return SearchPage()
-        at = min(len(job.trials), max(1, int(at or 1)))
-        told = words.candidate(job.trials[at - 1], words.objective_of(job))
-        page = drawn(job, [], at, picked)._replace(candidate=told, state=KEEP)
-        return filmed(page, False)
-
-    def play(self, name: str | None, at: int, shown: str) -> SearchPage:
-        """Let it run before the eye, from the beginning where it is at its end; or halt it, where
-        the button `shown` says so."""
-        job = self.jobs.find(name)
-        if job is None or job.active or not job.trials:
-            return SearchPage()
-        if shown == PAUSE:
-            return filmed(SearchPage(), False)
-        at = 1 if at >= len(job.trials) else at
-        return filmed(SearchPage(at=at), True)
-
-    def played(self, name: str | None, at: int, picked: int) -> SearchPage:
-        """The next look of a replay."""
-        job = self.jobs.find(name)
-        if job is None or job.active or not job.trials:
-            return filmed(SearchPage(), False)
-        total = len(job.trials)
-        at = min(total, int(at) + max(1, round(total / STEPS)))
-        page = self.look(name, at, picked)._replace(at=at)
-        return page if at == total else page._replace(film=KEEP, play=KEEP)
-
-    def pick(self, name: str | None, at: int, picked: int) -> SearchPage:
-        """Another example picture."""
-        job = self.jobs.find(name)
-        if job is None or not job.ready:
-            return SearchPage()
-        examples = job.ready.examples
-        at = len(job.trials) if job.active else at
-        return SearchPage(
-            frame=frame(examples, picked),
-            strip=strip(examples, picked),
-            patches=drawn(job, [], at, picked).patches,
-        )
 
     def fit(self, name: str | None, backbone: str) -> list:
         """The way to Detect only for what fits the bar's backbone, and in words whether it does."""
@@ -216,13 +169,13 @@ class SearchHandlers:
         job: Job = self.jobs.start(request, page)
         return self._whole(job)._replace(stored=job.name)
 
-    def _whole(self, job: Job | None, picked: int = 0) -> SearchPage:
+    def _whole(self, job: Job | None) -> SearchPage:
         """Everything anew, with the shipped recipes to compare with."""
         shipped = (
             self.library.recipes(job.request.backbone) if job is not None and job.request else {}
         )
         others = {title: Recipe.load(path) for title, path in shipped.items()}
-        return whole(job, [] if job is None else self.jobs.before(job), picked, others)
+        return whole(job, [] if job is None else self.jobs.before(job), others)
 
 
 def _is_recipe(text: str) -> bool:

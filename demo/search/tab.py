@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from demo.page.bar import Bar, recipe_choices
-from demo.page.components.basic import PICK
 from demo.page.notices import toast
+from demo.search import words
+from demo.search.components.film import SearchFilm
+from demo.search.components.pictures import Pictures
+from demo.search.components.result import Result
 from demo.search.controls import Left, build_plan, count_of, told_of
 from demo.search.handlers import SearchHandlers
 from demo.search.presets import OWN, PRESETS, fitting, proposed
 from demo.search.request import ZIP
-from demo.search.view import PLAY, SearchPage, drawn
+from demo.search.view import SearchPage, film
 from demo.server.library import Library
 
-STYLE = (Path(__file__).resolve().parent / "search.css").read_text(encoding="utf-8")
 EVERY = 0.4  # seconds between two looks at a search
 TO_DETECT = """() => {
   [...document.querySelectorAll('button[role=tab]')]
@@ -41,42 +42,26 @@ def build_search(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             left = build_plan(library)
         with gr.Column(scale=8, min_width=300, elem_id="search-right"):
             right = build_views(bar, left)
-    picked = gr.State(0)
     _join_plan(bar, left)
-    _join_searching(demo, searches, bar, left, right, picked)
-    _join_looking(searches, right, picked)
+    _join_searching(demo, searches, bar, left, right)
     _join_keeping(searches, library, bar, left, right)
 
 
 def build_views(bar: Bar, left: Left) -> Right:
     """The right side: how far it is, the drawings, and what was found."""
-    first = drawn(None, [], 0, 0)
-    state = gr.HTML(first.state, elem_id="search-state")
-    with gr.Row(visible=False, elem_id="search-looking") as looking:
-        play = gr.Button(PLAY, size="sm", min_width=90, scale=0, elem_id="search-play")
-        at = gr.Slider(1, 2, 1, step=1, label="After candidate", min_width=200, elem_id="search-at")
-    candidate = gr.HTML(elem_id="search-candidate")
-    objective = gr.HTML(first.objective, elem_id="search-objective-chart")
-    with gr.Row(equal_height=False, elem_id="search-views") as views:
-        ratios = gr.HTML(first.map, min_width=200, elem_id="search-map")
-        terms = gr.HTML(first.terms, min_width=260, elem_id="search-terms")
-        with gr.Column(min_width=200, elem_id="search-picture"):
-            marked = gr.HTML(first.patches, elem_id="search-patches")
-            strip = gr.HTML(js_on_load=PICK, elem_id="search-strip")
-            frame = gr.HTML(elem_id="search-frame")
-    result = gr.HTML(elem_id="search-result")
+    state = gr.HTML(words.state(None, []), elem_id="search-state")
+    shown = SearchFilm(film(None), elem_id="search-film")
+    pictures = Pictures(elem_id="search-pictures")
+    result = Result(elem_id="search-result")
     files = {
         kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"search-file-{kind}")
         for kind in ("recipe", "trace")
     }
-    gr.HTML(f"<style>{STYLE}</style>")
     page = SearchPage(
         name=gr.State(None), stored=bar.search,
         seen=gr.State(None), clock=gr.Timer(EVERY, active=False),
-        film=gr.Timer(EVERY, active=False), play=play, state=state, search=left.search,
-        estimate=left.estimate, stop=left.stop, resume=left.resume, go_on=left.go_on,
-        replay=left.replay, objective=objective, views=views, terms=terms, map=ratios,
-        frame=frame, patches=marked, strip=strip, looking=looking, at=at, candidate=candidate,
+        state=state, search=left.search, estimate=left.estimate, stop=left.stop,
+        resume=left.resume, go_on=left.go_on, replay=left.replay, film=shown, pictures=pictures,
         result=result, keeping=left.keeping, trace=left.trace,
     )  # fmt: skip
     return Right(page, files)
@@ -118,7 +103,7 @@ def _own() -> list:
 
 
 def _join_searching(
-    demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, right: Right, picked: gr.State
+    demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, right: Right
 ) -> None:
     page, shown = right.page, list(right.page)
     asked = [bar.backbone, bar.labels, *left.plan]
@@ -153,7 +138,7 @@ def _join_searching(
     left.resume.click(resumed, page.name, shown, **_quiet())
     left.replay.click(replayed, left.file, shown, **_quiet())
     left.stop.click(searches.stop, page.name, shown, **_quiet(queue=False))
-    page.clock.tick(polled, [page.name, page.seen, picked], shown, **_quiet(queue=False))
+    page.clock.tick(polled, [page.name, page.seen], shown, **_quiet(queue=False))
     demo.load(found, page.stored, shown, **_quiet())
     demo.load(_scores, [bar.backbone], left.plan.score, **_quiet())
     demo.unload(left_page)
@@ -163,19 +148,6 @@ def _scores(backbone: str) -> Any:
     from setar_core.scores.logits import SCORES
 
     return gr.Dropdown([(score.title, name) for name, score in SCORES.items()], value="gl_mcm")
-
-
-def _join_looking(searches: SearchHandlers, right: Right, picked: gr.State) -> None:
-    page, shown = right.page, list(right.page)
-    fast = _quiet(trigger_mode="always_last", queue=False)
-    page.at.input(searches.look, [page.name, page.at, picked], shown, **fast)
-    page.play.click(searches.play, [page.name, page.at, page.play], shown, **fast)
-    page.film.tick(searches.played, [page.name, page.at, picked], shown, **_quiet(queue=False))
-
-    def pick(event: gr.EventData, name: str | None, at: int) -> list:
-        return [event.index, *searches.pick(name, at, event.index)]
-
-    page.strip.select(pick, [page.name, page.at], [picked, *shown], **fast)
 
 
 def _join_keeping(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import TYPE_CHECKING
 
-from demo.page.components.ratio_map import ratio_map
+from demo.page.components.player import OBJECTIVES, shown, where
 from demo.page.notices import busy, notice
-from demo.search.charts import OBJECTIVES
-from demo.search.fit import replay_of, uploaded
+from demo.search.components.result import Found, found, uploaded
+from demo.search.fit import replay_of
 from demo.search.job import (
     ESTIMATED,
     FAILED,
@@ -21,11 +20,9 @@ from demo.search.job import (
     WAITING,
     Job,
 )
-from setar_core.recipe import dropped
 
 if TYPE_CHECKING:
     from setar_core.recipe import Recipe
-    from setar_core.search.trial import Trial
 
 START = (
     "Press Search to watch SeTAR at work: block by block it tries how much of the smallest parts "
@@ -125,113 +122,22 @@ def _over(job: Job) -> str:
     objective = objective_of(job)
     before, after = job.trials[0].measures, job.trials[-1].best
     return notice(
-        f"Done: {OBJECTIVES[objective]} {_shown(before, objective)} → {_shown(after, objective)}. "
+        f"Done: {OBJECTIVES[objective]} {shown(before, objective)} → {shown(after, objective)}. "
         f"{count} candidates in {seconds(job.elapsed)}, {run} of them were run, the others known.",
         "good",
     )
 
 
-def where(trial: Trial) -> str:
-    """A candidate in words."""
-    tower = {"visual": "image tower", "text": "text tower"}[trial.site.tower]
-    block = trial.site.block
-    if block is None:
-        return f"{tower}, projection, ratio {trial.ratio:g}"
-    at = f"stage {block[0]}, block {block[1]}" if isinstance(block, tuple) else f"block {block}"
-    return f"{tower}, {at}, ratio {trial.ratio:g}"
-
-
-def candidate(trial: Trial, objective: str) -> str:
-    """One candidate with its numbers, for looking back."""
-    losses, at = trial.measures.losses, where(trial)
-    mark = "✓ best so far" if trial.improved else f"best so far {_shown(trial.best, objective)}"
-    return (
-        f'<p class="hint"><b>{escape(at[0].upper() + at[1:])}:</b> {OBJECTIVES[objective]} '
-        f"{_shown(trial.measures, objective)} ({mark}) · ID {losses.loss_id:.4f} · OOD "
-        f"{losses.loss_ood:.4f} · accuracy {losses.accuracy:.1f} % · OOD patches "
-        f"{losses.ood_patch_percent:.1f} %</p>"
-    )
-
-
-def result(job: Job | None, others: Mapping[str, Recipe]) -> str:
-    """Before and after, the recipe as a table, and maps of others; or an uploaded recipe; nothing
-    without a trial."""
+def result(job: Job | None, others: Mapping[str, Recipe]) -> Found | None:
+    """What was found, or an uploaded recipe; nothing without a trial."""
     if job is not None and job.uploaded is not None:
         return uploaded(job.uploaded)
     if job is None or job.active or not job.trials or job.state == ESTIMATED:
-        return ""
-    first, last = job.trials[0], job.trials[-1]
-    objective = objective_of(job)
-    before, after = first.measures, last.best
-    rows = [
-        _row(OBJECTIVES[objective], _shown(before, objective), _shown(after, objective)),
-        _row(
-            "accuracy on these pictures",
-            f"{before.losses.accuracy:.1f} %",
-            f"{after.losses.accuracy:.1f} %",
-        ),
-        _row("ID loss", f"{before.losses.loss_id:.4f}", f"{after.losses.loss_id:.4f}"),
-        _row("OOD loss", f"{before.losses.loss_ood:.4f}", f"{after.losses.loss_ood:.4f}"),
-        _row(
-            "OOD patches",
-            f"{before.losses.ood_patch_percent:.1f} %",
-            f"{after.losses.ood_patch_percent:.1f} %",
-        ),
-    ]
-    recipe = last.recipe
-    lost = {site: ratio for site, ratio in recipe.ratios.items() if ratio > 0}
-    head = "What the search found" if lost else "The search kept the original weights"
-    return (
-        f'<section class="found-recipe"><h2>{head}</h2>'
-        f"<p>{len(lost)} of {len(recipe.ratios)} searched matrices lose something. These numbers "
-        "are from the calibration pictures themselves; whether other pictures are judged better, "
-        "only a benchmark tells.</p>"
-        '<div class="tables"><div class="scroll"><table class="plain"><caption>Before and after'
-        "</caption><thead><tr><th></th><th>original</th><th>SeTAR</th></tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-        f'<div class="scroll">{_dropped(job, lost)}</div>{_compared(others)}</div></section>'
-    )
+        return None
+    return found(job.trials, objective_of(job), job.ready.ranks if job.ready else {}, others)
 
 
 def objective_of(job: Job) -> str:
     """What the search lowers or raises; a trace without a plan is taken to be of the loss."""
     plan = job.trials[0].recipe.notes.get("plan", {}) if job.trials else {}
     return plan.get("objective", "locoop_loss")
-
-
-def _dropped(job: Job, lost: dict) -> str:
-    if not lost:
-        return ""
-    ranks = job.ready.ranks if job.ready else {}
-    rows = "".join(
-        f'<tr><th scope="row">{site}</th><td>{ratio:g}</td>{_count(ranks.get(site), ratio)}</tr>'
-        for site, ratio in lost.items()
-    )
-    parts = "<th>parts dropped</th>" if ranks else ""
-    return (
-        '<table class="plain"><caption>The recipe</caption><thead><tr><th>matrix</th><th>ratio</th>'
-        f"{parts}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _compared(others: Mapping[str, Recipe]) -> str:
-    maps = "".join(
-        f'<div class="map"><h3>{escape(title)}</h3>{ratio_map(recipe)}</div>'
-        for title, recipe in others.items()
-    )
-    if not maps:
-        return ""
-    return f'<div><h3>Shipped recipes, to compare</h3><div class="tables">{maps}</div></div>'
-
-
-def _count(rank: int | None, ratio: float) -> str:
-    return "" if rank is None else f"<td>{dropped(rank, ratio)} of {rank}</td>"
-
-
-def _row(name: str, before: str, after: str) -> str:
-    return f'<tr><th scope="row">{name}</th><td>{before}</td><td>{after}</td></tr>'
-
-
-def _shown(measures, objective: str) -> str:
-    value = measures.objective(objective)
-    return f"{value:.2f} %" if objective in ("auroc", "aupr", "fpr") else f"{value:.4f}"

@@ -11,7 +11,19 @@ from playwright.sync_api import expect
 import demo
 from demo.page.components.base import Part
 from demo.page.components.heading import Heading
+from demo.page.components.loss_chart import LossChart, chart
 from demo.page.components.picker import Picker
+from demo.page.components.player import Candidate, Film, Player
+from demo.page.components.ratio_map import Cell, Column, RatioMap, Ratios
+from demo.published.components.bins import Bins, Compared
+from demo.published.components.results import Cell as Result
+from demo.published.components.results import Results, Row, Table
+from demo.published.components.search import Ours, PublishedSearch, Search
+from demo.published.components.times import Bar, Pair, Times, TimesTold
+from demo.search.components.film import Patches, SearchFilm, Shown, Term
+from demo.search.components.pictures import Pictures
+from demo.search.components.result import Found
+from demo.search.components.result import Result as SearchResult
 
 EVIL = (
     "${globalThis.pwned=1}",
@@ -20,10 +32,56 @@ EVIL = (
     '"><img src=x onerror="globalThis.pwned=1">',
     "' onmouseover='globalThis.pwned=1' </script>",
 )
+
+
+def ratios(text):
+    return Ratios([Column(text, [Cell(text, 0.1, [(0, 0.2, True)]), Cell(text, None)])])
+
+
+def drawing(text):
+    drawn = chart([2.0, 1.0], [2.0, 1.0], 4, [True, True], [text, text], 3)
+    return drawn._replace(ticks=[(50, text)])
+
+
+def film(text):
+    said = Candidate(text, text, text, text, text, text, text)
+    return Film(text, text, False, text, drawing(text), ratios(text), [said, said])
+
+
+def row(text):
+    return Row(text, text, [Result(text, True, text, text, 0, text)], text, True)
+
+
+def times(text):
+    pair = Pair(text, text, text, [Bar(text, text, 50, text), Bar(text, text, 100, text)])
+    return TimesTold(text, 3, text, text, [pair], [text])
+
+
 # What each part may be given, by a function of a visitor's text that stands in all its words.
 SAMPLES = {
     Heading: lambda text: (text, text),
-}
+    LossChart: drawing,
+    RatioMap: ratios,
+    Player: lambda text: {"film": film(text)},
+    Times: times,
+    PublishedSearch: lambda text: Search(
+        film(text), text, text, 1, 2, text, 3, Ours(text, ratios(text), text, False, text),
+        times(text),
+    ),
+    Results: lambda text: Table(
+        text, text, [text], [row(text)], text,
+    ),
+    Bins: lambda text: Compared(text, [text], [(text, [(text, text, text)])]),
+    SearchFilm: lambda text: Shown(
+        film(text), [Term(text, text, drawing(text), [text, text])],
+        Patches([text], (1, 4), [["a"], ["0"]]),
+    ),
+    Pictures: lambda text: [text],
+    SearchResult: lambda text: Found(
+        text, text, [(text, text, text)], [(text, text, text)], [(text, ratios(text))],
+        ratios(text),
+    ),
+}  # fmt: skip
 ABSTRACT = {Picker}
 
 

@@ -1,15 +1,14 @@
 """The Published tab: its handlers as plain functions, and the tab in a real Chromium."""
 
-import json
 import re
 
 import pytest
 from playwright.sync_api import expect
 
-from demo.page.components.ratio_map import ratio_map
-from demo.published.recipe import ours, search_section
+from demo.page.components.ratio_map import ratios
+from demo.published.components.bins import bound
+from demo.published.components.search import ours, search
 from demo.published.tab import NETWORKS, Choice, View, chosen, clicked, looked, settled
-from demo.published.table import bound
 from demo.published.words import MEASURES, contradictions, signed
 from demo.server.library import EMBEDDED, Library
 from setar_core.published import SearchTime, SearchTimes, published_runs, search_times, table
@@ -20,8 +19,11 @@ B16, L14, SWIN = (name for _, name in NETWORKS)
 SLOW = 60_000  # milliseconds; machines that run tests are busy
 
 
-def words(html):
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("\u00a0", " ")
+def words(value):
+    """All that is said in a value."""
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(words, value))
+    return re.sub(r"<[^>]+>", " ", str(value)).replace("\u00a0", " ")
 
 
 def look(**changes):
@@ -62,27 +64,36 @@ def test_every_choice_can_be_shown(library):
     for run, measure in zip(published_runs(), list(MEASURES) * 7, strict=True):
         for score in run.metrics:
             view = chosen(library, run.backbone, run.id_set, score, measure, run.method, "")
-            assert view.search.count("data-trace") == 1 and "<li>" in view.notes
-            assert view.table.count("<tr>") == 1 + len(table(run.backbone, run.id_set, score))
+            assert view.search.film.candidates and "<li>" in view.notes
+            assert len(view.table.rows) == len(table(run.backbone, run.id_set, score))
 
 
 def test_the_best_of_a_column_is_bold_and_signs_say_which_way():
-    html = look().table
-    assert html.count("<b>26.92</b>") == 1 and "<b>32.07</b>" not in html
-    assert "✓ −16.1 %" in html and "✕ +3.0 %" in html
-    assert "✓ −0.03 %" in html  # a change is never written as none
-    assert "✕ −0.23 %" in look(measure="AUROC ↑").table
+    rows = look().table.rows
+    column = [row.cells[1] for row in rows]
+    assert [cell.value for cell in column if cell.best] == ["26.92"]
+    changes = {cell.change: cell.kind for row in rows for cell in row.cells}
+    assert changes["✓ −16.1 %"] == "good" and changes["✕ +3.0 %"] == "worse"
+    assert "✓ −0.03 %" in changes  # a change is never written as none
+    assert "✕ −0.23 %" in words(look(measure="AUROC ↑").table)
+
+
+def chosen_cells(view):
+    return [cell for row in view.table.rows for cell in row.cells if cell.chosen]
 
 
 def test_a_cell_is_picked_with_its_method_and_set():
+    shown = look()
     lines = table(B16, "imagenet1k", "mcm")
-    at = [line.run.method for line in lines].index("SeTAR+FT") * 5 + 3
+    place = [line.run.method for line in lines].index("SeTAR+FT")
+    at = shown.table.rows[place].cells[3].index
     view = clicked(at, *settled(Choice()))
     assert (view.method, view.ood_set) == ("SeTAR+FT", "places")
-    assert view.table.count('aria-pressed="true"') == 2
+    assert len(chosen_cells(view)) == 2 and at in {cell.index for cell in chosen_cells(view)}
     kept = clicked(2, *settled(Choice()))  # the original's row
     assert (kept.method, kept.ood_set) == ("SeTAR", "sun")
     assert clicked(0, *settled(Choice())) == clicked(999, *settled(Choice())) == View()
+    assert all(row.cells[0].index is None for row in shown.table.rows)  # the mean
 
 
 def test_the_picture_is_of_the_chosen_set_with_its_bin_error():
@@ -102,8 +113,12 @@ def test_scores_at_two_temperatures_share_no_axis():
 
 
 def test_printed_and_recomputed_stand_side_by_side():
-    html = words(look(ood_set="sun").bins)
-    assert "38.65" in html and "35.57" in html and "±" in html
+    shown = look(ood_set="sun").bins
+    first = {method: cells[0] for method, cells in shown.rows}
+    assert (shown.ood_set, len(first)) == ("SUN", 2)
+    for method, said in (("Original weights", "38.65"), ("SeTAR", "35.57")):
+        printed, recomputed, error = first[method]
+        assert printed == said and abs(float(recomputed) - float(said)) <= float(error) + 0.005
 
 
 def test_a_bound_is_never_rounded_down():
@@ -132,49 +147,65 @@ def test_contradictions_are_said_where_they_belong():
 
 def test_the_search_section_tells_time_and_whose_recipe_is_beside(library):
     run = next(r for r in published_runs() if r.slug == "clip_base-imagenet1k-setar")
-    said = words(search_section(library, run))
-    assert "24 min 41 s for 216 candidates on one RTX 4090: 6.9 s a candidate" in said
-    name, recipe, same = ours(library, B16)
-    assert not same and recipe.backbone == EMBEDDED and "paper" not in recipe.notes
-    assert f"Ours: {name}" in said and "We have none for CLIP ViT-B/16" in said
+    found = search(library, run)
+    told = found.times
+    assert (told.theirs, told.candidates, told.each) == ("24 min 41 s", 216, "6.9 s")
+    assert found.ours == ours(library, B16)
+    assert not found.ours.same and found.ours.backbone == EMBEDDED
+    shipped = Recipe.load(library.recipes(EMBEDDED)[found.ours.name])
+    assert "paper" not in shipped.notes and found.ours.ratios == ratios(shipped.ratios)
 
 
 def test_our_time_stands_beside_their_procedure_s(monkeypatch, library):
     run = next(r for r in published_runs() if r.slug == "clip_base-imagenet1k-setar")
-    one = SearchTime("<b>ViT", 128, 1000, 216, 100.0, 1250.0, 6, "python -m x <y>")
+    one = SearchTime("ViT", 128, 1000, 216, 100.0, 1250.0, 6, "python -m x y")
     found = SearchTimes("2 cores, no GPU", (one, one._replace(seconds=2500.0, sampled=None)))
-    monkeypatch.setattr("demo.published.recipe.search_times", lambda: found)
-    html = search_section(library, run)
-    said = words(html)
-    assert "12.5 times faster" in said and "2.0 times slower" in said
-    assert "2 cores, no GPU" in said and "not compared" in said
-    assert "This app 1 min 40 s" in said and "Their procedure 20 min 50 s" in said
-    assert "216 candidates, of which their procedure was timed on 6" in said
-    assert "&lt;b&gt;ViT" in html and "<b>ViT" not in html.replace("<b>&lt;b", "")
-    assert html.count("width:8.0%") == 1 and html.count("width:100.0%") == 2
-    monkeypatch.setattr("demo.published.recipe.search_times", lambda: None)
-    said = words(search_section(library, run))
-    assert "24 min 41 s" in said and "Their procedure" not in said
+    monkeypatch.setattr("demo.published.components.search.search_times", lambda: found)
+    told = search(library, run).times
+    assert told.machine == "2 cores, no GPU"
+    assert told.commands == ["python -m x y"] * 2
+    faster, slower = told.pairs
+    assert (faster.faster, slower.faster) == ("12.5 times faster", "2.0 times slower")
+    assert [(bar.name, bar.share, bar.length) for bar in faster.bars] == [
+        ("This app", 8.0, "1 min 40 s"), ("Their procedure", 100.0, "20 min 50 s"),
+    ]  # fmt: skip
+    assert faster.counts.endswith("216 candidates, of which their procedure was timed on 6")
+    assert slower.counts.endswith("216 candidates")
+    monkeypatch.setattr("demo.published.components.search.search_times", lambda: None)
+    told = search(library, run).times
+    assert told.theirs == "24 min 41 s" and not told.pairs
+
+
+def cells(found):
+    """Every cell of a map, with its column's title before its name."""
+    return {(column.title, cell.name): cell for column in found.columns for cell in column.cells}
 
 
 def test_the_player_holds_every_candidate(library):
     for run in (r for r in published_runs() if r.searched):
-        html = search_section(library, run)
-        rows = json.loads(re.search(r'data-trace="(.*?)"', html)[1].replace("&quot;", '"'))
-        assert len(rows) == len(run.trace())
-        assert [row[1] for row in rows] == [c.ratio for c in run.trace()]
-        cells = re.findall(r'data-step="(\d+)" data-ratio="([\d.]+)"', html)
-        assert sorted(int(step) for step, _ in cells) == list(range(len(run.recipe.ratios)))
-        by_step = {c.step: run.recipe.ratios[c.site] for c in run.trace()}
-        assert all(float(ratio) == by_step[int(step)] for step, ratio in cells)
+        film, trace = search(library, run).film, run.trace()
+        assert len(film.candidates) == len(film.chart.heights) == film.chart.total == len(trace)
+        for candidate, trial in zip(film.candidates, trace, strict=True):
+            assert candidate.place.endswith(f", ratio {trial.ratio:g}")
+            assert (candidate.best is None) == trial.improved
+        drawn = cells(film.ratios)
+        assert {key: cell.ratio for key, cell in drawn.items()} == {
+            key: cell.ratio for key, cell in cells(ratios(run.recipe.ratios)).items()
+        }
+        tried = sorted(i for cell in drawn.values() for i, _, tried in cell.changes if tried)
+        assert tried == list(range(len(trace)))  # each candidate changes one cell
+        for cell in drawn.values():  # what comes after the last try is what is kept
+            left = [ratio for i, ratio, tried in cell.changes if not tried]
+            assert left[-1:] in ([], [cell.ratio])
 
 
 def test_the_map_has_the_top_block_first_and_stages_apart():
     sites = {Site("text", 0, "up"): 0.1, Site("visual", 3, "up"): 0.2, Site("visual", 11, "up"): 0}
-    said = words(ratio_map(Recipe(sites)))
-    assert said.split() == ["Image", "tower", "11", "0", "3", "0.2", "Text", "tower", "0", "0.1"]
+    assert [(key, cell.ratio) for key, cell in cells(ratios(sites)).items()] == [
+        (("Image tower", "11"), 0), (("Image tower", "3"), 0.2), (("Text tower", "0"), 0.1),
+    ]  # fmt: skip
     swin = next(r for r in published_runs() if r.backbone == SWIN and r.searched)
-    found = re.findall(r"<caption>(.*?)</caption>", ratio_map(swin.recipe))
+    found = [column.title for column in ratios(swin.recipe.ratios).columns]
     assert found == ["Stage 3", "Stage 2", "Stage 1", "Stage 0"]
 
 
@@ -269,8 +300,11 @@ def test_another_network_brings_its_own_scores_stages_and_notes(visit):
 @pytest.mark.browser
 def test_the_search_is_replayed_in_the_page_itself(visit):
     page = visit()
-    now, slider = page.locator("#published .now"), page.get_by_label("Candidate of the search")
-    cells = page.locator("#published td[data-step]")
+    now, slider = (
+        page.locator("#published .now"),
+        page.get_by_label("After candidate").locator("visible=true"),
+    )
+    cells = page.locator("#published .authors td")
     final = cells.all_inner_texts()
     asked = len([u for u in page.asked if "queue/join" in u])
     slider.focus()
@@ -282,12 +316,12 @@ def test_the_search_is_replayed_in_the_page_itself(visit):
     play = page.locator("#published button.play")
     play.click()
     expect(play).to_contain_text("Pause")
-    expect(slider).not_to_have_value("1")
+    expect(slider).not_to_have_value("2")
     play.click()
     expect(play).to_contain_text("Play")
     paused = slider.input_value()
     page.wait_for_timeout(700)
-    assert slider.input_value() == paused and 1 < int(paused) < 215
+    assert slider.input_value() == paused and 2 < int(paused) < 216
     page.get_by_role("button", name="SeTAR+FT on SUN").click()
     expect(page.locator("#published-picture")).to_contain_text("29.3")
     assert slider.input_value() == paused  # looking elsewhere does not rewind it

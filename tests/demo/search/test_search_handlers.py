@@ -1,19 +1,22 @@
 """The Search tab's handlers and jobs, called as the plain functions and objects they are."""
 
 import json
+import math
 import re
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from demo.page.bar import OWN_LABELS
+from demo.page.components.player import OBJECTIVES, film
 from demo.page.events import FORGOTTEN
 from demo.search import words as search_words
-from demo.search.charts import MORE_IS_BETTER, OBJECTIVES, TERMS
+from demo.search.components.film import TERMS
 from demo.search.controls import OBJECTIVES as OBJECTIVE_CHOICES
 from demo.search.controls import ORDERS, PRECISIONS, PRUNES, RATIOS, WEIGHTS
 from demo.search.fit import labels_of
@@ -31,14 +34,14 @@ from demo.search.request import (
     read_ratios,
     read_search,
 )
-from demo.search.view import KEEP, PAUSE, PLAY, SearchPage
+from demo.search.view import KEEP, SearchPage
 from demo.server.library import EMBEDDED, Library
 from demo.server.turns import Turns
 from setar_core.labels import LabelSet
 from setar_core.published import published_runs
-from setar_core.recipe import Recipe
+from setar_core.recipe import Recipe, Site
 from setar_core.search import plan as core
-from setar_core.search.trial import Trial
+from setar_core.search.trial import Losses, Measures, Trial
 
 SLOW = 240  # seconds; machines that run tests are busy
 TINY = "local-dir:clip"
@@ -112,6 +115,11 @@ def finished(handlers, **changes):
     return job
 
 
+def cells(found):
+    """Every cell of a map by its column and its name."""
+    return {(column.title, cell.name): cell for column in found.columns for cell in column.cells}
+
+
 def words(html):
     return re.sub(r"<[^>]+>", " ", html)
 
@@ -134,6 +142,19 @@ def held(library):
     thread.join()
 
 
+@pytest.fixture
+def trial():
+    """Makes a trial of nothing in particular."""
+    measures = Measures(Losses(1.0, 1.0, 0.0, 50.0, 10.0))
+
+    def trial(**changes):
+        site = Site("visual", 5, "up")
+        made = Trial(0, 4, 0, site, 0.0, measures, 1.0, True, Recipe({}), measures, 0.0)
+        return replace(made, **changes)
+
+    return trial
+
+
 class Clock:
     """A clock that a test moves."""
 
@@ -150,7 +171,6 @@ class Clock:
 def test_the_choices_are_the_core_s():
     assert [value for _, value in ORDERS] == list(core.ORDERS)
     assert [value for _, value in OBJECTIVE_CHOICES] == list(core.OBJECTIVES) == list(OBJECTIVES)
-    assert tuple(name for name in OBJECTIVES if name in MORE_IS_BETTER) == core.HIGHER_IS_BETTER
     assert {value for _, value in PRUNES} == set(core.PRUNES)
     assert {value for _, value in PRECISIONS} == set(core.PRECISIONS)
     assert {value for _, value in WEIGHTS} == {"q", "k", "v", "o", "up", "down"}
@@ -228,7 +248,7 @@ def test_a_search_runs_to_its_end(handlers, pictures):
     looks = []
     seen = None
     while job.active:
-        page = handlers.poll("page", job.name, seen, 0)
+        page = handlers.poll("page", job.name, seen)
         looks.append(page)
         seen = page.seen if page.seen != KEEP else seen
         time.sleep(0.01)
@@ -236,13 +256,23 @@ def test_a_search_runs_to_its_end(handlers, pictures):
     assert job.state == FINISHED, job.problem
     assert len(job.trials) == 8 * 3 == job.ready.eta.total
     assert all(isinstance(trial, Trial) for trial in job.trials)
-    page = handlers.poll("page", job.name, seen, 0)
+    page = handlers.poll("page", job.name, seen)
     assert "Done: loss" in words(page.state)
-    assert page.objective.count("<path") == 3 and "24 of 24 candidates" in page.objective
-    assert page.terms.count("<figure") == len(TERMS)
-    assert page.map.count("<td") == 8 and "trying" not in page.map
-    assert "<rect" in page.patches and "of 36 patches" in page.patches
-    assert "Before and after" in page.result and "The recipe" in page.result
+    film = page.film.film
+    assert len(film.chart.heights) == film.chart.total == len(film.candidates) == 24
+    assert len(page.film.terms) == len(TERMS)
+    assert all(len(term.best) == len(term.chart.heights) == 24 for term in page.film.terms)
+    assert film.ratios.at is None and len(cells(film.ratios)) == 8
+    assert page.film.patches.size == (6, 6) and len(page.film.patches.marks) == 24
+    marked = page.film.patches.marks[-1]
+    assert len(marked) == len(page.film.patches.labels) == len(page.pictures) == 8
+    for example, row in zip(job.ready.examples, marked, strict=True):
+        ood = job.trials[-1].measures.ood[example.place].flatten().tolist()
+        assert f"{int(row, 16):036b}" == "".join("01"[patch] for patch in ood)
+    assert len(page.result.measured) == 5 and page.result.cut
+    live = [look.film.film for look in looks if look.film != KEEP and look.film.film.chart.heights]
+    assert all(one.candidates == () and one.ratios.at == len(one.chart.heights) for one in live)
+    assert all(len(look.film.patches.marks) <= 1 for look in looks if look.film != KEEP)
     assert page.clock.active is False and page.search.visible and not page.stop.visible
     assert job.ready.eta.remaining == 0
 
@@ -307,9 +337,9 @@ def test_an_estimate_runs_two_candidates(handlers, pictures):
     job = handlers.jobs.find(page.name)
     until(lambda: not job.active)
     assert job.state == ESTIMATED and len(job.trials) == 2
-    page = handlers.poll("page", job.name, None, 0)
+    page = handlers.poll("page", job.name, None)
     assert "for 24 candidates on 40 pictures" in words(page.state)
-    assert page.result == "" and not page.keeping.visible
+    assert page.result is None and not page.keeping.visible and not page.film.film.candidates
 
 
 # Stopping
@@ -324,7 +354,7 @@ def test_stop_ends_within_one_candidate_and_keeps_the_best(handlers, pictures, h
     until(lambda: not job.active)
     assert job.state == STOPPED and len(job.trials) == 1
     assert library.turns.running() == []
-    page = handlers.poll("page", job.name, None, 0)
+    page = handlers.poll("page", job.name, None)
     assert "Stopped as you asked, after 1 of 24" in words(page.state)
     assert page.keeping.visible
     assert Recipe.load(handlers.saved_recipe(job.name)).backbone == TINY  # no folder of ours
@@ -367,7 +397,7 @@ def test_an_orphan_is_freed_after_its_time(library, pictures, held):
     handlers.leave("only")
     clock.now += ORPHANED - 1
     assert job.wanted()  # a reload would still find it running
-    handlers.poll("again", job.name, None, 0)
+    handlers.poll("again", job.name, None)
     handlers.leave("again")
     clock.now += ORPHANED - 1
     assert job.wanted()
@@ -402,7 +432,7 @@ def test_the_second_waits_visibly_and_comes_next(handlers, pictures, held):
     second = started(handlers, page="two", zip=pictures)
     until(lambda: first.ready is not None)
     assert second.state == WAITING
-    said = words(handlers.poll("two", second.name, None, 0).state)
+    said = words(handlers.poll("two", second.name, None).state)
     assert "another search is before yours" in said and "Detect" in said
     held.set()
     until(lambda: not second.active)
@@ -416,7 +446,7 @@ def test_who_waits_may_leave(handlers, pictures, held):
     handlers.stop(second.name)
     until(lambda: not second.active)
     assert second.state == STOPPED and first.active
-    assert "before the first candidate" in words(handlers.poll("page", second.name, None, 0).state)
+    assert "before the first candidate" in words(handlers.poll("page", second.name, None).state)
 
 
 def test_a_long_line_is_refused(handlers, pictures, held):
@@ -455,7 +485,7 @@ def test_a_bad_zip_is_refused_in_words(handlers, golden, tmp_path, kind):
             archive.writestr("a/notes.txt", "words")
     job = finished(handlers, zip=str(path), top_k=None)
     assert job.state == FAILED and job.trials == []
-    said = words(handlers.poll("page", job.name, None, 0).state)
+    said = words(handlers.poll("page", job.name, None).state)
     assert "No search:" in said and str(tmp_path) not in said
     assert {
         "text": "not a whole zip",
@@ -472,7 +502,7 @@ def test_a_file_that_is_left_out_is_named(handlers, golden, tmp_path):
         archive.writestr("wrapped/abacus/<b>bad.png", b"no picture")
     job = finished(handlers, zip=path, ratios="0, 0.4")
     assert job.state == FINISHED, job.problem
-    said = handlers.poll("page", job.name, None, 0).state
+    said = handlers.poll("page", job.name, None).state
     assert "1 file was left out" in said and "&lt;b&gt;bad.png" in said
 
 
@@ -505,7 +535,7 @@ def test_a_stopped_search_is_resumed_from_its_own_trace(handlers, pictures, held
     assert handlers.stop(job.name).resume == KEEP
     held.set()
     until(lambda: not job.active)
-    page = handlers.poll("page", job.name, None, 0)
+    page = handlers.poll("page", job.name, None)
     assert page.resume.visible and "Press Resume" in words(page.state)
     before = Path(handlers.saved_trace(job.name)).read_text()
     page = handlers.resume("page", job.name)
@@ -514,7 +544,7 @@ def test_a_stopped_search_is_resumed_from_its_own_trace(handlers, pictures, held
     until(lambda: not again.active)
     assert again.state == FINISHED, again.problem
     assert Path(handlers.saved_trace(again.name)).read_text().startswith(before)
-    assert not handlers.poll("page", again.name, None, 0).resume.visible
+    assert not handlers.poll("page", again.name, None).resume.visible
     assert "no stopped search" in words(handlers.resume("page", again.name).state)
     assert "no stopped search" in words(handlers.resume("page", None).state)
 
@@ -538,7 +568,7 @@ def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
     handlers = SearchHandlers(library, Jobs(library, clock))
     for elsewhere in ("search", "replay", "recipe"):
         job = started(handlers, page="one", zip=pictures)
-        page = handlers.poll("one", job.name, None, 0)
+        page = handlers.poll("one", job.name, None)
         page = handlers.found("one", job.name)
         assert page.go_on.interactive is page.replay.interactive is False
         if elsewhere == "search":
@@ -585,43 +615,34 @@ def test_a_trace_is_replayed(handlers, pictures):
     page = handlers.replay("page", handlers.saved_trace(done.name))
     job = handlers.jobs.find(page.name)
     assert job.state == REPLAY and len(job.trials) == len(done.trials)
-    assert page.map == handlers.poll("page", done.name, None, 0).map and page.views.visible
-    at = handlers.play(job.name, len(job.trials), PLAY).at
-    looks = [at]
-    for _ in range(100):
-        page = handlers.played(job.name, looks[-1], 0)
-        looks.append(page.at)
-        if page.film != KEEP:
-            break
-    assert looks[0] == 1 and looks[-1] == len(job.trials) and page.film.active is False
-    assert "block 0, ratio 0.4" in page.candidate
-    early = handlers.look(job.name, 2, 0)
-    assert "trying" in early.map and "ratio 0.2" in early.candidate
+    mine = handlers.poll("page", done.name, None).film
+    assert page.film.film == mine.film._replace(name=job.name) and page.film.terms == mine.terms
+    assert page.film.patches is None and page.pictures == []  # a trace holds none
+    assert page.film.film.candidates[-1].place == "text tower, block 0, ratio 0.4"
+    top = next(iter(cells(page.film.film.ratios).values()))
+    assert top.changes[:3] == [(0, 0.0, True), (1, 0.2, True), (2, 0.4, True)]
 
 
-def test_a_replay_plays_until_it_is_halted_or_something_else_is_asked(handlers, tmp_path):
-    runs = [run for run in published_runs() if run.searched]
-    page = handlers.replay("page", str(runs[0].trace_file))
-    assert (page.film.active, page.play.value) == (False, PLAY)
-    name, total = page.name, len(handlers.jobs.find(page.name).trials)
-    page = handlers.play(name, total, PLAY)
-    assert (page.film.active, page.play.value, page.at) == (True, PAUSE, 1)
-    page = handlers.played(name, 1, 0)
-    assert page.film == page.play == page.state == KEEP  # what was said meanwhile stays
-    page = handlers.play(name, 5, PAUSE)
-    assert (page.film.active, page.play.value, page.at) == (False, PLAY, KEEP)
-    assert handlers.play(name, 5, PLAY).at == 5
-    for page in (
-        handlers.look(name, 5, 0),
-        handlers.played(name, total, 0),
-        handlers.played("gone", 1, 0),
-        handlers.search("page", *controls(ratios="abc", zip="any.zip")),
-        handlers.estimate("page", *controls(ratios="abc", zip="any.zip")),
-        handlers.go_on("page", None, *controls(zip="any.zip")),
-        handlers.replay("page", None),
-        handlers.resume("page", name),
-    ):
-        assert (page.film.active, page.play.value) == (False, PLAY)
+def test_any_block_may_be_settled_first(trial):
+    """As in the order that tries them all: what was the best so far of a step may not stay it."""
+    one, two = Site("visual", 1, "up"), Site("visual", 0, "up")
+    trials = [
+        trial(index=0, site=one, ratio=0.0, recipe=Recipe({one: 0.0})),
+        trial(index=1, site=one, ratio=0.2, recipe=Recipe({one: 0.2})),
+        trial(index=2, site=two, ratio=0.2, recipe=Recipe({two: 0.2})),
+        trial(index=3, site=one, ratio=0.0, recipe=Recipe({two: 0.2, one: 0.0})),
+    ]
+    one, two = cells(film("it", trials, (one, two)).ratios).values()
+    assert one.changes == [(0, 0.0, True), (1, 0.2, True), (2, None, False), (3, 0.0, True)]
+    assert two.changes == [(2, 0.2, True), (3, 0.2, False)]
+    assert (one.ratio, two.ratio) == (0.0, 0.2)
+
+
+def test_what_cannot_be_measured_is_not_drawn(trial):
+    trials = [trial(index=0, objective=math.nan), trial(index=1, objective=50.0)]
+    chart = film("it", trials, (), "auroc").chart
+    assert chart.heights[0] is None and 0 < chart.heights[1] < 100
+    assert "nan" not in str(chart).lower()
 
 
 def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_path):
@@ -669,17 +690,17 @@ def test_the_authors_traces_are_replayed(handlers):
         if run.searched:
             page = handlers.replay("page", str(run.trace_file))
             assert "A replay of a trace" in words(page.state), page.state
-            assert page.map.count("<td") >= 24
+            assert len(cells(page.film.film.ratios)) >= 24
 
 
 def test_an_uploaded_recipe_is_shown(handlers, tmp_path):
     file = tmp_path / "mine.json"
     file.write_text('[["visual", "W_up", 3, 0.15]]')
     page = handlers.replay("page", str(file))
-    assert "0.15" in page.result
-    assert page.objective == "" and not page.views.visible  # nothing that would never be filled
-    file.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
-    assert "&lt;b&gt;x" in handlers.replay("page", str(file)).result
+    assert cells(page.result.own)["Image tower", "3"].ratio == 0.15
+    assert page.film is None and page.pictures == []  # nothing that would never be filled
+    file.write_text(json.dumps({"backbone": "mine", "ratios": {"visual.1.up": 0.2}}))
+    assert "For mine: 1 of 1 matrices" in handlers.replay("page", str(file)).result.sentence
 
 
 def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
@@ -696,9 +717,6 @@ def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
         assert Recipe.load(handlers.saved_recipe(page.name)).ratios == mine.ratios
         with pytest.raises(ValueError, match="press Search first"):
             handlers.saved_trace(page.name)
-        for empty in (handlers.look(page.name, 1, 0), handlers.play(page.name, 1, PLAY)):
-            assert empty == SearchPage()
-        assert handlers.pick(page.name, 1, 0) == SearchPage()
         assert handlers.found("page", page.name).result == page.result
 
 
@@ -728,14 +746,6 @@ def test_a_recipe_is_used_elsewhere_by_its_title(handlers, pictures, library):
             handlers.use(nothing, TINY)
         with pytest.raises(ValueError, match="press Search first"):
             handlers.saved_trace(nothing)
-
-
-def test_another_example_is_looked_at(handlers, pictures):
-    job = finished(handlers, zip=pictures)
-    one, two = (handlers.pick(job.name, 5, place) for place in (0, 1))
-    assert one.frame != two.frame and one.patches != two.patches
-    assert two.strip.count('aria-pressed="true"') == 1
-    assert handlers.pick(job.name, 5, 99).frame == ""
 
 
 def test_the_plan_of_a_trace_is_taken_over(handlers, pictures):

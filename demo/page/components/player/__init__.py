@@ -1,0 +1,130 @@
+"""A search to watch: the loss of each candidate, and, once it is over, the keys that replay it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from demo.page.components.base import Part
+from demo.page.components.loss_chart import Chart, LossChart, chart, plain
+from demo.page.components.ratio_map import TOWERS, RatioMap, Ratios, column, replayed
+from setar_core.recipe import Site
+from setar_core.search.plan import HIGHER_IS_BETTER, METRICS
+from setar_core.search.trial import Measures, Trial
+
+OBJECTIVES = {
+    "locoop_loss": "loss",
+    "loss_id": "ID loss",
+    "loss_ood": "OOD loss",
+    "auroc": "AUROC in percent",
+    "aupr": "AUPR in percent",
+    "fpr": "FPR95 in percent",
+}
+TICKS = 5
+
+
+class Candidate(NamedTuple):
+    """What is said of a candidate; `best` is that of those before, where it did not improve."""
+
+    place: str
+    objective: str
+    best: str | None
+    loss_id: str
+    loss_ood: str
+    accuracy: str
+    ood_patches: str
+
+
+class Film(NamedTuple):
+    """A search, and how it came to what it found.
+
+    Attributes:
+        name: another one has another.
+        objective: what is drawn, in a word or two; `more`: whether more of it is better.
+        told: the drawing in words.
+        ratios: the recipe as a map, which follows the replay.
+        candidates: to look back at; none while the search runs.
+    """
+
+    name: str
+    objective: str
+    more: bool
+    told: str
+    chart: Chart
+    ratios: Ratios
+    candidates: Sequence[Candidate] = ()
+
+
+class Player(Part):
+    """Its value has a `film`; `at` is how many candidates are shown, None for all, and `playing`
+    whether more of them come by themselves."""
+
+    inside = (LossChart, RatioMap)
+
+    def __init__(self, value: Any = None, **options: Any) -> None:
+        super().__init__(value, at=None, playing=False, **options)
+
+
+def film(
+    name: str,
+    trials: Sequence[Trial],
+    sites: Sequence[Site],
+    objective: str = "locoop_loss",
+    total: int | None = None,
+    over: bool = True,
+) -> Film:
+    """A search of `total` candidates so far; one that is `over` can be looked back at."""
+    total = total or len(trials) or 1
+    best = [trial.best.objective(objective) for trial in trials]
+    title = OBJECTIVES[objective]
+    told = (
+        f"{title}: {trials[0].measures.objective(objective):.4f} with the original weights, best "
+        f"so far {best[-1]:.4f} after {len(trials)} candidates"
+        if trials
+        else ""
+    )
+    drawn = chart(
+        [trial.objective for trial in trials],
+        best,
+        total,
+        [trial.improved for trial in trials],
+        [column(trial.site) for trial in trials],
+        TICKS,
+    )
+    return Film(
+        name,
+        title,
+        objective in HIGHER_IS_BETTER,
+        told,
+        drawn,
+        replayed(sites, trials, finished=over and len(trials) == total),
+        [_candidate(trial, objective) for trial in trials] if over else (),
+    )
+
+
+def where(trial: Trial) -> str:
+    """A candidate in words."""
+    tower, block = TOWERS[trial.site.tower].lower(), trial.site.block
+    if block is None:
+        return f"{tower}, projection, ratio {trial.ratio:g}"
+    at = f"stage {block[0]}, block {block[1]}" if isinstance(block, tuple) else f"block {block}"
+    return f"{tower}, {at}, ratio {trial.ratio:g}"
+
+
+def shown(measures: Measures, objective: str) -> str:
+    """The objective as it is written."""
+    value = measures.objective(objective)
+    return f"{value:.2f} %" if objective in METRICS else plain(value, 4)
+
+
+def _candidate(trial: Trial, objective: str) -> Candidate:
+    losses = trial.measures.losses
+    return Candidate(
+        where(trial),
+        shown(trial.measures, objective),
+        None if trial.improved else shown(trial.best, objective),
+        plain(losses.loss_id, 4),
+        plain(losses.loss_ood, 4),
+        f"{losses.accuracy:.1f} %",
+        f"{losses.ood_patch_percent:.1f} %",
+    )

@@ -1,0 +1,1 @@
+"""The parts that Search is made of."""
