@@ -216,10 +216,3 @@ def test_no_path_of_a_machine_is_written_down():
         if b"\0" not in content[:8192] and absolute.search(content):
             found.append(name)
     assert not found
-
-
-def test_the_pictures_of_the_readme_are_there():
-    named = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert len(named) >= 5
-    for name in named:
-        assert 10_000 < (ROOT / name).stat().st_size < 500_000, name

@@ -1,0 +1,51 @@
+"""What README promises: a size, the method as the page shows it, and code that runs as written."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIBRARY = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+
+
+def test_readme_can_be_read_in_a_sitting():
+    assert len(README.splitlines()) <= 250
+
+
+def test_the_method_is_told_once():
+    assert (ROOT / "demo" / "page" / "method.md").read_text(encoding="utf-8").rstrip() in README
+
+
+def test_the_pictures_are_there():
+    named = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert len(named) >= 5
+    for name in named:
+        assert 10_000 < (ROOT / name).stat().st_size < 500_000, name
+
+
+def test_every_link_leads_to_a_file():
+    for name in ("README.md", "CONTRIBUTING.md", "docs/library.md", "docs/api.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert ((ROOT / name).parent / link).exists(), f"{name}: {link}"
+
+
+def test_the_names_of_the_library_are_its_own():
+    import setar_core
+
+    table = re.findall(r"^\| (.+?) \|", LIBRARY, re.MULTILINE)[2:]
+    names = {name for cell in table for name in re.findall(r"`(\w+)", cell)}
+    assert len(names) > 12 and names <= set(setar_core.__all__) | {"Backbone"}
+
+
+def test_the_python_runs_as_written():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    fox, guitar = done.stdout.splitlines()
+    assert fox.startswith("in-distribution: fox")
+    assert guitar.startswith("out-of-distribution (nearest: ")
