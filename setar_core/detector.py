@@ -1,70 +1,29 @@
-"""An image in, a verdict out: `Detector` and `Verdict`."""
+"""An image in, a verdict out: `Detector`."""
 
 from __future__ import annotations
 
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
-from setar_core.threshold import Context, Threshold, calibrate, check_recall
-
-from .backbones.base import Backbone, Logits, Progress
-from .backbones.tower import Features
+from .backbones.base import Backbone, Progress
 from .data.images import ImageError, batches, read_image
 from .labels import LabelSet
-from .scores.logits import SCORES, check_temperature, patch_best, patch_map, probabilities
+from .memory import IMAGES_WATCHED
+from .recipe import ORIGINAL
+from .scores import DEFAULTS, SCORES, Score, ScoreOptions
+from .scores.evidence import Evidence
+from .scores.logits import patch_best, patch_map, probabilities
+from .threshold import Context, Threshold, calibrate, check_recall
+from .verdict import Verdict
 
-BATCH = 16  # images in the network at once
-PATCH_LOGITS = 2**24  # at most so many of them at once: 64 MB
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a detector says of one image, and why.
-
-    Attributes:
-        score: higher is more in-distribution.
-        threshold: accepted when `score >= threshold`; None where none was set.
-        top: the best labels with their probabilities, at the model's own scale.
-        patches: `(h, w)`, how sure each patch is of its best label.
-        patch_labels: `(h, w)`, those labels, row by row.
-        scores: every score of the image, by name, at the detector's temperature.
-    """
-
-    score: float
-    threshold: float | None
-    top: tuple[tuple[str, float], ...]
-    patches: np.ndarray
-    patch_labels: tuple[tuple[str, ...], ...]
-    scores: dict[str, float]
-
-    @property
-    def decided(self) -> bool:
-        return self.threshold is not None
-
-    @property
-    def in_distribution(self) -> bool:
-        """Raises ValueError where there is no threshold: none is invented."""
-        if self.threshold is None:
-            raise ValueError(
-                f"the score is {self.score:.6g}, but there is no threshold to hold it against; "
-                "calibrate on a few in-distribution images, or give one"
-            )
-        return self.score >= self.threshold
-
-    def __str__(self) -> str:
-        label, probability = self.top[0]
-        if not self.decided:
-            return f"no threshold: score {self.score:.4g}, nearest {label}, {probability:.2f}"
-        if self.in_distribution:
-            return f"in-distribution: {label}, {probability:.2f}"
-        return f"out-of-distribution (nearest: {label}, {probability:.2f})"
+OnError = Callable[[ImageError], object]
 
 
 class Detector:
@@ -86,8 +45,7 @@ class Detector:
         backbone: Backbone,
         labels: LabelSet,
         score: str = "mcm",
-        temperature: float = 1.0,
-        local_weight: float = 1.0,
+        options: ScoreOptions = DEFAULTS,
         threshold: float | Threshold | None = None,
         top: int = 5,
         progress: Progress | None = None,
@@ -95,29 +53,31 @@ class Detector:
         self.backbone = backbone
         self.labels = labels
         self.top = top
-        self._set_score(score, temperature, local_weight)
+        self._fitted: dict[str, Score] = {}
+        self._set_score(score, options)
         self.classifier = backbone.classifier(labels, progress)
         self._set_threshold(threshold)
 
     @property
     def context(self) -> Context:
-        """All that a score, and so a threshold, depends on."""
+        """All that its score, and so a threshold, depends on."""
         recipe = self.backbone.recipe
         return Context(
             self.backbone.name,
-            recipe.fingerprint if recipe else "original",
+            recipe.fingerprint if recipe else ORIGINAL,
             self.labels.fingerprint,
             self.score,
-            self.temperature,
-            self.local_weight if SCORES[self.score].uses_weight else 1.0,
+            self.options.only(SCORES[self.score].uses),
         )
 
     def with_score(
-        self, score: str, temperature: float = 1.0, local_weight: float = 1.0
+        self,
+        score: str,
+        options: ScoreOptions = DEFAULTS,
     ) -> Detector:
         """The same backbone and labels under another score, without a threshold."""
         other = copy.copy(self)
-        other._set_score(score, temperature, local_weight)
+        other._set_score(score, options)
         other.threshold = None
         return other
 
@@ -127,39 +87,54 @@ class Detector:
         other._set_threshold(threshold)
         return other
 
-    def logits(self, pixels: Tensor) -> Logits:
-        """Logits of preprocessed images `(B, 3, H, W)`, on the CPU."""
+    def evidence(
+        self, pixels: Tensor, needs: AbstractSet[str] | None = None
+    ) -> Iterator[tuple[slice, Evidence]]:
+        """What is known of preprocessed images `(B, 3, H, W)`, a few at a time.
+
+        Args:
+            needs: as `Score.needs`; only that is computed. None: all that a verdict tells.
+        """
+        needs = _all_needs() if needs is None else needs
         features = self.backbone.features(pixels)
-        return self.backbone.logits(features, self.classifier).cpu()
+        for piece, logits in self.backbone.logits_in_pieces(
+            features, self.classifier, "patches" in needs
+        ):
+            yield piece, Evidence(logits, features.whole[piece] if "features" in needs else None)
 
     def read(
         self,
         paths: Iterable[str | Path],
-        on_error: Callable[[ImageError], object] | None = None,
-    ) -> Iterator[tuple[tuple[Path, ...], Logits]]:
-        """Image files to logits, a few files at a time; a bad one goes to `on_error`.
+        on_error: OnError | None = None,
+        needs: AbstractSet[str] | None = None,
+    ) -> Iterator[tuple[tuple[Path, ...], Evidence]]:
+        """The same of image files, on the CPU; a bad one goes to `on_error`.
 
         Raises:
             ImageError: a bad file, when `on_error` is None.
         """
-        for batch in batches(paths, self.backbone.preprocess, BATCH, on_error=on_error):
-            for part, logits in self.split(self.backbone.features(batch.pixels)):
-                yield batch.paths[part], logits.cpu()
+        for batch in batches(paths, self.backbone.preprocess, IMAGES_WATCHED, on_error=on_error):
+            for piece, evidence in self.evidence(batch.pixels, needs):
+                yield batch.paths[piece], evidence.cpu()
 
-    def split(self, features: Features) -> Iterator[tuple[slice, Logits]]:
-        """Logits of a few images at a time, so that those of their patches fit in memory."""
-        patches = features.local.shape[1] * len(self.classifier.weight)
-        step = max(1, PATCH_LOGITS // max(1, patches))
-        for first in range(0, len(features.whole), step):
-            part = slice(first, first + step)
-            some = features._replace(whole=features.whole[part], local=features.local[part])
-            yield part, self.backbone.logits(some, self.classifier)
+    def score_of(self, evidence: Evidence, name: str | None = None) -> Tensor:
+        """The score of that name, by default its own, `(B,)`."""
+        name = name or self.score
+        return self._fitted.get(name, SCORES[name])(evidence, self.options)
 
-    def judge(self, logits: Logits) -> list[Verdict]:
-        """Verdicts of logits that were kept; no network runs."""
+    def scores_of(self, pixels: Tensor) -> Tensor:
+        """Its own scores of preprocessed images `(B, 3, H, W)`, and nothing else of them."""
+        pieces = self.evidence(pixels, SCORES[self.score].needs)
+        return torch.cat([self.score_of(evidence) for _, evidence in pieces])
+
+    def judge(self, evidence: Evidence) -> list[Verdict]:
+        """Verdicts of evidence that was kept; no network runs."""
+        logits, here = evidence.logits, evidence.holds
         every = {
-            name: score(logits, self.temperature, self.local_weight).tolist()
+            name: self.score_of(evidence, name).tolist()
             for name, score in SCORES.items()
+            if name == self.score
+            or (score.needs <= here and (not score.learns or name in self._fitted))
         }
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
         maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
@@ -173,6 +148,10 @@ class Detector:
             verdicts.append(Verdict(scores[self.score], line, top, maps[i], labels, scores))
         return verdicts
 
+    def verdicts_of(self, pixels: Tensor) -> list[Verdict]:
+        """The verdicts on preprocessed images `(B, 3, H, W)`."""
+        return [v for _, some in self.evidence(pixels) for v in self.judge(some.cpu())]
+
     def verdict(self, image: str | Path | Image.Image) -> Verdict:
         """The verdict on one image file or picture.
 
@@ -180,48 +159,41 @@ class Detector:
             ImageError: the file cannot be read as an image.
         """
         picture = image if isinstance(image, Image.Image) else read_image(Path(image))
-        pixels = self.backbone.preprocess(picture.convert("RGB"))
-        return self.judge(self.logits(pixels[None]))[0]
+        return self.verdicts_of(self.backbone.preprocess(picture.convert("RGB"))[None])[0]
 
     def verdicts(
-        self,
-        paths: Iterable[str | Path],
-        on_error: Callable[[ImageError], object] | None = None,
+        self, paths: Iterable[str | Path], on_error: OnError | None = None
     ) -> Iterator[tuple[Path, Verdict]]:
         """The verdicts on many files, in order, as they come."""
-        for some, logits in self.read(paths, on_error):
-            yield from zip(some, self.judge(logits), strict=True)
+        for some, evidence in self.read(paths, on_error):
+            yield from zip(some, self.judge(evidence), strict=True)
 
     def calibrate(
         self,
         paths: Iterable[str | Path],
         recall: float = 0.95,
-        on_error: Callable[[ImageError], object] | None = None,
+        on_error: OnError | None = None,
     ) -> Detector:
         """This detector with the threshold that accepts a share `recall` of these ID images.
+
+        A score that learns from ID images learns from these.
 
         Raises:
             ValueError: no image, or a recall outside (0, 1].
         """
         check_recall(recall)
-        scores: list[float] = []
-        for _, logits in self.read(paths, on_error):
-            scores += self.score_of(logits).tolist()
-        return self.with_threshold(calibrate(scores, recall, self.context))
+        score, other = SCORES[self.score], copy.copy(self)
+        found: Iterable[Evidence] = (some for _, some in self.read(paths, on_error, score.needs))
+        if score.learns and (found := list(found)):
+            other._fitted = {**self._fitted, self.score: score.fit(Evidence.join(found))}
+        scores = [value for some in found for value in other.score_of(some).tolist()]
+        return other.with_threshold(calibrate(scores, recall, self.context))
 
-    def score_of(self, logits: Logits) -> Tensor:
-        """This detector's own score of kept logits, `(B,)`."""
-        return SCORES[self.score](logits, self.temperature, self.local_weight)
-
-    def _set_score(self, score: str, temperature: float, local_weight: float) -> None:
+    def _set_score(self, score: str, options: ScoreOptions) -> None:
         if score not in SCORES:
             raise ValueError(f"score {score!r} is unknown; use one of {', '.join(SCORES)}")
-        check_temperature(temperature)
-        if not 0 <= local_weight < math.inf:
-            raise ValueError(f"the local weight is {local_weight}; give 0 or more, such as 1")
         self.score = score
-        self.temperature = float(temperature)
-        self.local_weight = float(local_weight)
+        self.options = options
 
     def _set_threshold(self, threshold: float | Threshold | None) -> None:
         if isinstance(threshold, Threshold):
@@ -229,3 +201,8 @@ class Detector:
         elif threshold is not None and not math.isfinite(threshold):
             raise ValueError(f"threshold is {threshold}; give a number")
         self.threshold = threshold
+
+
+def _all_needs() -> frozenset[str]:
+    """What a verdict tells: a patch map, and every score."""
+    return frozenset({"patches"}).union(*(score.needs for score in SCORES.values()))

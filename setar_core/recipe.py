@@ -16,6 +16,8 @@ WEIGHTS = ("q", "k", "v", "o", "up", "down", "proj")
 PRUNES = ("minor", "principal", "random")
 MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 
+ORIGINAL = "original"  # the weights as they are, among recipes
+
 Block = int | tuple[int, int] | None
 
 
@@ -96,9 +98,9 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """Eight characters that change when what is dropped changes; `original` drops nothing."""
+        """Eight characters that change when what is dropped changes; `ORIGINAL` drops nothing."""
         if not self:
-            return "original"
+            return ORIGINAL
         kept = sorted((str(site), ratio) for site, ratio in self.ratios.items() if ratio > 0)
         seed = self.seed if self.prune == "random" else 0
         text = json.dumps([self.prune, seed, kept])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .metrics.separation import recall_interval, threshold_at_recall
+from .scores import ScoreOptions
 
 FEW = 20
 
@@ -15,20 +17,30 @@ FEW = 20
 class Context:
     """What a score depends on besides the image: a threshold holds only where all of it holds.
 
-    `recipe` and `labels` are fingerprints ("original" for the original weights).
+    `recipe` and `labels` are fingerprints (`ORIGINAL` for the original weights); `options` are
+    those that the score uses, the others as they are by default.
     """
 
     backbone: str
     recipe: str
     labels: str
     score: str
-    temperature: float
-    local_weight: float
+    options: ScoreOptions
 
     def changes(self, other: Context) -> tuple[str, ...]:
         """The names of what differs."""
-        pairs = zip(self.__dict__.items(), other.__dict__.values(), strict=True)
-        return tuple(name.replace("_", " ") for (name, mine), theirs in pairs if mine != theirs)
+        mine, theirs = self.page(), other.page()
+        return tuple(name.replace("_", " ") for name in mine if mine[name] != theirs[name])
+
+    def page(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "backbone": self.backbone,
+            "recipe": self.recipe,
+            "labels": self.labels,
+            "score": self.score,
+            **self.options.page(),
+        }
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,17 @@ class Threshold:
             f"threshold accepts may lie anywhere between {low:.0%} and {high:.0%}; "
             f"give at least {FEW}"
         )
+
+    def page(self) -> dict[str, Any]:
+        """As JSON values: how it was found, without the images' own scores."""
+        return {
+            "value": self.value,
+            "recall": self.recall,
+            "reached": self.reached,
+            "interval": list(self.interval),
+            "n": self.n,
+            "context": self.context.page(),
+        }
 
     def check(self, context: Context) -> None:
         """Raises ValueError when the threshold was found under other conditions."""

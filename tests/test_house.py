@@ -24,7 +24,7 @@ FLOORS = {
         "data",
     ),
     "networks": ("backbones",),
-    "asked of a network": ("spectra", "scores", "losses", "threshold"),
+    "asked of a network": ("spectra", "scores", "losses", "threshold", "verdict"),
     "done with it": ("detector", "search", "finetune"),
     "measured": ("benchmark", "published"),
     "commands": ("commands", "__main__"),
@@ -172,6 +172,7 @@ def test_a_folder_can_be_seen_at_a_glance(top):
 def test_importing_the_core_is_light():
     code = (
         "import setar_core, setar_core.recipe, setar_core.labels, setar_core.data.images, sys;"
+        "from setar_core.scores import SCORES; from setar_core import ScoreOptions;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'open_clip', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

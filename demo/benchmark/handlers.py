@@ -24,10 +24,8 @@ from demo.server.errand import Errand, Tell
 from demo.server.jobs import Progress
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, Settings, read_settings
-from setar_core.recipe import Recipe
-
-ORIGINAL = "original"
-BATCH = 16  # images between two signs of life
+from setar_core.memory import IMAGES_WATCHED
+from setar_core.recipe import ORIGINAL, Recipe
 
 
 class Controls(NamedTuple):
@@ -131,7 +129,7 @@ class BenchmarkHandlers:
 
     def _steps(self, run: Run) -> Iterator[View]:
         """Signs of life; the table comes with every new row."""
-        steps, begun = run.bench.steps(BATCH), time.monotonic()
+        steps, begun = run.bench.steps(IMAGES_WATCHED), time.monotonic()
         before, total = words.seen(run)
         while True:
             with self.library.turns.turn(f"benchmark of {total:,} images"):
@@ -177,7 +175,7 @@ class BenchmarkHandlers:
             made = self.library.detector(
                 request.backbone, request.recipes[recipe], request.labels, tell
             )
-        return made.with_score(request.scores[0], request.temperature, request.local_weight)
+        return made.with_score(request.scores[0], request.options)
 
     def _read(self, said: Controls) -> BenchmarkRequest:
         """Raises ValueError for what cannot be measured."""
@@ -198,9 +196,8 @@ class BenchmarkHandlers:
             said.inside, said.id_zip, tuple(said.outside or ()), tuple(said.ood_zips or ())
         )
         return BenchmarkRequest(
-            first.backbone, first.labels, recipes, tuple(said.scores), first.temperature,
-            first.local_weight, sets,
-        )  # fmt: skip
+            first.backbone, first.labels, recipes, tuple(said.scores), first.options, sets
+        )
 
     @staticmethod
     def _default(run: Run, detection: Any, ood: str) -> Look:

@@ -11,6 +11,7 @@ from demo.benchmark.sets import Opened, SetsAsked
 from demo.server.store import Store
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe
+from setar_core.scores import ScoreOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +31,7 @@ class BenchmarkRequest:
     labels: LabelSet
     recipes: Mapping[str, Recipe | None]
     scores: tuple[str, ...]
-    temperature: float
-    local_weight: float
+    options: ScoreOptions
     sets: SetsAsked
 
 

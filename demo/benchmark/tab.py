@@ -27,6 +27,7 @@ from demo.page.bar import Bar
 from demo.page.components.basic import PICK
 from demo.page.notices import toast
 from demo.server.library import Library
+from setar_core.scores import SCORES
 
 # What Detect and the bar say is measured here too: their components, by what they are called.
 FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
@@ -146,8 +147,6 @@ def _join_choice(
     demo: gr.Blocks, library: Library, bar: Bar, recipe_file: gr.File, choice: Choice
 ) -> None:
     def scores() -> Any:
-        from setar_core.scores.logits import SCORES
-
         titles = [(score.title, name) for name, score in SCORES.items()]
         return gr.update(choices=titles, value=["mcm", "gl_mcm"])
 

@@ -10,6 +10,7 @@ from demo.benchmark.runs import Look, Run
 from setar_core.benchmark.results import Detection, Row
 from setar_core.benchmark.tables import TITLES, arrows, by_detection
 from setar_core.data.sets import MEAN
+from setar_core.scores import SCORES
 
 EXPLAINED = (
     "In percent, with 95 % bootstrap intervals below. ↓ lower is better, ↑ higher is better. Bold: "
@@ -57,8 +58,6 @@ def table(run: Run, look: Look | None) -> str:
 
 
 def score_title(detection: Detection) -> str:
-    from setar_core.scores.logits import SCORES
-
     return SCORES[detection.score].title
 
 

@@ -16,6 +16,7 @@ from demo.page.events import KEEP
 from demo.page.pictures import thumbnail
 from demo.page.words import number
 from setar_core.data.images import ImageError, read_image
+from setar_core.scores import SCORES
 
 if TYPE_CHECKING:
     from setar_core.benchmark.mistakes import FalsePositives, Mistake
@@ -49,7 +50,6 @@ def shown(run: Run, look: Look, moved: bool = False) -> View:
     """Everything behind one cell; `moved`: only the threshold is another."""
     from setar_core.benchmark.mistakes import false_positives
     from setar_core.metrics.curves import curve, histogram, rates
-    from setar_core.scores.logits import SCORES
 
     bench, (ids, oods) = run.bench, run.scores(look)
     ood, title = run.ood(look.ood), SCORES[look.detection.score].title

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.server.request import ALTERED, ORIGINAL, Settings
 
 if TYPE_CHECKING:
-    from setar_core.detector import Verdict
     from setar_core.threshold import Threshold
+    from setar_core.verdict import Verdict
 
 
 class Judged(NamedTuple):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
 from demo.detect.batch import Batch, Judged
-from demo.detect.rows import IN, OUT, chip, decision
+from demo.detect.rows import chip
 from demo.page.pictures import patch_map
 from demo.page.words import number
 from demo.server.request import TITLES
-
-if TYPE_CHECKING:
-    from setar_core.detector import Verdict
+from setar_core.verdict import IN, OUT, Verdict
 
 
 def detail(batch: Batch, image: Judged, picture: str | None, score_title: str) -> str:
@@ -42,11 +39,10 @@ def _column(image: Judged, weights: str, picture: str | None, score_title: str) 
 def _sentence(verdict: Verdict, score_title: str) -> str:
     label = f"<b>{escape(verdict.top[0][0])}</b>"
     score = f"{escape(score_title)} {number(verdict.score)}"
-    words = decision(verdict)
-    if words == IN:
+    if verdict.decision == IN:
         limit = number(verdict.threshold)
         return f"It shows one of your labels, most likely {label}: {score} reaches {limit}."
-    if words == OUT:
+    if verdict.decision == OUT:
         limit = number(verdict.threshold)
         return f"It is probably none of your labels; {label} is nearest: {score} is below {limit}."
     return f"The nearest label is {label}: {score}. Without a threshold nothing is decided."

@@ -8,11 +8,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from demo.detect.batch import Batch, Judged
-from demo.detect.rows import decision
 from demo.page.downloads import new_file
 
 if TYPE_CHECKING:
-    from setar_core.detector import Verdict
+    from setar_core.threshold import Threshold
+    from setar_core.verdict import Verdict
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -27,8 +27,7 @@ def as_dict(batch: Batch) -> dict[str, Any]:
             "prompt": settings.labels.prompt,
             "recipe": json.loads(settings.recipe.dumps()) if settings.recipe else None,
             "score": settings.score,
-            "temperature": settings.temperature,
-            "local_weight": settings.local_weight,
+            **settings.options.page(),
         },
         "thresholds": {weights: _threshold(t) for weights, t in batch.thresholds.items()},
         "images": [
@@ -64,7 +63,7 @@ def _record(batch: Batch, image: Judged) -> dict[str, object]:
     for weights in batch.settings.weights:
         verdict = image.verdicts[weights]
         record |= {
-            f"{weights}_verdict": decision(verdict),
+            f"{weights}_verdict": verdict.decision,
             f"{weights}_threshold": "" if verdict.threshold is None else verdict.threshold,
         }
         record |= {f"{weights}_{name}": score for name, score in verdict.scores.items()}
@@ -77,27 +76,15 @@ def _record(batch: Batch, image: Judged) -> dict[str, object]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "verdict": decision(verdict),
-        "score": verdict.score,
-        "threshold": verdict.threshold,
-        "top": [{"label": label, "probability": p} for label, p in verdict.top],
-        "scores": dict(verdict.scores),
-        "patches": None if verdict.patches is None else verdict.patches.round(4).tolist(),
-    }
+    return {**verdict.page(), "patches": verdict.patches.round(4).tolist()}
 
 
-def _threshold(threshold: object) -> dict[str, Any]:
+def _threshold(threshold: Threshold | float) -> dict[str, Any]:
     if isinstance(threshold, float):
         return {"value": threshold, "found": "by hand"}
-    return {
-        "value": threshold.value,
-        "found": "by calibration",
-        "recall": threshold.recall,
-        "reached": threshold.reached,
-        "interval": list(threshold.interval),
-        "images": threshold.n,
-    }
+    page = threshold.page()
+    how = {name: page[name] for name in ("recall", "reached", "interval")}
+    return {"value": threshold.value, "found": "by calibration", **how, "images": threshold.n}
 
 
 def _safe(cell: object) -> object:

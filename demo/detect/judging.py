@@ -18,18 +18,17 @@ from demo.server.jobs import Progress
 from demo.server.library import Library
 from demo.server.request import ORIGINAL, TITLES, Settings
 from setar_core.data.images import ImageError, read_image
+from setar_core.memory import IMAGES_WATCHED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from setar_core.backbones import Logits
     from setar_core.detector import Detector
     from setar_core.threshold import Threshold
 
 MAX_FILES = 200
 MAX_BATCH_BYTES = 500_000_000
-CHUNK = 8  # images between two signs of life
-MANY_LABELS = 2_000  # from here on one image at a time: its patches' logits are large
+CHUNK = IMAGES_WATCHED // 2  # between two signs of life; most pass through both weights
 
 Detectors = dict[str, "Detector"]
 
@@ -65,11 +64,10 @@ def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Iterator
         ValueError: more files, or larger ones in all, than one batch may have.
     """
     check_batch(files)
-    size = _chunk_size(made)
-    for first in range(0, len(files), size):
+    for first in range(0, len(files), CHUNK):
         yield Progress(f"Judging picture {first + 1} of {len(files)}", first / len(files))
         with library.turns.turn(f"judging {len(files)} pictures"):
-            some = _chunk(made, files[first : first + size])
+            some = _chunk(made, files[first : first + CHUNK])
         yield some
 
 
@@ -80,13 +78,12 @@ def scores(
     check_batch(files)
     found: dict[str, list[float]] = {weights: [] for weights in made}
     problems: list[str] = []
-    size = _chunk_size(made)
-    for first in range(0, len(files), size):
+    for first in range(0, len(files), CHUNK):
         yield Progress(f"Calibrating, picture {first + 1} of {len(files)}", first / len(files))
         with library.turns.turn(f"calibrating on {len(files)} pictures"):
-            good = _read(made, files[first : first + size], problems, shown=False)
-            for weights, logits in _logits(made, good):
-                found[weights] += made[weights].score_of(logits).tolist()
+            good = _read(made, files[first : first + CHUNK], problems, shown=False)
+            for weights, detector in made.items() if good else ():
+                found[weights] += detector.scores_of(_stacked(good)).tolist()
     yield {weights: tuple(values) for weights, values in found.items()}, tuple(problems)
 
 
@@ -116,13 +113,14 @@ def _detector(library: Library, settings: Settings, weights: str, tell: Tell) ->
     tell(f"reading {len(settings.labels):,} labels")
     with library.turns.turn(f"reading {len(settings.labels):,} labels"):
         detector = library.detector(settings.backbone, recipe, settings.labels, tell)
-    return detector.with_score(settings.score, settings.temperature, settings.local_weight)
+    return detector.with_score(settings.score, settings.options)
 
 
 def _chunk(made: Detectors, files: Sequence[Path]) -> Chunk:
     problems: list[str] = []
     good = _read(made, files, problems)
-    verdicts = {weights: made[weights].judge(logits) for weights, logits in _logits(made, good)}
+    pixels = _stacked(good) if good else None
+    verdicts = {weights: d.verdicts_of(pixels) for weights, d in made.items() if good}
     images = tuple(
         Judged(path, path.name, small, {weights: verdicts[weights][i] for weights in made})
         for i, (path, small, _) in enumerate(good)
@@ -130,20 +128,10 @@ def _chunk(made: Detectors, files: Sequence[Path]) -> Chunk:
     return Chunk(images, tuple(problems))
 
 
-def _chunk_size(made: Detectors) -> int:
-    labels = next(iter(made.values())).labels
-    return 1 if len(labels) > MANY_LABELS else CHUNK
-
-
-def _logits(
-    made: Detectors, good: Sequence[tuple[Path, str, Tensor]]
-) -> Iterator[tuple[str, Logits]]:
+def _stacked(good: Sequence[tuple[Path, str, Tensor]]) -> Tensor:
     import torch
 
-    if good:
-        pixels = torch.stack([tensor for _, _, tensor in good])
-        for weights, detector in made.items():
-            yield weights, detector.logits(pixels)
+    return torch.stack([pixels for _, _, pixels in good])
 
 
 def _read(

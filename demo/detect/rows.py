@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from html import escape
-from typing import TYPE_CHECKING
 
 from demo.detect.batch import Batch, Judged
 from demo.page.words import number
 from demo.server.request import ALTERED, ORIGINAL, TITLES
+from setar_core.verdict import IN, OPEN, OUT, Verdict
 
-if TYPE_CHECKING:
-    from setar_core.detector import Verdict
-
-IN, OUT, UNDECIDED = "in-distribution", "out-of-distribution", "no threshold yet"
-_SIGNS = {IN: ("id", "✓"), OUT: ("ood", "✕"), UNDECIDED: ("open", "·")}
-
-
-def decision(verdict: Verdict) -> str:
-    """`in-distribution`, `out-of-distribution`, or that there is no threshold."""
-    if not verdict.decided:
-        return UNDECIDED
-    return IN if verdict.in_distribution else OUT
+_SIGNS = {IN: ("id", "✓"), OUT: ("ood", "✕"), OPEN: ("open", "·")}
 
 
 def chip(verdict: Verdict) -> str:
     """The decision as a coloured sign and words."""
-    words = decision(verdict)
+    words = verdict.decision
     colour, sign = _SIGNS[words]
     return f'<span class="chip {colour}"><span aria-hidden="true">{sign}</span> {words}</span>'
 
@@ -47,7 +36,7 @@ def tally(batch: Batch) -> str:
     """How many were decided which way, by weights, in one line."""
     parts = []
     for weights in batch.settings.weights:
-        counts = Counter(decision(image.verdicts[weights]) for image in batch.images)
+        counts = Counter(image.verdicts[weights].decision for image in batch.images)
         said = ", ".join(f"{counts[words]} {words}" for words in _SIGNS if counts[words])
         head = f"{TITLES[weights]}: " if len(batch.settings.weights) > 1 else ""
         parts.append(f"<span>{head}<b>{said or 'nothing judged'}</b></span>")
@@ -79,7 +68,7 @@ def _row(batch: Batch, i: int, picked: bool, scales: dict[str, tuple[float, floa
 def _line(image: Judged, weights: str, scale: tuple[float, float], named: bool) -> str:
     verdict = image.verdicts[weights]
     label, probability = verdict.top[0]
-    words = decision(verdict)
+    words = verdict.decision
     near = f"nearest: {escape(label)}" if words == OUT else escape(label)
     short = {ORIGINAL: "original", ALTERED: "SeTAR"}[weights]
     head = f'<span class="weights">{short}</span>' if named else ""
@@ -93,7 +82,7 @@ def _line(image: Judged, weights: str, scale: tuple[float, float], named: bool) 
 def _axis(verdict: Verdict, scale: tuple[float, float]) -> str:
     """The score as a dot on a line, the threshold as a tick across it."""
     low, high = scale
-    colour, _ = _SIGNS[decision(verdict)]
+    colour, _ = _SIGNS[verdict.decision]
     tick = ""
     if verdict.threshold is not None:
         at = _place(verdict.threshold, low, high)

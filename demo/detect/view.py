@@ -20,6 +20,7 @@ from demo.page.pictures import seen
 from demo.server.jobs import Progress
 from demo.server.request import ALTERED, ORIGINAL, TITLES
 from setar_core.data.images import ImageError, read_image
+from setar_core.scores import SCORES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -89,8 +90,6 @@ def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Pa
 
 
 def _detail(batch: Batch, image: Judged) -> str:
-    from setar_core.scores.logits import SCORES
-
     try:
         changed = image.path.stat().st_mtime_ns
         picture = _seen(image.path, changed, batch.preprocess)
@@ -106,8 +105,6 @@ def _seen(path: Path, changed: int, preprocess: Callable) -> str:
 
 
 def _axes(batch: Batch, image: Judged) -> go.Figure:
-    from setar_core.scores.logits import SCORES
-
     axes = []
     for weights in batch.settings.weights:
         found = batch.calibration.get(weights) if weights in batch.thresholds else None

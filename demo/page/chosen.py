@@ -15,6 +15,7 @@ from demo.server.library import Library, label_set, label_sets
 from demo.server.request import UPLOADED
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
+from setar_core.scores import SCORES
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
@@ -62,8 +63,6 @@ def labels_edited(library: Library, backbone: str, names: str, prompt: str = PRO
 
 def score_chosen(score: str) -> str:
     """The score in plain words, then its formula and source."""
-    from setar_core.scores.logits import SCORES
-
     if score not in SCORES:
         return ""
     found = SCORES[score]

@@ -16,6 +16,7 @@ from demo.server.library import Library, label_set, label_sets
 from demo.server.request import NO_RECIPE, RECALL, TEMPERATURES, given_recipe
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
+from setar_core.scores import SCORES
 
 LONGEST = 1_500  # characters of labels in an address
 COPY = """(query) => {
@@ -110,8 +111,6 @@ def read(library: Library, asked: Mapping[str, str]) -> Opening:
         errand.wait()
         if errand.ready and not errand.result().has_text:
             names, chosen_set = "\n".join(chosen.own_labels(errand.result())), OWN_LABELS
-    from setar_core.scores.logits import SCORES
-
     score = asked.get("score")
     return Opening(
         backbone,
@@ -139,8 +138,6 @@ def opening(library: Library, asked: Mapping[str, str]) -> list:
     """Values for backbone, label set, recipe, names, prompt, score, temperature, local weight,
     recall, what is said of the labels and of the score."""
     found = read(library, asked)
-    from setar_core.scores.logits import SCORES
-
     choices = [(score.title, name) for name, score in SCORES.items()]
     return [
         found.backbone,

@@ -19,6 +19,7 @@ from demo.search.presets import OWN, PRESETS, fitting, proposed
 from demo.search.request import ZIP
 from demo.search.view import SearchPage, film
 from demo.server.library import Library
+from setar_core.scores import SCORES
 
 EVERY = 0.4  # seconds between two looks at a search
 TO_DETECT = """() => {
@@ -145,8 +146,6 @@ def _join_searching(
 
 
 def _scores(backbone: str) -> Any:
-    from setar_core.scores.logits import SCORES
-
     return gr.Dropdown([(score.title, name) for name, score in SCORES.items()], value="gl_mcm")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from demo.server.library import Library
 from setar_core.labels import LabelSet
-from setar_core.recipe import Recipe
+from setar_core.recipe import ORIGINAL, Recipe
+from setar_core.scores import DEFAULTS, ScoreOptions
 
-ORIGINAL = "original"
 ALTERED = "altered"
 TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
 NO_RECIPE = "none"
@@ -25,8 +25,7 @@ class Settings:
     labels: LabelSet
     recipe: Recipe | None = None
     score: str = "mcm"
-    temperature: float = 1.0
-    local_weight: float = 1.0
+    options: ScoreOptions = DEFAULTS
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -41,10 +40,9 @@ class Settings:
             "prompt": (before.labels.prompt, self.labels.prompt),
             "recipe": (_drops(before.recipe), _drops(self.recipe)),
             "score": (before.score, self.score),
-            "temperature": (before.temperature, self.temperature),
-            "local weight": (before.local_weight, self.local_weight),
         }
-        return [what for what, (old, new) in pairs.items() if old != new]
+        changed = [what for what, (old, new) in pairs.items() if old != new]
+        return [*changed, *self.options.changes(before.options)]
 
 
 def read_settings(
@@ -95,8 +93,7 @@ def checked_settings(
         LabelSet.parse(labels or "", prompt or ""),
         recipe,
         score or "mcm",
-        float(temperature),
-        float(local_weight),
+        ScoreOptions(temperature, local_weight),
     )
 
 

@@ -11,8 +11,8 @@ import hashlib
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
+from ..memory import pieces
 from ..recipe import Recipe, Site
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
@@ -58,19 +59,25 @@ class Logits:
         return len(self.whole)
 
     def __getitem__(self, rows: slice) -> Logits:
-        local = None if self.local is None else self.local[rows]
-        return Logits(self.whole[rows], local, self.grid, self.num_id, self.scale)
+        return self._each(lambda x: x[rows])
 
     def among_id(self) -> Logits:
         """Without the columns of the negatives."""
-        if self.whole.shape[-1] == self.num_id:
-            return self
-        local = None if self.local is None else self.local[..., : self.num_id]
-        return Logits(self.whole[..., : self.num_id], local, self.grid, self.num_id, self.scale)
+        return self._each(lambda x: x[..., : self.num_id])
 
     def cpu(self) -> Logits:
-        local = None if self.local is None else self.local.cpu()
-        return Logits(self.whole.cpu(), local, self.grid, self.num_id, self.scale)
+        return self._each(Tensor.cpu)
+
+    @classmethod
+    def join(cls, parts: Sequence[Logits]) -> Logits:
+        """Those of all images together; at least one part."""
+        local = [part.local for part in parts if part.local is not None]
+        whole = torch.cat([part.whole for part in parts])
+        return replace(parts[0], whole=whole, local=torch.cat(local) if local else None)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Logits:
+        local = None if self.local is None else change(self.local)
+        return replace(self, whole=change(self.whole), local=local)
 
 
 class Backbone(ABC):
@@ -223,11 +230,25 @@ class Backbone(ABC):
         """One row a label."""
 
     @torch.inference_mode()
-    def logits(self, features: Features, classifier: Classifier) -> Logits:
-        """Scaled similarities of whole images and of their patches to every label."""
+    def logits(self, features: Features, classifier: Classifier, patches: bool = True) -> Logits:
+        """Scaled similarities of whole images, and of their `patches`, to every label."""
         weight, bias, num_id = classifier
-        whole, local = (nn.functional.linear(x * self.scale, weight, bias) for x in features[:2])
-        return Logits(whole, local, features.grid, num_id, self.scale)
+
+        def similar(x: Tensor) -> Tensor:
+            return nn.functional.linear(x * self.scale, weight, bias)
+
+        local = similar(features.local) if patches else None
+        return Logits(similar(features.whole), local, features.grid, num_id, self.scale)
+
+    def logits_in_pieces(
+        self, features: Features, classifier: Classifier, patches: bool = True
+    ) -> Iterator[tuple[slice, Logits]]:
+        """Logits of a few images at a time, so that those of their patches fit in memory."""
+        each = features.local.shape[1] if patches else 0
+        labels = len(classifier.weight)
+        for piece in pieces(len(features.whole), each, labels, features.whole.is_cuda):
+            some = Features(features.whole[piece], features.local[piece], features.grid)
+            yield piece, self.logits(some, classifier, patches)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that the text tower was never trained on; none for large models."""

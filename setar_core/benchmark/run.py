@@ -7,24 +7,22 @@ every score. Only scores are kept, so an image costs a few floats however many t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from setar_core.threshold import Threshold, calibrate
-
 from ..data.images import batches
 from ..data.sets import ImageSet
 from ..detector import Detector
+from ..memory import IMAGES
 from ..metrics.bootstrap import RESAMPLES
-from ..scores.logits import SCORES
+from ..scores import SCORES, check_scores
+from ..threshold import Threshold, calibrate
 from .results import Comparison, Detection, Row, compare, mean
 from .set_scores import SetScores
-
-BATCH = 32  # images in the network at once
-ORIGINAL = "original"  # the recipe that drops nothing
 
 
 class Step(NamedTuple):
@@ -42,8 +40,8 @@ class Benchmark:
     """Holds the sets and what is known of their images.
 
     Args:
-        detectors: by recipe name, of one backbone and the same labels; the temperature and the
-            local weight of the scores are the detectors'.
+        detectors: by recipe name, of one backbone and the same labels; the options of the scores
+            are the detectors'.
         scores: names in `SCORES`.
         calibration: ID images that set a threshold for each detector.
         resamples: of the bootstrap; 0 leaves the intervals out.
@@ -73,7 +71,7 @@ class Benchmark:
         made = [SetScores(images, len(self.detectors), len(self.scores)) for images in sets]
         self.id, self.oods = made[0], made[1 : 1 + len(ood_sets)]
         self.calibration = made[-1] if calibration else None
-        self._local = any(SCORES[name].uses_local for name in self.scores)
+        self._needs = frozenset[str]().union(*(SCORES[name].needs for name in self.scores))
 
     @property
     def sets(self) -> list[SetScores]:
@@ -88,7 +86,7 @@ class Benchmark:
     def labels(self) -> tuple[str, ...]:
         return self._first.labels.names
 
-    def steps(self, batch_size: int = BATCH) -> Iterator[Step]:
+    def steps(self, batch_size: int = IMAGES) -> Iterator[Step]:
         """Score what is not scored yet; the rows of an OOD set come when it is complete.
 
         Raises:
@@ -130,9 +128,7 @@ class Benchmark:
         if self.calibration is None:
             raise ValueError("there are no calibration images; give a folder of them")
         detector = self.detectors[detection.recipe]
-        context = detector.with_score(
-            detection.score, detector.temperature, detector.local_weight
-        ).context
+        context = detector.with_score(detection.score, detector.options).context
         return calibrate(self.scores_of(self.calibration, detection).tolist(), recall, context)
 
     def _pass(self, scored: SetScores, batch_size: int) -> Iterator[Step]:
@@ -172,14 +168,11 @@ class Benchmark:
         labels = np.empty(values.shape[:2], dtype=np.int32)
         pixels = pixels.to(self._first.backbone.device)
         for r, detector in enumerate(self.detectors.values()):
-            features = detector.backbone.features(pixels)
-            if not self._local:
-                features = features._replace(local=features.local[:, :0])
-            options = detector.temperature, detector.local_weight
-            for part, logits in detector.split(features):
-                found = [SCORES[name](logits, *options) for name in self.scores]
+            for part, evidence in detector.evidence(pixels, self._needs):
+                found = [detector.score_of(evidence, name) for name in self.scores]
                 values[part, r] = torch.stack(found, dim=-1).cpu().numpy()
-                labels[part, r] = logits.among_id().whole.argmax(dim=-1).cpu().numpy()
+                nearest = evidence.logits.among_id().whole.argmax(dim=-1)
+                labels[part, r] = nearest.cpu().numpy()
         return values, labels
 
     def _compare(self, ood: SetScores) -> Comparison:
@@ -211,12 +204,10 @@ class Benchmark:
             raise ValueError("there is no detector; give at least one recipe, or the original")
         if not ood_sets:
             raise ValueError("there is no OOD set; give at least one folder of images")
-        for name in self.scores:
-            if name not in SCORES:
-                raise ValueError(f"score {name!r} is unknown; use {', '.join(SCORES)}")
+        check_scores(self.scores)
         if not self.scores or len(set(self.scores)) < len(self.scores):
             raise ValueError(f"scores are {', '.join(self.scores)!r}; name each once")
-        contexts = [detector.context for detector in self.detectors.values()]
+        contexts = [replace(d.context, options=d.options) for d in self.detectors.values()]
         for context in contexts[1:]:
             changed = set(contexts[0].changes(context)) - {"recipe"}
             if changed:
@@ -230,7 +221,7 @@ def benchmark(
     id_set: ImageSet,
     ood_sets: Sequence[ImageSet],
     scores: Sequence[str] = ("mcm",),
-    batch_size: int = BATCH,
+    batch_size: int = IMAGES,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Iterator[Row]:

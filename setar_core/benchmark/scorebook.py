@@ -31,8 +31,7 @@ def header(bench: Benchmark) -> dict[str, Any]:
         "labels": first.labels.fingerprint,
         "recipes": {name: d.context.recipe for name, d in bench.detectors.items()},
         "scores": list(bench.scores),
-        "temperature": first.temperature,
-        "local_weight": first.local_weight,
+        **first.options.page(),
         "sets": {
             scored.images.name: {
                 "role": roles.get(id(scored), "ood"),

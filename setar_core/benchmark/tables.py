@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..metrics.bootstrap import BEST, LEVEL
 from ..metrics.curves import rates
 from ..metrics.separation import Metrics
+from ..scores import SCORES
 from .results import BETTER, Detection, Row, leaders
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def results(bench: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:
                 for name, d in bench.detectors.items()
             },
             "scores": list(bench.scores),
-            "temperature": first.temperature,
-            "local_weight": first.local_weight,
+            **first.options.page(),
             "id": bench.id.images.name,
             "ood": [ood.images.name for ood in bench.oods],
             "calibration": bench.calibration and bench.calibration.images.name,
@@ -181,8 +181,6 @@ def _level(text: str, rank: str, sign: str) -> str:
 
 
 def _title(score: str) -> str:
-    from ..scores.logits import SCORES
-
     return SCORES[score].title if score in SCORES else score
 
 

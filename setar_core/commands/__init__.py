@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..labels import PROMPT, LabelSet
 from ..recipe import Recipe
+from ..scores import ScoreOptions
 
 if TYPE_CHECKING:
     from ..backbones import Backbone
@@ -49,6 +51,25 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         "--prune",
         choices=("minor", "principal"),
         help="what the authors' list form drops, which it does not say (minor)",
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """A flag for each option of scores."""
+    for option in fields(ScoreOptions):
+        parser.add_argument(
+            f"--{option.name.replace('_', '-')}",
+            type=float,
+            default=option.default,
+            metavar=option.metadata["symbol"],
+            help=f"{option.metadata['help']} ({option.default:g})",
+        )
+
+
+def score_options(args: argparse.Namespace) -> ScoreOptions:
+    """Raises ValueError for one out of its range."""
+    return ScoreOptions(
+        **{option.name: getattr(args, option.name) for option in fields(ScoreOptions)}
     )
 
 

@@ -7,10 +7,23 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import add_model, open_model, open_recipe, printable, say, warn_numbers
+from ..memory import IMAGES
+from ..recipe import ORIGINAL, Recipe
+from ..scores import check_scores
+from . import (
+    add_model,
+    add_options,
+    open_model,
+    open_recipe,
+    printable,
+    say,
+    score_options,
+    warn_numbers,
+)
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
+    from ..benchmark.results import Row
     from ..benchmark.run import Benchmark
     from ..detector import Detector
 
@@ -43,15 +56,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--scores", default="mcm,gl_mcm", metavar="a,b", help="which ones (%(default)s)"
     )
-    parser.add_argument(
-        "--temperature", type=float, default=1.0, metavar="T", help="divides the raw cosine (1)"
-    )
+    add_options(parser)
     parser.add_argument(
         "--threshold-from",
         metavar="DIR",
         help="other ID images: find each detector's threshold on them, and say what it accepts",
     )
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="(%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=IMAGES, metavar="N", help="(%(default)s)")
     parser.add_argument(
         "--bootstrap", type=int, default=1000, metavar="N", help="resamples; 0: none (%(default)s)"
     )
@@ -112,16 +123,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Everything that needs no network, before one is loaded."""
-    from ..scores.logits import SCORES
-
     check_outputs(args.out, args.csv, args.table, str(_scorebook(args)))
     if args.batch_size < 1:
         raise ValueError(f"the batch size is {args.batch_size}; give at least 1")
     if args.bootstrap < 0 or args.seed < 0:
         raise ValueError(f"--bootstrap {args.bootstrap} --seed {args.seed}: give 0 or more")
-    unknown = [name for name in _scores(args) if name not in SCORES]
-    if unknown:
-        raise ValueError(f"score {unknown[0]!r} is unknown; use {', '.join(SCORES)}")
+    check_scores(_scores(args))
     if args.table and Path(args.table).suffix not in (".md", ".tex"):
         raise ValueError(f"{args.table}: a table ends in .md or .tex")
 
@@ -132,10 +139,9 @@ def _scores(args: argparse.Namespace) -> list[str]:
 
 def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
     """By recipe name, in the order given; the original weights where none is."""
-    from ..benchmark.run import ORIGINAL
     from ..detector import Detector
 
-    recipes = {}
+    recipes: dict[str, Recipe | None] = {}
     for given in args.recipes or [ORIGINAL]:
         if given != ORIGINAL:
             name = Path(given).stem
@@ -143,19 +149,20 @@ def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
             recipes[given if taken else name] = open_recipe(given, args.prune)
         else:
             recipes[ORIGINAL] = None
+    options = score_options(args)
     backbone, labels = open_model(args)
     return {
         name: Detector(
             backbone if recipe is None else backbone.with_recipe(recipe),
             labels,
-            temperature=args.temperature,
+            options=options,
             progress=say,
         )
         for name, recipe in recipes.items()
     }
 
 
-def _run(args: argparse.Namespace, bench: Benchmark) -> list:
+def _run(args: argparse.Namespace, bench: Benchmark) -> list[Row]:
     """The rows; every image's scores are in the scorebook as soon as they are known."""
     from tqdm import tqdm
 
@@ -165,7 +172,7 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list:
     if not args.resume and _unfinished(path, Path(args.out)):
         kept = set_aside(path)
         say(f"{path} is of a run that did not end; it is now {kept} (--resume would go on)")
-    rows = []
+    rows: list[Row] = []
     with Scorebook(path, bench, args.resume) as book:
         if book.resumed:
             say(f"{book.resumed} images are in {path} already")

@@ -5,7 +5,18 @@ from __future__ import annotations
 import argparse
 import csv
 
-from . import Skipped, add_model, add_recipe, existing, open_model, printable, say
+from ..scores import SCORES, check_scores
+from . import (
+    Skipped,
+    add_model,
+    add_options,
+    add_recipe,
+    existing,
+    open_model,
+    printable,
+    say,
+    score_options,
+)
 from .outputs import check_outputs
 
 
@@ -15,9 +26,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_model(parser)
     add_recipe(parser)
     parser.add_argument("--scores", metavar="a,b,c", help="which ones (all)")
-    parser.add_argument(
-        "--temperature", type=float, default=1.0, metavar="T", help="divides the raw cosine (1)"
-    )
+    add_options(parser)
     parser.add_argument("--out", required=True, metavar="scores.csv")
     parser.add_argument("--logits", metavar="out.npz", help="whole, local, scale and images")
     parser.set_defaults(run=run)
@@ -28,30 +37,29 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from ..detector import Detector
-    from ..scores.logits import SCORES
 
     names = [name.strip() for name in args.scores.split(",")] if args.scores else list(SCORES)
-    unknown = [name for name in names if name not in SCORES]
-    if unknown:
-        raise ValueError(f"score {unknown[0]!r} is unknown; use {', '.join(SCORES)}")
+    check_scores(names)
+    options = score_options(args)
     check_outputs(args.out, args.logits)
     paths = existing(args.images)
     backbone, labels = open_model(args)
-    detector = Detector(backbone, labels, temperature=args.temperature, progress=say)
+    detector = Detector(backbone, labels, options=options, progress=say)
+    needs = frozenset({"patches"} if args.logits else ()).union(*(SCORES[n].needs for n in names))
     skipped, read, whole, local = Skipped(), [], [], []
     bar = tqdm(total=len(paths), unit="image", disable=None)  # None: only on a terminal
     with bar, open(args.out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", *names])
-        for some, logits in detector.read(paths, skipped):
-            columns = [SCORES[name](logits, args.temperature).tolist() for name in names]
+        for some, evidence in detector.read(paths, skipped, needs):
+            columns = [detector.score_of(evidence, name).tolist() for name in names]
             for path, *row in zip(some, *columns, strict=True):
                 table.writerow([harmless(printable(path)), *map(repr, row)])
             bar.update(len(some))
             if args.logits:
                 read += map(str, some)
-                whole.append(logits.whole.numpy())
-                local.append(logits.local.numpy())
+                whole.append(evidence.logits.whole.numpy())
+                local.append(evidence.logits.local.numpy())
     if args.logits and read:
         with open(args.logits, "wb") as file:  # a file: numpy would add a suffix to a name
             np.savez(

@@ -5,12 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import Skipped, add_model, add_recipe, existing, open_model, say
+from . import (
+    Skipped,
+    add_model,
+    add_options,
+    add_recipe,
+    existing,
+    open_model,
+    say,
+    score_options,
+)
 
 if TYPE_CHECKING:
-    from setar_core.threshold import Threshold
+    from ..detector import Verdict
+    from ..threshold import Threshold
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -19,9 +29,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_model(parser)
     add_recipe(parser)
     parser.add_argument("--score", default="mcm", metavar="S", help="mcm, gl_mcm, energy ...")
-    parser.add_argument(
-        "--temperature", type=float, default=1.0, metavar="T", help="divides the raw cosine (1)"
-    )
+    add_options(parser)
     line = parser.add_mutually_exclusive_group(required=True)
     line.add_argument("--threshold", type=float, metavar="X", help="accept scores from X on")
     line.add_argument("--calibrate", metavar="DIR", help="find the threshold on these ID images")
@@ -33,9 +41,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from setar_core.threshold import check_recall
-
     from ..detector import Detector
+    from ..threshold import Threshold, check_recall
 
     if args.recall is not None and not args.calibrate:
         raise ValueError("--recall is for --calibrate; a --threshold says itself what it accepts")
@@ -43,17 +50,20 @@ def run(args: argparse.Namespace) -> int:
     check_recall(recall)
     paths = existing(args.images)
     examples = existing([args.calibrate]) if args.calibrate else []
+    options = score_options(args)
     backbone, labels = open_model(args)
     detector = Detector(
-        backbone, labels, args.score, args.temperature, threshold=args.threshold, progress=say
+        backbone, labels, args.score, options, threshold=args.threshold, progress=say
     )
     skipped = Skipped()
     if args.calibrate:
         detector = detector.calibrate(examples, recall, skipped)
-        if detector.threshold.warning:
-            say(f"warning: {detector.threshold.warning}")
+    line = detector.threshold
+    if isinstance(line, Threshold):
+        if line.warning:
+            say(f"warning: {line.warning}")
         if not args.json:
-            say(_sentence(detector.threshold))
+            say(_sentence(line))
     rows = []
     for path, verdict in detector.verdicts(paths, skipped):
         if args.json:
@@ -61,37 +71,20 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(f"{_plain(path)}: {verdict} (score {verdict.score:.6g})", flush=True)
     if args.json:
-        found = {"threshold": _found(detector), "images": rows}
-        print(json.dumps(found))
+        by_hand = {"value": line, "context": detector.context.page()}
+        found = line.page() if isinstance(line, Threshold) else by_hand
+        print(json.dumps({"threshold": found, "images": rows}))
     return 1 if skipped.count else 0
 
 
-def page(path: Path, verdict) -> dict:
-    """A verdict as JSON."""
+def page(path: Path, verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON, with the file that it is about."""
+    found = verdict.page()
     return {
         "image": str(path),
-        "verdict": "in-distribution" if verdict.in_distribution else "out-of-distribution",
+        "verdict": found["verdict"],
         "in_distribution": verdict.in_distribution,
-        "score": verdict.score,
-        "threshold": verdict.threshold,
-        "top": [{"label": name, "probability": chance} for name, chance in verdict.top],
-        "scores": verdict.scores,
-        "patches": [[round(float(p), 6) for p in row] for row in verdict.patches],
-    }
-
-
-def _found(detector) -> dict:
-    """The threshold and how it was found."""
-    line = detector.threshold
-    if isinstance(line, float):
-        return {"value": line, "context": vars(detector.context)}
-    return {
-        "value": line.value,
-        "recall": line.recall,
-        "reached": line.reached,
-        "interval": line.interval,
-        "n": line.n,
-        "context": vars(line.context),
+        **found,
     }
 
 

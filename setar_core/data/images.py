@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
+from ..memory import IMAGES
 from .decoding import MAX_ASPECT, MAX_BYTES, MAX_PIXELS, READABLE, ImageError, read_image
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 def batches(
     paths: Iterable[str | os.PathLike[str]],
     preprocess: Callable[[Image.Image], torch.Tensor],
-    size: int = 32,
+    size: int = IMAGES,
     workers: int = 2,
     on_error: Callable[[ImageError], object] | None = None,
 ) -> Iterator[Batch]:

@@ -11,14 +11,13 @@ from torch import Tensor
 from ..backbones.base import Backbone, Classifier, Features, Logits
 from ..data.calibration import CalibrationSet
 from ..losses import Terms, terms
+from ..memory import IMAGES
 from ..metrics.separation import separation
-from ..scores.logits import SCORES, Score
+from ..scores import SCORES, Score, ScoreOptions
+from ..scores.evidence import Evidence
 from .plan import LOSSES, SearchPlan, resolve
 from .trial import Losses, Measures
 
-PATCH_LOGITS = 2**22  # at most so many at once on a CPU, 16 MB
-PATCH_LOGITS_CUDA = 2**28
-BATCH = 32  # images at once in a plain forward pass
 EXAMPLES = 24  # images whose OOD patches an event carries
 
 
@@ -43,28 +42,20 @@ class MeasureBuilder:
         self.parts: list[Part] = []
 
     def parts_of(self, features: Features, classifier: Classifier, first: int) -> list[Part]:
-        """Parts of images, the first of which is the `first` of all; nothing is collected.
-
-        No more logits than `PATCH_LOGITS` stand in memory.
-        """
-        each = features.local.shape[1] * len(classifier.weight)
-        limit = PATCH_LOGITS_CUDA if features.whole.is_cuda else PATCH_LOGITS
-        size = max(1, limit // max(1, each))
-        parts = []
-        for start in range(0, len(features.whole), size):
-            rows = slice(start, start + size)
-            some = Features(features.whole[rows], features.local[rows], features.grid)
-            logits = self.backbone.logits(some, classifier).among_id()
-            parts.append(self._part_of(logits, first + start))
-        return parts
+        """Parts of images, the first of which is the `first` of all; nothing is collected."""
+        return [
+            self._part_of(logits.among_id(), first + piece.start)
+            for piece, logits in self.backbone.logits_in_pieces(features, classifier)
+        ]
 
     def _part_of(self, logits: Logits, first: int) -> Part:
         plan, classes = self.plan, self.classes[first : first + len(logits)]
         part = terms(logits, classes, plan.top_k, plan.predicted_labels)
         if self.score is None:
             return Part(logits.grid, part)
-        scores = self.score(logits, plan.temperature)
-        oods = patch_scores(self.score, logits, part.ood, plan.temperature)
+        options = ScoreOptions(plan.temperature)
+        scores = self.score(Evidence(logits), options)
+        oods = patch_scores(self.score, logits, part.ood, options)
         return Part(logits.grid, part, scores, oods)
 
     def build(self) -> Measures:
@@ -77,7 +68,7 @@ class MeasureBuilder:
         return Measures(losses(parts, self.plan.lambda_ood, self.plan.batch_size), metrics, ood)
 
 
-def patch_scores(score: Score, logits: Logits, ood: Tensor, temperature: float = 1.0) -> Tensor:
+def patch_scores(score: Score, logits: Logits, ood: Tensor, options: ScoreOptions) -> Tensor:
     """The score of every OOD patch as if it were an image, `(number of OOD patches,)`.
 
     Its own logits stand for the whole image's; its local ones are those of all OOD patches of its
@@ -88,10 +79,10 @@ def patch_scores(score: Score, logits: Logits, ood: Tensor, temperature: float =
     alone = Logits(own, own[:, None], (1, 1), logits.num_id, logits.scale)
     if not len(own):
         return own.new_empty(0)
-    if not score.uses_local:
-        return score(alone, temperature)
+    if "patches" not in score.needs:
+        return score(Evidence(alone), options)
     image = ood.nonzero()[:, 0]  # (M,)
-    sure = SCORES["l_mcm"](alone, temperature)
+    sure = SCORES["l_mcm"](Evidence(alone), options)
     table = sure.new_full(ood.shape, -math.inf)
     table[ood] = sure
     place = ood.long().cumsum(dim=1) - 1  # a patch's number among its image's OOD patches
@@ -100,7 +91,7 @@ def patch_scores(score: Score, logits: Logits, ood: Tensor, temperature: float =
     first = counts.cumsum(dim=0) - counts
     strongest = own[(first + best)[image]]
     together = Logits(own, strongest[:, None], (1, 1), logits.num_id, logits.scale)
-    return score(together, temperature)
+    return score(Evidence(together), options)
 
 
 @torch.inference_mode()
@@ -113,8 +104,8 @@ def measure(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan) -
     plan = resolve(plan, backbone, calibration)
     classifier = backbone.classifier(calibration.labels)
     builder = MeasureBuilder(backbone, plan, calibration.classes)
-    for first in range(0, len(calibration), BATCH):
-        features = backbone.features(calibration.images[first : first + BATCH])
+    for first in range(0, len(calibration), IMAGES):
+        features = backbone.features(calibration.images[first : first + IMAGES])
         builder.parts += builder.parts_of(features, classifier, first)
     return builder.build()
 

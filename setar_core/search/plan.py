@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..recipe import PRUNES, WEIGHTS, Site, dropped
+from ..scores import SCORES, ScoreOptions
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
@@ -72,8 +73,6 @@ class SearchPlan:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        from ..scores.logits import SCORES, check_temperature
-
         object.__setattr__(self, "ratios", tuple(self.ratios))
         blocks = tuple(weight for weight in WEIGHTS if weight != "proj")
         for name, value, known in (
@@ -91,9 +90,7 @@ class SearchPlan:
         _check_ratios(self.ratios)
         if not _number(self.lambda_ood) or self.lambda_ood < 0:
             raise ValueError(f"lambda is {self.lambda_ood!r}; give a finite number of at least 0")
-        if not _number(self.temperature):
-            raise ValueError(f"temperature is {self.temperature!r}; give a number, such as 1")
-        check_temperature(self.temperature)
+        ScoreOptions(self.temperature)
         for name, value, least in (
             ("top_k", self.top_k, 1),
             ("batch_size", self.batch_size, 1),

@@ -10,7 +10,7 @@ from setar_core.data.images import find_images
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site
-from setar_core.scores.logits import SCORES
+from setar_core.scores import SCORES, Score, ScoreOptions
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,11 @@ def test_calibration_accepts_the_recall_and_is_voided_by_any_change(detector, cl
     assert ready.threshold.n == 40
     threshold = ready.threshold
     changed = clip.with_recipe(Recipe({Site("visual", 3, "up"): 0.3}))
+    warm = ScoreOptions(2.0)
     others = {
         "recipe": lambda: Detector(changed, labels, threshold=threshold),
         "score": lambda: ready.with_score("energy").with_threshold(threshold),
-        "temperature": lambda: Detector(clip, labels, temperature=2.0, threshold=threshold),
+        "temperature": lambda: Detector(clip, labels, options=warm, threshold=threshold),
         "labels": lambda: Detector(clip, LabelSet(labels.names[::-1]), threshold=threshold),
     }
     for name, make in others.items():
@@ -85,6 +86,8 @@ def test_calibration_accepts_the_recall_and_is_voided_by_any_change(detector, cl
             make()
     assert ready.with_score("energy").threshold is None
     assert Detector(clip, labels, threshold=threshold).threshold == threshold
+    unused = ScoreOptions(local_weight=0.5)
+    assert Detector(clip, labels, options=unused, threshold=threshold).threshold == threshold
 
 
 def test_both_weights_have_their_own_threshold(clip, labels, paths):
@@ -94,10 +97,10 @@ def test_both_weights_have_their_own_threshold(clip, labels, paths):
     assert lines[0].context.recipe == "original" != lines[1].context.recipe
 
 
-def test_one_image_many_images_and_kept_logits_agree(detector, paths):
+def test_one_image_many_images_and_kept_evidence_agree(detector, paths):
     many = dict(detector.verdicts(paths[:20]))
-    kept = [(some, logits) for some, logits in detector.read(paths[:20])]
-    again = [verdict for _, logits in kept for verdict in detector.judge(logits)]
+    kept = list(detector.read(paths[:20]))
+    again = [verdict for _, evidence in kept for verdict in detector.judge(evidence)]
     for path, verdict in zip(paths[:20], again, strict=True):
         assert many[path].scores == verdict.scores
         alone = detector.verdict(path)
@@ -106,11 +109,43 @@ def test_one_image_many_images_and_kept_logits_agree(detector, paths):
 
 
 def test_a_small_patch_budget_changes_nothing(detector, paths, monkeypatch):
-    whole = torch.cat([logits.whole for _, logits in detector.read(paths[:9])])
-    monkeypatch.setattr("setar_core.detector.PATCH_LOGITS", 1)
-    parts = [logits for _, logits in detector.read(paths[:9])]
+    whole = torch.cat([evidence.logits.whole for _, evidence in detector.read(paths[:9])])
+    monkeypatch.setattr("setar_core.memory.PATCH_LOGITS", 1)
+    parts = [evidence.logits for _, evidence in detector.read(paths[:9])]
     assert len(parts) == 9
     torch.testing.assert_close(torch.cat([part.whole for part in parts]), whole)
+
+
+def test_only_what_is_needed_is_computed(detector, paths):
+    whole = [evidence for _, evidence in detector.read(paths[:3], needs={"features"})]
+    assert all(evidence.holds == {"logits", "features"} for evidence in whole)
+    every = [evidence for _, evidence in detector.read(paths[:3])]
+    assert all(evidence.holds == {"logits", "patches"} for evidence in every)
+    for few, many in zip(whole, every, strict=True):
+        assert torch.equal(few.logits.whole, many.logits.whole)
+        assert torch.equal(detector.score_of(few), detector.score_of(many))
+
+
+def test_a_score_of_ones_own_is_calibrated_and_judged_like_the_others(detector, paths, monkeypatch):
+    def centred(features):
+        centre = features.mean(0)
+        return lambda features: -(features - centre).norm(dim=-1)
+
+    score = Score("near", "Near", "?", "-|g - m|", "", centred, frozenset({"features"}), (), True)
+    monkeypatch.setitem(SCORES, "near", score)
+    assert "near" not in detector.verdict(paths[0]).scores  # nothing was learnt yet
+    mine = detector.with_score("near")
+    with pytest.raises(ValueError, match="Near learns from ID images"):
+        mine.verdict(paths[0])
+    ready = mine.calibrate(paths, recall=0.9)
+    verdicts = [verdict for _, verdict in ready.verdicts(paths)]
+    assert sum(verdict.in_distribution for verdict in verdicts) == 36
+    features = torch.cat([e.features for _, e in ready.read(paths, needs={"features"})])
+    wanted = -(features - features.mean(0)).norm(dim=-1)
+    found = torch.tensor([verdict.scores["near"] for verdict in verdicts])
+    torch.testing.assert_close(found, wanted)
+    with pytest.raises(ValueError, match="no calibration image"):
+        mine.calibrate([])
 
 
 def test_five_thousand_labels_work_in_groups(clip, paths):
@@ -135,8 +170,7 @@ def test_a_picture_needs_no_file(detector):
 
 @pytest.mark.parametrize(
     ("settings", "reason"),
-    [({"score": "best"}, "use one of mcm"), ({"temperature": 0}, "temperature"),
-     ({"local_weight": -1}, "local weight"), ({"threshold": float("nan")}, "threshold is nan")],
+    [({"score": "best"}, "use one of mcm"), ({"threshold": float("nan")}, "threshold is nan")],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(clip, labels, settings, reason):
     with pytest.raises(ValueError, match=reason):

@@ -12,7 +12,8 @@ from setar_core.backbones import load_backbone
 from setar_core.data.images import find_images, read_image
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe
-from setar_core.scores.logits import SCORES
+from setar_core.scores import SCORES, ScoreOptions
+from setar_core.scores.evidence import Evidence
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 PRUNE = {"small": "minor", "large": "principal"}
@@ -86,13 +87,15 @@ def test_features_and_logits_are_the_authors(family, name, recipe):
 def test_scores_are_the_authors(family, name, recipe):
     forward = np.load(GOLDEN / family / "forward.npz")
     logits = run(family, recipe)[2]
+    evidence = Evidence(logits)
     compared = 0
     for key in forward.files:
         if not key.startswith(f"{name}/T"):
             continue
         temperature = int(key.split("/")[1][1:])
+        options = ScoreOptions(temperature / logits.scale)
         ours, factor = SCORE_PAIRS[key.split("/")[2]]
-        mine = SCORES[ours](logits, temperature / logits.scale) * factor(logits.scale)
+        mine = SCORES[ours](evidence, options) * factor(logits.scale)
         theirs = forward[key]
         rtol = 1e-5 if temperature == 1 else 1e-4
         np.testing.assert_allclose(mine.numpy()[: len(theirs)], theirs, rtol=rtol, err_msg=key)

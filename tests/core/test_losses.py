@@ -7,7 +7,8 @@ import torch
 
 from setar_core.backbones import Logits
 from setar_core.losses import locoop_loss, ood_patches, terms
-from setar_core.scores.logits import SCORES
+from setar_core.scores import SCORES, ScoreOptions
+from setar_core.scores.evidence import Evidence
 from setar_core.search.objective import losses, patch_scores
 
 
@@ -92,12 +93,12 @@ def test_ood_patches_are_scored_as_images_of_their_own(name):
     logits, classes = drawn(scale=9.0)
     ood = ood_patches(logits.local, classes, 3)
     ood[2] = False  # an image without any
-    expected = []
+    options, expected = ScoreOptions(0.7), []
     for i in range(len(logits)):
         patches = logits.local[i][ood[i]]
         for patch in patches:
             alone = Logits(patch[None], patches[None], (1, len(patches)), 9, 9.0)
-            expected.append(float(SCORES[name](alone, 0.7)))
-    found = patch_scores(SCORES[name], logits, ood, 0.7)
+            expected.append(float(SCORES[name](Evidence(alone), options)))
+    found = patch_scores(SCORES[name], logits, ood, options)
     torch.testing.assert_close(found, torch.tensor(expected))
-    assert len(patch_scores(SCORES[name], logits, torch.zeros_like(ood))) == 0
+    assert len(patch_scores(SCORES[name], logits, torch.zeros_like(ood), options)) == 0

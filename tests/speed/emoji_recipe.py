@@ -22,12 +22,12 @@ import torch
 
 from setar_core.backbones import load_backbone
 from setar_core.benchmark.results import Row
-from setar_core.benchmark.run import ORIGINAL, benchmark
+from setar_core.benchmark.run import benchmark
 from setar_core.data.calibration import CalibrationSet
 from setar_core.data.sets import MEAN, open_sets
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
-from setar_core.recipe import Recipe
+from setar_core.recipe import ORIGINAL, Recipe
 from setar_core.search.greedy import greedy_search
 from setar_core.search.plan import SearchPlan
 from setar_core.search.trial import Trial

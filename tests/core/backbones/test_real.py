@@ -10,7 +10,7 @@ from setar_core.data.images import find_images
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.metrics.separation import separation, threshold_at_recall
-from setar_core.scores.logits import SCORES
+from setar_core.scores import SCORES
 
 # measured with timm alone against imagenet/: AUROC, and the share of OOD images that the threshold
 # accepts which keeps 95 % of the ID images
@@ -41,10 +41,10 @@ def found(real):
         parts = list(detector.read(find_images([real / name])))
         paths = [path for some, _ in parts for path in some]
         scores = {
-            score: torch.cat([SCORES[score](logits) for _, logits in parts]).numpy()
+            score: torch.cat([SCORES[score](evidence) for _, evidence in parts]).numpy()
             for score in ("msp", "energy")
         }
-        guesses = torch.cat([logits.whole.argmax(-1) for _, logits in parts])
+        guesses = torch.cat([evidence.logits.whole.argmax(-1) for _, evidence in parts])
         result[name] = paths, scores, guesses
     return result
 

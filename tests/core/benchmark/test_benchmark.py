@@ -20,6 +20,7 @@ from setar_core.labels import LabelSet
 from setar_core.metrics.curves import rates
 from setar_core.metrics.separation import separation, threshold_at_recall
 from setar_core.recipe import Recipe, Site
+from setar_core.scores import ScoreOptions
 
 NAMES = ("mcm", "gl_mcm", "energy")
 COLOURS = LabelSet(("red", "green", "blue"))
@@ -302,6 +303,8 @@ def test_the_worst_mistakes_and_the_labels_that_draw_them(run):
 def test_what_cannot_be_compared_is_refused(clip, coloured):
     inside, outside, _ = open_sets(coloured / "id", [coloured / "grey"], COLOURS)
     mine = Detector(Colours(), COLOURS)
+    warm = mine.with_score("mcm", ScoreOptions(2.0))
+    local = mine.with_score("mcm", ScoreOptions(local_weight=2))
     for detectors, oods, scores, reason in (
         ({}, outside, NAMES, "no detector"),
         ({"o": mine}, [], NAMES, "no OOD set"),
@@ -309,7 +312,8 @@ def test_what_cannot_be_compared_is_refused(clip, coloured):
         ({"o": mine}, outside, ["mcm", "mcm"], "name each once"),
         ({"o": mine}, outside, [], "name each once"),
         ({"o": mine, "x": clip["original"]}, outside, NAMES, "differ in backbone"),
-        ({"o": mine, "x": mine.with_score("mcm", 2.0)}, outside, NAMES, "differ in temperature"),
+        ({"o": mine, "x": warm}, outside, NAMES, "differ in temperature"),
+        ({"o": mine, "x": local}, outside, NAMES, "differ in local weight"),
         ({"o": mine}, [*outside, *outside], NAMES, "share a name"),
     ):
         with pytest.raises(ValueError, match=reason):

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from setar_core.__main__ import main
-from setar_core.scores.logits import SCORES
+from setar_core.scores import SCORES
 
 
 @pytest.fixture

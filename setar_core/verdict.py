@@ -1,0 +1,72 @@
+"""What a detector says of one image: `Verdict`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+IN, OUT, OPEN = "in-distribution", "out-of-distribution", "no threshold yet"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector says of one image, and why.
+
+    Attributes:
+        score: higher is more in-distribution.
+        threshold: accepted when `score >= threshold`; None where none was set.
+        top: the best labels with their probabilities, at the model's own scale.
+        patches: `(h, w)`, how sure each patch is of its best label, float32.
+        patch_labels: `(h, w)`, those labels, row by row.
+        scores: every score of the image, by name, under the detector's options.
+    """
+
+    score: float
+    threshold: float | None
+    top: tuple[tuple[str, float], ...]
+    patches: np.ndarray[Any, np.dtype[np.float32]]
+    patch_labels: tuple[tuple[str, ...], ...]
+    scores: dict[str, float]
+
+    @property
+    def decided(self) -> bool:
+        return self.threshold is not None
+
+    @property
+    def in_distribution(self) -> bool:
+        """Raises ValueError where there is no threshold: none is invented."""
+        if self.threshold is None:
+            raise ValueError(
+                f"the score is {self.score:.6g}, but there is no threshold to hold it against; "
+                "calibrate on a few in-distribution images, or give one"
+            )
+        return self.score >= self.threshold
+
+    @property
+    def decision(self) -> str:
+        """`IN`, `OUT`, or `OPEN` where there is no threshold."""
+        if not self.decided:
+            return OPEN
+        return IN if self.in_distribution else OUT
+
+    def page(self) -> dict[str, Any]:
+        """As JSON values; `patches` with six digits."""
+        return {
+            "verdict": self.decision,
+            "score": self.score,
+            "threshold": self.threshold,
+            "top": [{"label": label, "probability": chance} for label, chance in self.top],
+            "scores": dict(self.scores),
+            "patches": [[round(float(sure), 6) for sure in row] for row in self.patches],
+        }
+
+    def __str__(self) -> str:
+        label, probability = self.top[0]
+        if not self.decided:
+            return f"no threshold: score {self.score:.4g}, nearest {label}, {probability:.2f}"
+        if self.in_distribution:
+            return f"{IN}: {label}, {probability:.2f}"
+        return f"{OUT} (nearest: {label}, {probability:.2f})"
