@@ -13,7 +13,11 @@ from .paths import RECIPES
 
 TOWERS = ("visual", "text")
 WEIGHTS = ("q", "k", "v", "o", "up", "down", "proj")
-PRUNES = ("minor", "principal", "random")
+PRUNES = {
+    "minor": "the smallest parts (SeTAR)",
+    "principal": "the largest parts",
+    "random": "random parts",
+}
 MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 
 ORIGINAL = "original"  # the weights as they are, among recipes
@@ -85,7 +89,7 @@ class Recipe:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.prune not in PRUNES:
+        if self.prune not in tuple(PRUNES):  # which a file may have as a list
             raise ValueError(f"prune is {self.prune!r}; choose one of {', '.join(PRUNES)}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed is {self.seed!r}; give a whole number of at least 0")

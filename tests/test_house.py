@@ -173,6 +173,7 @@ def test_importing_the_core_is_light():
     code = (
         "import setar_core, setar_core.recipe, setar_core.labels, setar_core.data.images, sys;"
         "from setar_core.scores import SCORES; from setar_core import ScoreOptions;"
+        "import setar_core.search.plan, setar_core.search.trace, setar_core.published;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'timm', 'open_clip', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

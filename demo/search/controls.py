@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import gradio as gr
@@ -11,35 +12,9 @@ from demo.page.components.basic import head
 from demo.search.presets import OWN, PRESETS, Preset, fitting, proposed
 from demo.search.request import SHIPPED, ZIP
 from demo.server.library import Library, label_sets
+from setar_core.recipe import PRUNES
+from setar_core.search.plan import BLOCK_WEIGHTS, OBJECTIVES, ORDERS, PRECISIONS, RATIOS
 
-ORDERS = [
-    ("image tower, then text tower", "visual_text"),
-    ("text tower, then image tower", "text_visual"),
-    ("image tower only", "visual_only"),
-    ("text tower only", "text_only"),
-    ("a block of each in turn", "interleaved"),
-    ("any block first, the best one (slow)", "layer_exhaustive"),
-]
-WEIGHTS = [
-    ("W_up, the MLP's first matrix", "up"),
-    ("W_down, the MLP's second matrix", "down"),
-    ("W_q, the attention's queries", "q"),
-    ("W_k, the attention's keys", "k"),
-    ("W_v, the attention's values", "v"),
-    ("W_o, the attention's output", "o"),
-]
-OBJECTIVES = [
-    ("LoCoOp loss: ID loss + λ · OOD loss", "locoop_loss"),
-    ("ID loss alone", "loss_id"),
-    ("OOD loss alone", "loss_ood"),
-    ("AUROC of a score, pictures against OOD patches", "auroc"),
-    ("AUPR of a score", "aupr"),
-    ("FPR95 of a score", "fpr"),
-]
-PRUNES = [("the smallest parts (SeTAR)", "minor"), ("the largest parts", "principal"),
-          ("random parts", "random")]  # fmt: skip
-PRECISIONS = [("fp32, exact", "fp32"), ("tf32, faster on CUDA", "tf32"), ("bf16", "bf16")]
-RATIOS = "0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4"
 TO_PUBLISHED = """
 element.addEventListener('click', (event) => {
   if (!event.target.closest('button.link')) return;
@@ -130,7 +105,7 @@ def build_plan(library: Library) -> Left:
     )
     told = gr.HTML(told_of(first, top_k, count), elem_id="search-told")
     ratios = gr.Textbox(
-        RATIOS,
+        ", ".join(f"{ratio:g}" for ratio in RATIOS),
         label="Candidate ratios",
         info="Shares of a matrix's smallest parts to try dropping; from 0 upwards",
         elem_id="search-ratios",
@@ -183,15 +158,16 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
             precision=0, min_width=110, elem_id="search-k",
         )  # fmt: skip
     order = gr.Dropdown(
-        [("as suits the backbone", ""), *ORDERS], value="", label="Order",
+        [("as suits the backbone", ""), *_choices(ORDERS)], value="", label="Order",
         info="Which matrices in turn, each tower from its top block down", elem_id="search-order",
     )  # fmt: skip
     weight = gr.Dropdown(
-        WEIGHTS, value="up", label="Weight", info="Which matrix of each block",
+        _choices(BLOCK_WEIGHTS), value="up", label="Weight", info="Which matrix of each block",
         elem_id="search-weight",
     )  # fmt: skip
     objective = gr.Dropdown(
-        OBJECTIVES, value="locoop_loss", label="Objective", info="What a better candidate betters",
+        [(objective.title, name) for name, objective in OBJECTIVES.items()],
+        value="locoop_loss", label="Objective", info="What a better candidate betters",
         elem_id="search-objective",
     )  # fmt: skip
     with gr.Row():
@@ -204,7 +180,7 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
             elem_id="search-temperature",
         )  # fmt: skip
     prune = gr.Dropdown(
-        PRUNES, value="minor", label="What is dropped", info="Others are for comparison",
+        _choices(PRUNES), value="minor", label="What is dropped", info="Others are for comparison",
         elem_id="search-prune",
     )  # fmt: skip
     projection = gr.Checkbox(
@@ -222,10 +198,15 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
         )  # fmt: skip
         seed = gr.Number(0, label="Seed", info="Of random parts", precision=0, min_width=110)
     precision = gr.Dropdown(
-        PRECISIONS, value="fp32", label="Precision", info="Of the network; losses are exact",
-        visible=device.startswith("cuda"),
+        _choices(PRECISIONS), value="fp32", label="Precision",
+        info="Of the network; losses are exact", visible=device.startswith("cuda"),
     )  # fmt: skip
     return [
         lambda_ood, k, order, weight, objective, score, temperature, prune, projection, predicted,
         batch, seed, precision,
     ]  # fmt: skip
+
+
+def _choices(titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """As a dropdown takes them."""
+    return [(title, name) for name, title in titles.items()]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-SHARE = 0.3  # of the labels that become K, as the authors' settings come to
+from setar_core.search.plan import usual_top_k
+
 OWN = "settings of your own"
 
 
@@ -54,4 +55,4 @@ def proposed(preset: Preset, count: int | None) -> int | None:
     """K for so many labels; None while their number is not known."""
     if preset.top_k is not None or count is None:
         return preset.top_k
-    return max(1, min(count - 1, round(SHARE * count)))
+    return usual_top_k(count)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from demo.page.bar import OWN_LABELS
 from demo.server.library import label_set
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
-
-if TYPE_CHECKING:
-    from setar_core.search.plan import SearchPlan
+from setar_core.search.plan import SearchPlan
 
 SHIPPED, ZIP = "shipped pictures", "my own pictures (zip)"
 CALIBRATION = BENCHMARK / "calibration"
@@ -104,8 +103,6 @@ def read_plan(said: Controls) -> SearchPlan:
     Raises:
         ValueError: a setting that cannot be used.
     """
-    from setar_core.search.plan import SearchPlan
-
     return SearchPlan(
         order=said.order or None,
         weight=said.weight,
@@ -131,8 +128,6 @@ def read_ratios(text: str) -> tuple[float, ...]:
         ValueError: a word that is no number, too many, or none that a plan takes; in the words of
             the visitor.
     """
-    from setar_core.search.plan import SearchPlan
-
     words = (text or "").replace(",", " ").replace(";", " ").split()
     if len(words) > MAX_RATIOS:
         raise ValueError(f"{len(words)} candidate ratios are too many; give at most {MAX_RATIOS}")
@@ -164,10 +159,6 @@ def going_on(request: SearchRequest, file: str | None) -> SearchRequest:
     Raises:
         ValueError: no file, or one that holds no plan.
     """
-    import json
-
-    from setar_core.search.plan import SearchPlan
-
     text = read_trace(file)
     head = text.partition("\n")[0]
     try:

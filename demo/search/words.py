@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from demo.page.components.player import OBJECTIVES, shown, where
+from demo.page.components.player import shown, where
 from demo.page.notices import busy, notice
 from demo.search.components.result import Found, found, uploaded
 from demo.search.fit import replay_of
@@ -20,6 +20,7 @@ from demo.search.job import (
     WAITING,
     Job,
 )
+from setar_core.search.plan import OBJECTIVES
 
 if TYPE_CHECKING:
     from setar_core.recipe import Recipe
@@ -120,10 +121,10 @@ def _over(job: Job) -> str:
     assert job.state == FINISHED
     run = sum(not trial.known for trial in job.trials)
     objective = objective_of(job)
-    before, after = job.trials[0].measures, job.trials[-1].best
+    before, after = (shown(m, objective) for m in (job.trials[0].measures, job.trials[-1].best))
     return notice(
-        f"Done: {OBJECTIVES[objective]} {shown(before, objective)} → {shown(after, objective)}. "
-        f"{count} candidates in {seconds(job.elapsed)}, {run} of them were run, the others known.",
+        f"Done: {OBJECTIVES[objective].name} {before} → {after}. {count} candidates in "
+        f"{seconds(job.elapsed)}, {run} of them were run, the others known.",
         "good",
     )
 

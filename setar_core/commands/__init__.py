@@ -145,6 +145,12 @@ class Skipped:
         say(f"skipped: {error}")
 
 
+def either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
 def say(sentence: str) -> None:
     """One line on stderr, whatever is in the text."""
     print(" ".join(sentence.split()), file=sys.stderr, flush=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import Skipped, add_model, open_model, printable, say
+from ..recipe import PRUNES, WEIGHTS
+from ..search.plan import BLOCK_WEIGHTS, LOSSES, OBJECTIVES, ORDERS, PRECISIONS, SearchPlan, sites
+from . import Skipped, add_model, either, open_model, printable, say
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
-    from ..search.plan import SearchPlan
     from ..search.trace import Trace
-
-ORDERS = "visual_text, text_visual, visual_only, text_only, interleaved or layer_exhaustive"
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -22,8 +22,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--images", required=True, metavar="DIR", help="holds one folder of images a class"
     )
     add_model(parser)
-    parser.add_argument("--order", metavar="ORDER", help=f"{ORDERS} (visual_text)")
-    parser.add_argument("--weight", default="up", help="q, k, v, o, up or down (%(default)s)")
+    parser.add_argument("--order", metavar="ORDER", help=f"{either(ORDERS)} (visual_text)")
+    weights = either(sorted(BLOCK_WEIGHTS, key=WEIGHTS.index))
+    parser.add_argument("--weight", default="up", help=f"{weights} (%(default)s)")
     parser.add_argument(
         "--ratios", metavar="0,0.05,...", help="increasing, the first is 0 (0,0.05,...,0.4)"
     )
@@ -42,9 +43,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="a patch is OOD when K labels score above its image's (0.3 of the labels)",
     )
     parser.add_argument(
-        "--objective",
-        default="locoop_loss",
-        help="locoop_loss, loss_id, loss_ood, auroc, aupr or fpr (%(default)s)",
+        "--objective", default="locoop_loss", help=f"{either(OBJECTIVES)} (%(default)s)"
     )
     parser.add_argument("--score", default="gl_mcm", help="for auroc, aupr and fpr (%(default)s)")
     parser.add_argument(
@@ -54,7 +53,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="T",
         help="divides the raw cosine in the score (1)",
     )
-    parser.add_argument("--prune", default="minor", help="minor, principal or random (%(default)s)")
+    parser.add_argument("--prune", default="minor", help=f"{either(PRUNES)} (%(default)s)")
     parser.add_argument("--memory", metavar="4GB", help="for what is kept (half of what is free)")
     parser.add_argument("--projection", action="store_true", help="search the projections too")
     parser.add_argument(
@@ -68,7 +67,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="images whose OOD patches share one mean (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of --prune random (%(default)s)")
-    parser.add_argument("--precision", default="fp32", help="fp32, tf32 or bf16 (%(default)s)")
+    parser.add_argument("--precision", default="fp32", help=f"{either(PRECISIONS)} (%(default)s)")
     parser.add_argument("--out", required=True, metavar="recipe.json")
     parser.add_argument(
         "--trace", metavar="trace.jsonl", help="a line a candidate; an old one becomes .old, .old2"
@@ -82,7 +81,6 @@ def run(args: argparse.Namespace) -> int:
 
     from ..memory import parse_bytes
     from ..search.greedy import greedy_search
-    from ..search.plan import LOSSES, sites
     from ..search.trace import header
 
     plan = _plan(args)
@@ -143,24 +141,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> SearchPlan:
-    from ..search.plan import SearchPlan
-
-    return SearchPlan(
-        order=args.order,
-        weight=args.weight,
-        ratios=SearchPlan.ratios if args.ratios is None else _ratios(args.ratios),
-        lambda_ood=args.lambda_ood,
-        top_k=args.top_k,
-        objective=args.objective,
-        score=args.score,
-        temperature=args.temperature,
-        prune=args.prune,
-        projection=args.projection,
-        predicted_labels=args.predicted_labels,
-        batch_size=args.batch_size,
-        seed=args.seed,
-        precision=args.precision,
-    )
+    settings = {field.name: getattr(args, field.name) for field in fields(SearchPlan)}
+    ratios = SearchPlan.ratios if args.ratios is None else _ratios(args.ratios)
+    return SearchPlan(**{**settings, "ratios": ratios})
 
 
 def _open(args: argparse.Namespace):

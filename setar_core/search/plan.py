@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..recipe import PRUNES, WEIGHTS, Site, dropped
 from ..scores import SCORES, ScoreOptions
@@ -15,20 +15,47 @@ if TYPE_CHECKING:
     from ..backbones.base import Backbone
     from ..data.calibration import CalibrationSet
 
-ORDERS = (
-    "visual_text",
-    "text_visual",
-    "visual_only",
-    "text_only",
-    "interleaved",
-    "layer_exhaustive",
-)
-LOSSES = ("locoop_loss", "loss_id", "loss_ood")
-METRICS = ("auroc", "aupr", "fpr")
-OBJECTIVES = (*LOSSES, *METRICS)
-HIGHER_IS_BETTER = ("auroc", "aupr")
-PRECISIONS = ("fp32", "tf32", "bf16")
+ORDERS = {
+    "visual_text": "image tower, then text tower",
+    "text_visual": "text tower, then image tower",
+    "visual_only": "image tower only",
+    "text_only": "text tower only",
+    "interleaved": "a block of each in turn",
+    "layer_exhaustive": "any block first, the best one (slow)",
+}
+BLOCK_WEIGHTS = {
+    "up": "W_up, the MLP's first matrix",
+    "down": "W_down, the MLP's second matrix",
+    "q": "W_q, the attention's queries",
+    "k": "W_k, the attention's keys",
+    "v": "W_v, the attention's values",
+    "o": "W_o, the attention's output",
+}
+PRECISIONS = {"fp32": "fp32, exact", "tf32": "tf32, faster on CUDA", "bf16": "bf16"}
 RATIOS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+
+
+class Objective(NamedTuple):
+    """What a better candidate betters: its title, and its name beside a number."""
+
+    title: str
+    name: str
+    higher: bool = False  # is better
+
+
+LOSSES = {
+    "locoop_loss": Objective("LoCoOp loss: ID loss + λ · OOD loss", "loss"),
+    "loss_id": Objective("ID loss alone", "ID loss"),
+    "loss_ood": Objective("OOD loss alone", "OOD loss"),
+}
+METRICS = {
+    "auroc": Objective(
+        "AUROC of a score, pictures against OOD patches", "AUROC in percent", higher=True
+    ),
+    "aupr": Objective("AUPR of a score", "AUPR in percent", higher=True),
+    "fpr": Objective("FPR95 of a score", "FPR95 in percent"),
+}
+OBJECTIVES = LOSSES | METRICS
 
 
 @dataclass(frozen=True)
@@ -74,30 +101,28 @@ class SearchPlan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratios", tuple(self.ratios))
-        blocks = tuple(weight for weight in WEIGHTS if weight != "proj")
+        blocks = sorted(BLOCK_WEIGHTS, key=WEIGHTS.index)
         for name, value, known in (
-            ("order", self.order, (None, *ORDERS)),
+            ("order", "visual_text" if self.order is None else self.order, ORDERS),
             ("weight", self.weight, blocks),
             ("objective", self.objective, OBJECTIVES),
-            ("score", self.score, tuple(SCORES)),
+            ("score", self.score, SCORES),
             ("prune", self.prune, PRUNES),
             ("precision", self.precision, PRECISIONS),
         ):
-            if value not in known:
-                raise ValueError(
-                    f"{name} {value!r} is unknown; use {', '.join(filter(None, known))}"
-                )
+            if value not in tuple(known):  # a trace may have anything here
+                raise ValueError(f"{name} {value!r} is unknown; use {', '.join(known)}")
         _check_ratios(self.ratios)
         if not _number(self.lambda_ood) or self.lambda_ood < 0:
             raise ValueError(f"lambda is {self.lambda_ood!r}; give a finite number of at least 0")
         ScoreOptions(self.temperature)
-        for name, value, least in (
+        for name, number, least in (
             ("top_k", self.top_k, 1),
             ("batch_size", self.batch_size, 1),
             ("seed", self.seed, 0),
         ):
-            if value is not None and (type(value) is not int or value < least):
-                raise ValueError(f"{name} is {value!r}; give a whole number of at least {least}")
+            if number is not None and (type(number) is not int or number < least):
+                raise ValueError(f"{name} is {number!r}; give a whole number of at least {least}")
 
     @property
     def exhaustive(self) -> bool:
@@ -107,7 +132,7 @@ class SearchPlan:
         """Strictly better; an objective that could not be measured (NaN) never is."""
         if best is None:
             return not math.isnan(value)
-        return value > best if self.objective in HIGHER_IS_BETTER else value < best
+        return value > best if OBJECTIVES[self.objective].higher else value < best
 
     def page(self) -> dict[str, Any]:
         """The settings as JSON takes them."""
@@ -117,6 +142,11 @@ class SearchPlan:
         """How many candidates a search over so many sites tries."""
         rounds = sites * (sites + 1) // 2 if self.exhaustive else sites
         return rounds * len(self.ratios)
+
+
+def usual_top_k(labels: int) -> int:
+    """K for so many labels: 0.3 of them, as the authors' settings come to."""
+    return max(1, min(labels - 1, round(0.3 * labels)))
 
 
 def resolve(plan: SearchPlan, backbone: Backbone, calibration: CalibrationSet) -> SearchPlan:
@@ -136,7 +166,7 @@ def resolve(plan: SearchPlan, backbone: Backbone, calibration: CalibrationSet) -
             f"an image is of class {low if low < 0 else high}, but the {k} labels are numbered "
             f"0 to {k - 1}; give the label set that the classes were taken from"
         )
-    top_k = max(1, min(k - 1, round(0.3 * k))) if plan.top_k is None else plan.top_k
+    top_k = usual_top_k(k) if plan.top_k is None else plan.top_k
     if top_k >= k:
         raise ValueError(
             f"top-k is {top_k} of {k} labels, so no patch could ever be OOD and the OOD loss would "
@@ -164,7 +194,7 @@ def sites(plan: SearchPlan, backbone: Backbone) -> list[Site]:
         "text_visual": ("text", "visual"),
         "visual_only": ("visual",),
         "text_only": ("text",),
-    }.get(plan.order, ("visual", "text"))
+    }.get(plan.order or "", ("visual", "text"))
     columns = [list(_column(plan, backbone, name)) for name in towers if name in backbone.towers]
     if plan.order == "interleaved":
         return [site for row in zip(*columns, strict=True) for site in row]

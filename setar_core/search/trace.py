@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..journal import Journal, differences, whole_lines
 from ..metrics.separation import Metrics
 from ..recipe import Recipe, Site
-from .plan import HIGHER_IS_BETTER, LOSSES, METRICS, SearchPlan, resolve
+from .plan import METRICS, OBJECTIVES, SearchPlan, resolve
 from .trial import Losses, Measures, Trial
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def line(trial: Trial) -> Page:
     metrics = trial.measures.metrics
     objective = trial.objective
     if math.isnan(objective):  # no patch is OOD; a replay tells it by the metrics that are not here
-        objective = 0.0 if trial.recipe.notes["plan"]["objective"] in HIGHER_IS_BETTER else 100.0
+        objective = 0.0 if OBJECTIVES[trial.recipe.notes["plan"]["objective"]].higher else 100.0
     return {
         "step": trial.step,
         "tower": trial.site.tower,
@@ -82,7 +82,7 @@ def replay(text: str) -> Iterator[Trial]:
     """
     rows, plan, name = _rows(text)
     objective = plan.get("objective", "locoop_loss")
-    sign = -1 if objective in HIGHER_IS_BETTER else 1
+    sign = -1 if OBJECTIVES[objective].higher else 1
     kept: dict[Site, float] = {}  # settled in the steps before
     winner: tuple[Site, float] | None = None
     value, best, step = math.inf, None, 0
@@ -218,7 +218,7 @@ def _rows(text: str) -> tuple[list[tuple[int, Page]], Page, str | None]:
         name = _dict(first.get("fingerprint") or {}, 1).get("backbone")
         if not isinstance(name, (str, type(None))):
             raise ValueError(f"line 1: backbone is {str(name)[:40]!r}, not a name")
-        if plan.get("objective", "locoop_loss") not in (*LOSSES, *METRICS):
+        if plan.get("objective", "locoop_loss") not in tuple(OBJECTIVES):
             raise ValueError(f"line 1: objective {plan['objective']!r} is unknown")
     return rows, plan, name
 

@@ -51,6 +51,8 @@ def test_what_no_search_writes_is_refused_with_its_line(world, tmp_path, case):
         list(replay(text))
     with pytest.raises(ValueError, match="line 1: backbone is"):
         list(replay(text.replace(f'"backbone": "{world[0].name}"', '"backbone": 3')))
+    with pytest.raises(ValueError, match=r"line 1: objective .* is unknown"):
+        list(replay(text.replace('"objective": "locoop_loss"', '"objective": ["fpr"]', 1)))
 
 
 def test_an_objective_that_cannot_be_measured_is_at_its_worst(world, tmp_path):

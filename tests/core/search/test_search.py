@@ -266,6 +266,7 @@ def test_random_components_follow_the_seed():
         ({"objective": "fpr95"}, "objective 'fpr95' is unknown"),
         ({"objective": "auroc", "score": "mmc"}, "score 'mmc' is unknown"),
         ({"prune": "large"}, "prune 'large' is unknown"),
+        ({"objective": ["fpr"]}, r"objective \['fpr'\] is unknown"),
         ({"lambda_ood": -1}, "lambda is -1"),
         ({"lambda_ood": float("inf")}, "finite"),
         ({"temperature": 0}, "temperature is 0"),

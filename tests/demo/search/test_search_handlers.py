@@ -9,16 +9,16 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import gradio as gr
 import pytest
 import torch
 
 from demo.page.bar import OWN_LABELS
-from demo.page.components.player import OBJECTIVES, film
+from demo.page.components.player import film
 from demo.page.events import FORGOTTEN
 from demo.search import words as search_words
 from demo.search.components.film import TERMS
-from demo.search.controls import OBJECTIVES as OBJECTIVE_CHOICES
-from demo.search.controls import ORDERS, PRECISIONS, PRUNES, RATIOS, WEIGHTS
+from demo.search.controls import build_plan
 from demo.search.fit import labels_of
 from demo.search.handlers import SearchHandlers
 from demo.search.job import ESTIMATED, FAILED, FINISHED, ORPHANED, REPLAY, STOPPED, WAITING
@@ -168,13 +168,19 @@ class Clock:
 # What may be asked
 
 
-def test_the_choices_are_the_core_s():
-    assert [value for _, value in ORDERS] == list(core.ORDERS)
-    assert [value for _, value in OBJECTIVE_CHOICES] == list(core.OBJECTIVES) == list(OBJECTIVES)
-    assert {value for _, value in PRUNES} == set(core.PRUNES)
-    assert {value for _, value in PRECISIONS} == set(core.PRECISIONS)
-    assert {value for _, value in WEIGHTS} == {"q", "k", "v", "o", "up", "down"}
-    assert read_ratios(RATIOS) == core.RATIOS
+def test_the_page_offers_what_the_core_can_do(library):
+    with gr.Blocks():
+        plan = build_plan(library).plan
+    for part, names in (
+        (plan.order, ["", *core.ORDERS]),
+        (plan.weight, ["up", "down", "q", "k", "v", "o"]),
+        (plan.objective, ["locoop_loss", "loss_id", "loss_ood", "auroc", "aupr", "fpr"]),
+        (plan.prune, ["minor", "principal", "random"]),
+        (plan.precision, ["fp32", "tf32", "bf16"]),
+    ):
+        assert [name for _, name in part.choices] == names and part.value in names
+        assert all(title for title, _ in part.choices)
+    assert read_ratios(plan.ratios.value) == core.RATIOS
 
 
 @pytest.mark.parametrize(

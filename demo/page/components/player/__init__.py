@@ -9,17 +9,9 @@ from demo.page.components.base import Part
 from demo.page.components.loss_chart import Chart, LossChart, chart, plain
 from demo.page.components.ratio_map import TOWERS, RatioMap, Ratios, column, replayed
 from setar_core.recipe import Site
-from setar_core.search.plan import HIGHER_IS_BETTER, METRICS
+from setar_core.search.plan import METRICS, OBJECTIVES
 from setar_core.search.trial import Measures, Trial
 
-OBJECTIVES = {
-    "locoop_loss": "loss",
-    "loss_id": "ID loss",
-    "loss_ood": "OOD loss",
-    "auroc": "AUROC in percent",
-    "aupr": "AUPR in percent",
-    "fpr": "FPR95 in percent",
-}
 TICKS = 5
 
 
@@ -76,7 +68,7 @@ def film(
     """A search of `total` candidates so far; one that is `over` can be looked back at."""
     total = total or len(trials) or 1
     best = [trial.best.objective(objective) for trial in trials]
-    title = OBJECTIVES[objective]
+    _, title, higher = OBJECTIVES[objective]
     told = (
         f"{title}: {trials[0].measures.objective(objective):.4f} with the original weights, best "
         f"so far {best[-1]:.4f} after {len(trials)} candidates"
@@ -94,7 +86,7 @@ def film(
     return Film(
         name,
         title,
-        objective in HIGHER_IS_BETTER,
+        higher,
         told,
         drawn,
         replayed(sites, trials, finished=over and len(trials) == total),

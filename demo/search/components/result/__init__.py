@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from demo.page.components.base import Part
 from demo.page.components.loss_chart import plain
-from demo.page.components.player import OBJECTIVES, shown
+from demo.page.components.player import shown
 from demo.page.components.ratio_map import RatioMap, Ratios, ratios
 from setar_core.recipe import Recipe, Site, dropped
+from setar_core.search.plan import OBJECTIVES
 from setar_core.search.trial import Trial
 
 
@@ -53,7 +54,7 @@ def found(
         "from the calibration pictures themselves; whether other pictures are judged better, only "
         "a benchmark tells.",
         [
-            (OBJECTIVES[objective], shown(before, objective), shown(after, objective)),
+            (OBJECTIVES[objective].name, shown(before, objective), shown(after, objective)),
             ("accuracy on these pictures", *(f"{one.accuracy:.1f} %" for one in losses)),
             ("ID loss", *(plain(one.loss_id, 4) for one in losses)),
             ("OOD loss", *(plain(one.loss_ood, 4) for one in losses)),
