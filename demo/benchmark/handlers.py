@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.benchmark import words
+from demo.benchmark.components.table import table
 from demo.benchmark.runs import BenchmarkRequest, Look, Run, Runs
 from demo.benchmark.sets import Opened, SetsAsked, opened
-from demo.benchmark.table import table
 from demo.benchmark.view import KEEP, View, shown
 from demo.page import notices
 from demo.page.events import FORGOTTEN
@@ -146,7 +146,7 @@ class BenchmarkHandlers:
             sentence = f"{verb} {name}: {step.done:,} of {total:,} images{left}"
             yield View(
                 notice=notices.busy(sentence, step.done / total),
-                table="" if step.rows else KEEP,
+                table=None if step.rows else KEEP,
             )
 
     def _made(self, request: BenchmarkRequest) -> Iterator[View]:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.benchmark.components.figure_keys import FigureKeys
+from demo.benchmark.components.labels import TakenFor
+from demo.benchmark.components.mistakes import Mistakes
+from demo.benchmark.components.rates import Rates
 from demo.benchmark.files import FIGURES
 from demo.benchmark.handlers import ORIGINAL
 from demo.benchmark.sets import id_choices, ood_choices
 from demo.benchmark.view import View
 from demo.page.bar import default_recipe
-from demo.page.components.basic import PICK, head
+from demo.page.components.basic import head
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, UPLOADED
 from setar_core.data.archives import MAX_FILES, MAX_TOTAL
 
-FOLDER = Path(__file__).resolve().parent
-STYLE, DRAG, FILES, SIDEWAYS = (
-    (FOLDER / name).read_text(encoding="utf-8")
-    for name in ("benchmark.css", "threshold.js", "figure_files.js", "sideways.js")
-)
 LIMITS = (
     f"A zip is one set: up to {MAX_FILES:,} images and {MAX_TOTAL // 10**9} GB unpacked, in a "
     "folder a class for accuracy. Uploads stay on the machine that runs this page."
@@ -120,33 +118,18 @@ def build_behind() -> tuple[View, gr.HTML]:
             detector = gr.Dropdown([], label="Detector", elem_id="bench-detector")
             ood = gr.Dropdown([], label="OOD set", elem_id="bench-ood")
             threshold = gr.Number(label="Threshold", elem_id="bench-threshold")
-        rates = gr.HTML(js_on_load=DRAG, elem_id="bench-rates")
+        rates = Rates(elem_id="bench-rates")
         scores = gr.Plot(show_label=False, elem_id="bench-scores")
         with gr.Row(equal_height=True):
             roc = gr.Plot(show_label=False, min_width=300, elem_id="bench-roc")
             precision = gr.Plot(show_label=False, min_width=300, elem_id="bench-precision")
-        keys = gr.HTML(_figure_keys(), js_on_load=FILES, elem_id="bench-figure-keys")
+        keys = FigureKeys(FIGURES, elem_id="bench-figure-keys")
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=280):
-                labels = gr.HTML(elem_id="bench-labels")
+                labels = TakenFor(elem_id="bench-labels")
             with gr.Column(scale=8, min_width=280):
-                worst = gr.HTML(js_on_load=PICK, elem_id="bench-worst")
+                worst = Mistakes(elem_id="bench-worst")
     return View(
         behind=behind, detector=detector, ood=ood, threshold=threshold, rates=rates, scores=scores,
         roc=roc, precision=precision, labels=labels, worst=worst,
     ), keys  # fmt: skip
-
-
-def _figure_keys() -> str:
-    """Three buttons a figure."""
-    groups = "".join(
-        f"<span>{title}"
-        + "".join(
-            f'<button type="button" data-figure="{figure}" data-kind="{kind}" '
-            f'aria-label="Save {title} as {kind.upper()}">{kind.upper()}</button>'
-            for kind in ("png", "svg", "html")
-        )
-        + "</span>"
-        for figure, title in FIGURES.items()
-    )
-    return f'<div class="figure-keys"><span>Save figures:</span>{groups}</div>'

@@ -8,11 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from demo.benchmark.components.table import BenchmarkTable
 from demo.benchmark.files import KINDS, figure_page, picture, saved
 from demo.benchmark.handlers import BenchmarkHandlers
 from demo.benchmark.layout import (
-    SIDEWAYS,
-    STYLE,
     Choice,
     build_behind,
     build_choice,
@@ -24,7 +23,6 @@ from demo.benchmark.sets import ZIP
 from demo.benchmark.view import View
 from demo.benchmark.words import GONE
 from demo.page.bar import Bar
-from demo.page.components.basic import PICK
 from demo.page.notices import toast
 from demo.server.library import Library
 from setar_core.scores import SCORES
@@ -61,7 +59,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             )
         notice = gr.HTML(EMPTY, elem_id="bench-notice")
         with gr.Column(visible=False) as results:
-            table = gr.HTML(js_on_load=PICK + SIDEWAYS, elem_id="bench-table")
+            table = BenchmarkTable(elem_id="bench-table")
             with gr.Row(elem_id="bench-downloads"):
                 buttons = {
                     kind: gr.Button(f"Download {title}", size="sm", min_width=110)
@@ -73,7 +71,6 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             for kind in (*KINDS, "html")
         }
         chosen = gr.Textbox(visible="hidden", elem_id="bench-chosen", label="Chosen picture")
-        gr.HTML(f"<style>{STYLE}</style>")
     elsewhere = {block.elem_id: block for block in demo.blocks.values() if block.elem_id}
     with elsewhere["bar"]:  # in a tab not yet opened it would hold nothing
         kept = gr.BrowserState(None, storage_key=KEPT_KEY, secret=KEPT_KEY)

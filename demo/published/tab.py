@@ -11,8 +11,8 @@ from demo.page.bar import Bar
 from demo.page.events import KEEP
 from demo.page.notices import notice
 from demo.published.components.bins import Bins, bound, compared
-from demo.published.components.results import Results, columns, results
 from demo.published.components.search import PublishedSearch, search
+from demo.published.components.table import PublishedTable, columns, table
 from demo.published.figures import Panel, score_panels
 from demo.published.words import (
     MEASURES,
@@ -117,7 +117,7 @@ def looked(*values: Any) -> View:
         method=choice.method,
         ood_set=choice.ood_set,
         sentence=f'<p class="lead">{sentence(lines, choice.method, choice.score)}</p>',
-        table=results(lines, choice.measure, choice.method, choice.ood_set),
+        table=table(lines, choice.measure, choice.method, choice.ood_set),
         picture=score_panels(panels, SETS[choice.id_set], foreign, SCORES[choice.score]),
         bins=compared(binned, choice.ood_set),
     )
@@ -152,7 +152,7 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             )
         with gr.Row(equal_height=False, elem_id="published-results"):
             with gr.Column(scale=7, min_width=300):
-                runs = Results(view.table, elem_id="published-table")
+                runs = PublishedTable(view.table, elem_id="published-table")
             with gr.Column(scale=5, min_width=300):
                 picture = gr.Plot(view.picture, show_label=False, elem_id="published-picture")
         with gr.Accordion("How exact is this picture? Printed against recomputed", open=False):

@@ -9,6 +9,17 @@ import pytest
 from playwright.sync_api import expect
 
 import demo
+from demo.benchmark.components.figure_keys import FigureKeys
+from demo.benchmark.components.labels import Bar as LabelBar
+from demo.benchmark.components.labels import Taken, TakenFor
+from demo.benchmark.components.mistakes import Mistakes, Picture
+from demo.benchmark.components.mistakes import Shown as ShownMistakes
+from demo.benchmark.components.rates import Rates
+from demo.benchmark.components.rates import Told as ToldRates
+from demo.benchmark.components.table import BenchmarkTable, Number
+from demo.benchmark.components.table import Cell as MeasuredCell
+from demo.benchmark.components.table import Row as MeasuredRow
+from demo.benchmark.components.table import Table as MeasuredTable
 from demo.page.components.base import Part
 from demo.page.components.heading import Heading
 from demo.page.components.loss_chart import LossChart, chart
@@ -16,9 +27,9 @@ from demo.page.components.picker import Picker
 from demo.page.components.player import Candidate, Film, Player
 from demo.page.components.ratio_map import Cell, Column, RatioMap, Ratios
 from demo.published.components.bins import Bins, Compared
-from demo.published.components.results import Cell as Result
-from demo.published.components.results import Results, Row, Table
 from demo.published.components.search import Ours, PublishedSearch, Search
+from demo.published.components.table import Cell as Published
+from demo.published.components.table import PublishedTable, Row, Table
 from demo.published.components.times import Bar, Pair, Times, TimesTold
 from demo.search.components.film import Patches, SearchFilm, Shown, Term
 from demo.search.components.pictures import Pictures
@@ -49,7 +60,13 @@ def film(text):
 
 
 def row(text):
-    return Row(text, text, [Result(text, True, text, text, 0, text)], text, True)
+    return Row(text, text, [Published(text, True, text, text, 0, text)], text, True)
+
+
+def measured(text):
+    numbers = [Number(text, standing, text) for standing in ("best", "level", None)]
+    cells = [MeasuredCell(numbers, place, text, True) for place in (None, 0)]
+    return MeasuredRow(text, text, [*cells, None], text)
 
 
 def times(text):
@@ -68,7 +85,7 @@ SAMPLES = {
         film(text), text, text, 1, 2, text, 3, Ours(text, ratios(text), text, False, text),
         times(text),
     ),
-    Results: lambda text: Table(
+    PublishedTable: lambda text: Table(
         text, text, [text], [row(text)], text,
     ),
     Bins: lambda text: Compared(text, [text], [(text, [(text, text, text)])]),
@@ -77,6 +94,13 @@ SAMPLES = {
         Patches([text], (1, 4), [["a"], ["0"]]),
     ),
     Pictures: lambda text: [text],
+    BenchmarkTable: lambda text: MeasuredTable([text], [text], [measured(text)] * 2, True),
+    Rates: lambda text: ToldRates(
+        text, text, text, text, text, [(text, text)], [1.0, 0.5], [0.1, 0.2], [0.0, 0.1]
+    ),
+    TakenFor: lambda text: Taken(text, [LabelBar(text, 1, 2, 100)], 3, 4),
+    Mistakes: lambda text: ShownMistakes([Picture("data:,", text, text, text)], []),
+    FigureKeys: lambda text: {text: text},
     SearchResult: lambda text: Found(
         text, text, [(text, text, text)], [(text, text, text)], [(text, ratios(text))],
         ratios(text),

@@ -45,7 +45,7 @@ class Table(NamedTuple):
     warning: str
 
 
-class Results(Picker):
+class PublishedTable(Picker):
     """Its value is a `Table`; the index that is chosen is row * columns + column."""
 
 
@@ -54,7 +54,7 @@ def columns(lines: Sequence[Line]) -> tuple[str, ...]:
     return (MEAN, *(name for name in lines[0].metrics if name != MEAN))
 
 
-def results(lines: Sequence[Line], measure: str, method: str, ood_set: str) -> Table:
+def table(lines: Sequence[Line], measure: str, method: str, ood_set: str) -> Table:
     """The table, with the cells that are looked at."""
     field, meaning = MEASURES[measure]
     names = columns(lines)

@@ -1,0 +1,1 @@
+"""The parts that Benchmark is made of."""
