@@ -25,6 +25,7 @@ from gradio import FileData
 
 from demo.detect.batch import Batch
 from demo.detect.exports import as_dict
+from demo.detect.handlers import AT_ONCE
 from demo.detect.judging import (
     Chunk,
     Detectors,
@@ -34,9 +35,8 @@ from demo.detect.judging import (
     judged,
     scores,
 )
-from demo.detect.tab import AT_ONCE
 from demo.page.uploads import uploaded
-from demo.server.jobs import Progress
+from demo.server.jobs import result_of
 from demo.server.library import EMBEDDED, Library, label_set, label_sets, shipped_calibration
 from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, Settings, checked_settings
 from demo.spectrum.measure import GRID, Measured
@@ -95,7 +95,7 @@ class Endpoints:
         if line is not None:
             batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
         elif shipped:
-            found, _ = _last(scores(self.library, made, shipped))
+            found, _ = result_of(scores(self.library, made, shipped))
             batch = batch.calibrated(calibrated(made, found, RECALL))
         return {**as_dict(batch), "unknown_words": list(unknown)}
 
@@ -152,11 +152,10 @@ class Endpoints:
             energy: by ratio of components dropped, the share of the energy that goes with them
             singular_values of the named matrix, largest first
         """
-        _last(self.library.waiting(backbone))
-        loaded = self.library.backbone(backbone)
+        loaded = result_of(self.library.loading(backbone))
         sites = [Site.parse(matrix)] if matrix else self.measured.sites(loaded)
         if not matrix:
-            _last(self.measured.reading(loaded, sites[0]))
+            result_of(self.measured.reading(loaded, sites[0]))
         found = {str(site): self.measured.profile(loaded, site) for site in sites}
         return {
             "backbone": backbone,
@@ -201,7 +200,7 @@ class Endpoints:
 
     def _judged(self, settings: Settings, paths: Sequence[Path]) -> tuple[Batch, Detectors]:
         """Without thresholds."""
-        made = _last(detectors(self.library, settings))
+        made = result_of(detectors(self.library, settings))
         batch = Batch(settings)
         for step in judged(self.library, made, paths):
             if isinstance(step, Chunk):
@@ -309,11 +308,3 @@ def _line(threshold: float | str | None) -> float | None:
     if not math.isfinite(line):
         raise ValueError(f"threshold is {line}; give a finite number, or leave it out")
     return line
-
-
-def _last(steps: Any) -> Any:
-    made = None
-    for step in steps:
-        if not isinstance(step, Progress):
-            made = step
-    return made

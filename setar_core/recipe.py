@@ -100,6 +100,9 @@ class Recipe:
     def __bool__(self) -> bool:
         return any(ratio > 0 for ratio in self.ratios.values())
 
+    def __hash__(self) -> int:
+        return hash((self.backbone, self.fingerprint))  # equal is what is equal as a whole
+
     @property
     def fingerprint(self) -> str:
         """Eight characters that change when what is dropped changes; `ORIGINAL` drops nothing."""

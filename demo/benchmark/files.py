@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import mimetypes
-import tempfile
-from pathlib import Path
 
 from demo.benchmark.runs import Look, Run
 from demo.benchmark.view import mistakes, shown
+from demo.page.downloads import new_file
 from setar_core.data.images import MAX_BYTES
 
 KINDS = {"csv": "CSV", "json": "JSON", "md": "Markdown", "tex": "LaTeX"}
@@ -63,6 +62,6 @@ def picture(run: Run, look: Look, index: int) -> str:
 
 
 def _written(name: str, text: str) -> str:
-    path = Path(tempfile.mkdtemp(prefix="benchmark-")) / name
+    path = new_file(name)
     path.write_text(text, encoding="utf-8")
     return str(path)

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from demo.benchmark import words
 from demo.benchmark.components.table import table
-from demo.benchmark.runs import BenchmarkRequest, Look, Run, Runs
-from demo.benchmark.sets import Opened, SetsAsked, opened
+from demo.benchmark.runs import BenchmarkRequest, Look, Run
+from demo.benchmark.sets import SetsAsked, opened
 from demo.benchmark.view import KEEP, View, shown
 from demo.page import notices
 from demo.page.events import FORGOTTEN
-from demo.server.errand import Errand, Tell
-from demo.server.jobs import Progress
+from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, Settings, read_settings
 from setar_core.memory import IMAGES_WATCHED
 from setar_core.recipe import ORIGINAL, Recipe
+
+AT_ONCE = 4
+LONGEST_LINE = 10
+KEPT_RUNS = 16
+FULL = "{count} benchmarks are waiting already; try again in a few minutes"
+WAITING = "In the queue: other benchmarks are before yours. It starts by itself"
 
 
 class Controls(NamedTuple):
@@ -46,35 +49,53 @@ class Controls(NamedTuple):
 
 
 class BenchmarkHandlers:
-    """Holds the shelves and the visitors' runs."""
+    """Holds the shelves and the visitors' runs; a browser keeps the name of its last."""
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self.runs = Runs()
+        self.runs = Jobs(AT_ONCE, LONGEST_LINE, FULL, WAITING, kept=KEPT_RUNS)
 
     def run(self, name: str | None, *controls: Any) -> Iterator[View]:
         """Score what is asked, or go on where the same was stopped."""
+        before = self.runs.find(name)
         try:
-            yield from self._run(name, *controls)
+            request = self._read(Controls(*controls))
+            same = before is not None and before.request == request
+            run = before if same else Run(request, self._steps)
+            if not run.active:
+                self.runs.start(run)
         except ValueError as error:
             yield View(notice=notices.notice(str(error), "bad"))
+            return
+        yield View(name=run.name, stored=run.name)
+        yield from self._watched(run)
+        if run.bench is None and before not in (None, run):  # its table is still shown
+            stopped = notices.notice(words.NOT_BEGUN, "warn") if run.state == STOPPED else KEEP
+            yield View(name=before.name, stored=before.name, notice=stopped)
 
-    def stopped(self, name: str | None) -> View:
-        """What is kept after a stop."""
-        return View(notice=words.stopped(self.runs.find(name)))
+    def watch(self, name: str | None) -> Iterator[View]:
+        """What goes on, on a page that was loaded anew."""
+        run = self.runs.find(name)
+        if run is not None and run.active:
+            yield from self._watched(run)
+
+    def stop(self, name: str | None) -> View:
+        """End it after the batch that runs; its scores are kept."""
+        run = self.runs.find(name)
+        if run is None or not run.active:
+            return View()
+        self.runs.stop(run)
+        return View(stop=gr.Button("Stopping …", interactive=False))
 
     def found(self, stored: object) -> View:
         """The run that this browser made last, when its page opens again."""
-        run = self.runs.again(stored)
+        run = self.runs.find(stored)
         if run is None:
             gone = View(notice=notices.notice(words.GONE), stored=FORGOTTEN)
             return gone if stored else View()
-        page = View(table=table(run, None))
-        if run.ready:
-            page = shown(run, run.look or self._default(run, run.bench.detections[0], run.ready[0]))
-        return page._replace(
-            name=stored, notice=words.found_again(run), results=gr.update(visible=True)
-        )
+        if run.bench is None:
+            return View(name=stored)
+        return self._drawn(run, anew=True)._replace(name=stored, notice=words.found_again(run))
 
     def look(self, name: str | None, detector: int, ood: str) -> View:
         """Another detector or OOD set, at the threshold of its FPR95 in the table."""
@@ -88,8 +109,8 @@ class BenchmarkHandlers:
     def clicked(self, name: str | None, index: int) -> View:
         """A cell of the table."""
         run = self.runs.find(name)
-        if run is None:
-            return View(notice=notices.notice(words.GONE, "warn"))
+        if run is None or run.bench is None:
+            return View() if run else View(notice=notices.notice(words.GONE, "warn"))
         detector, column = divmod(int(index), len(run.bench.oods))
         if not 0 <= detector < len(run.bench.detections):
             return View()
@@ -106,37 +127,44 @@ class BenchmarkHandlers:
         run.look = Look(detection, ood, float(threshold))
         return shown(run, run.look, moved=True)._replace(threshold=float(threshold))
 
-    def _run(self, name: str | None, *controls: Any) -> Iterator[View]:
-        request = self._read(Controls(*controls))
-        run = self.runs.find(name)
-        if run is None or run.request != request:
-            yield View(notice=notices.busy("Getting ready"))
-            run = yield from self._made(request)
-        name = name or self.runs.new_name()
-        run = replace(run, rows=[], look=None, done=False)  # another page may look at the other
-        self.runs.put(name, run)
-        yield View(name=name, stored=name, table=table(run, None), results=gr.update(visible=True))
-        for page in self._steps(run):
-            if run.ready and run.look is None:
-                run.look = self._default(run, run.bench.detections[0], run.ready[0])
-                page = shown(run, run.look)._replace(notice=page.notice)
-            elif page.table is not KEEP:
-                rates = shown(run, run.look, moved=True).rates  # of one set more
-                page = page._replace(table=table(run, run.look), ood=_sets(run), rates=rates)
-            yield page
-        run.done = True
-        yield View(notice=words.done(run), table=table(run, run.look))
+    def _watched(self, run: Run) -> Iterator[View]:
+        """Signs of life, with the table whenever there are new rows, and what came of it."""
+        yield View(notice=notices.busy(*run.progress), **_keys(run))
+        drawn = None
+        for progress in run.watching():
+            page, now = View(), run.bench and len(run.events)
+            if now != drawn:
+                page = self._drawn(run, anew=not drawn)
+                drawn = now
+            yield page._replace(notice=notices.busy(*progress))
+        page = View() if run.bench is None else self._drawn(run, anew=not drawn)
+        yield page._replace(notice=words.over(run), **_keys(run))
 
-    def _steps(self, run: Run) -> Iterator[View]:
-        """Signs of life; the table comes with every new row."""
+    def _drawn(self, run: Run, anew: bool) -> View:
+        """The table and, with its first rows, the first cell of it; or with what came since."""
+        if not run.ready:
+            return View(table=table(run, None), results=gr.update(visible=True))
+        if run.look is None:
+            run.look = self._default(run, run.bench.detections[0], run.ready[0])
+        if anew:
+            return shown(run, run.look)._replace(results=gr.update(visible=True))
+        rates = shown(run, run.look, moved=True).rates  # of one set more
+        sets = gr.update(choices=run.ready, value=run.look.ood)
+        return View(table=table(run, run.look), ood=sets, rates=rates)
+
+    def _steps(self, run: Run) -> Steps[None]:
+        """Signs of life, and the rows of a set as an event."""
+        run.look = None
+        if run.bench is None:
+            run.bench = yield from self._made(run)
         steps, begun = run.bench.steps(IMAGES_WATCHED), time.monotonic()
         before, total = words.seen(run)
         while True:
-            with self.library.turns.turn(f"benchmark of {total:,} images"):
-                step = next(steps, None)
+            step = self.library.turns.run(f"benchmark of {total:,} images", next, steps, None)
             if step is None:
                 return
-            run.rows += step.rows
+            if step.rows:
+                yield step.rows
             left = ""
             if step.done > before and step.done < total:
                 seconds = (time.monotonic() - begun) * (total - step.done) / (step.done - before)
@@ -144,38 +172,21 @@ class BenchmarkHandlers:
             verb = "Scoring" if step.places or step.left_out else "Comparing on"
             name = step.set_scores.images.name
             sentence = f"{verb} {name}: {step.done:,} of {total:,} images{left}"
-            yield View(
-                notice=notices.busy(sentence, step.done / total),
-                table=None if step.rows else KEEP,
-            )
+            yield Progress(sentence, step.done / total)
 
-    def _made(self, request: BenchmarkRequest) -> Iterator[View]:
-        """A fresh run; returns it."""
+    def _made(self, run: Run) -> Steps[Any]:
+        """The sets and the detectors."""
         from setar_core.benchmark.run import Benchmark
 
-        for sentence in self.library.waiting(request.backbone):
-            yield View(notice=notices.busy(f"Loading {request.backbone}: {sentence}"))
-        found = None
-        for step in opened(self.library, request.sets, request.labels):
-            if isinstance(step, Progress):
-                yield View(notice=notices.busy(*step))
-            else:
-                found = step
+        request = run.request
+        yield from self.library.loading(request.backbone)
+        inside, outside = yield from opened(self.library, request.sets, request.labels, run.folder)
         detectors = {}
-        for recipe in request.recipes:
-            errand = Errand(partial(self._detector, request, recipe))
-            for sentence in errand.sentences():
-                yield View(notice=notices.busy(f"Weights {recipe}: {sentence}"))
-            detectors[recipe] = errand.result()
-        bench = Benchmark(detectors, found.inside, found.outside, request.scores)
-        return Run(request, bench, Opened(*found))
-
-    def _detector(self, request: BenchmarkRequest, recipe: str, tell: Tell) -> Any:
-        with self.library.turns.turn(f"reading {len(request.labels):,} labels"):
-            made = self.library.detector(
-                request.backbone, request.recipes[recipe], request.labels, tell
-            )
-        return made.with_score(request.scores[0], request.options)
+        for name, recipe in request.recipes.items():
+            steps = self.library.detector(request.backbone, recipe, request.labels)
+            detector = yield from told(f"Weights {name}: ", steps)
+            detectors[name] = detector.with_score(request.scores[0], request.options)
+        return Benchmark(detectors, inside, outside, request.scores)
 
     def _read(self, said: Controls) -> BenchmarkRequest:
         """Raises ValueError for what cannot be measured."""
@@ -207,5 +218,7 @@ class BenchmarkHandlers:
         return Look(detection, ood, threshold)
 
 
-def _sets(run: Run) -> Any:
-    return gr.update(choices=run.ready, value=run.look.ood)
+def _keys(run: Run) -> dict[str, gr.Button]:
+    """Of Run and Stop, one is there."""
+    stop = gr.Button("Stop", visible=run.active, interactive=not run.stopping)
+    return {"start": gr.Button(visible=not run.active), "stop": stop}

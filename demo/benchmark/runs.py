@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from demo.benchmark.sets import Opened, SetsAsked
-from demo.server.store import Store
+from demo.benchmark.sets import SetsAsked
+from demo.server.jobs import Job, Steps
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe
 from setar_core.scores import ScoreOptions
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from setar_core.benchmark.results import Detection, Row
     from setar_core.benchmark.run import Benchmark
     from setar_core.benchmark.set_scores import SetScores
-
-KEPT_RUNS = 12
 
 
 @dataclass(frozen=True)
@@ -35,22 +32,30 @@ class BenchmarkRequest:
     sets: SetsAsked
 
 
-@dataclass
-class Run:
-    """A benchmark under way or done; a stopped one goes on where it was."""
+class Run(Job[None]):
+    """A benchmark as a job; a stopped one goes on where it was.
 
-    request: BenchmarkRequest
-    bench: Benchmark
-    opened: Opened
-    rows: list[Row] = field(default_factory=list)
-    look: Look | None = None  # the cell that is open
-    done: bool = False
+    Attributes:
+        bench: None until its sets and detectors are there.
+        look: the cell that is open.
+    """
+
+    def __init__(self, request: BenchmarkRequest, work: Callable[[Run], Steps[None]]) -> None:
+        super().__init__("the benchmark", lambda: work(self))
+        self.request = request
+        self.bench: Benchmark | None = None
+        self.look: Look | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for rows in self.events for row in rows]
 
     @property
     def ready(self) -> list[str]:
         """OOD sets that have rows, in order."""
-        wanted = [ood.images.name for ood in self.bench.oods]
-        return [name for name in wanted if any(row.ood == name for row in self.rows)]
+        named = {row.ood for row in self.rows}
+        oods = self.bench.oods if self.bench else ()
+        return [ood.images.name for ood in oods if ood.images.name in named]
 
     def ood(self, name: str) -> SetScores:
         return next(ood for ood in self.bench.oods if ood.images.name == name)
@@ -69,29 +74,3 @@ class Look:
     detection: Detection
     ood: str
     threshold: float
-
-
-class Runs(Store[Run]):
-    """The last runs of all visitors.
-
-    A browser keeps the name of its last run, so several pages may hold one; it goes with the last.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(KEPT_RUNS)
-        self._pages: Counter[str] = Counter()  # beside the page that made it
-
-    def again(self, name: object) -> Run | None:
-        """The run for one page more, or None when it is no longer kept."""
-        run = self.find(name) if isinstance(name, str) else None
-        if run is not None:
-            with self._lock:
-                self._pages[name] += 1
-        return run
-
-    def drop(self, name: object) -> None:
-        if isinstance(name, str) and self._pages[name]:
-            with self._lock:
-                self._pages[name] -= 1
-        else:
-            super().drop(name)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from demo.server.jobs import Progress
+from demo.server.jobs import Progress, Steps
 from demo.server.library import IMAGES, Library
 from setar_core.data.archives import unpacking, unwrapped
 from setar_core.data.sets import ImageSet, check_apart
@@ -37,14 +36,6 @@ class SetsAsked:
     ood_zips: tuple[str, ...]
 
 
-class Opened(NamedTuple):
-    """The sets, and the folder of what was unpacked, which goes when nobody holds it."""
-
-    inside: ImageSet
-    outside: tuple[ImageSet, ...]
-    unpacked: tempfile.TemporaryDirectory
-
-
 def id_choices(library: Library) -> list[tuple[str, str]]:
     own = [(f"{name} (folder)", f"data:{name}") for name in folders(library)]
     return [(f"{TITLES[ID]} ({_count(ID)})", f"shipped:{ID}"), *own, ("my own zip", ZIP)]
@@ -67,28 +58,28 @@ def folders(library: Library) -> list[str]:
     return [path.name for path in inside if not path.name.startswith(".")]
 
 
-def opened(library: Library, asked: SetsAsked, labels: LabelSet) -> Iterator[Progress | Opened]:
-    """Unpack what is to be unpacked, and list the images.
+def opened(
+    library: Library, asked: SetsAsked, labels: LabelSet, folder: Path
+) -> Steps[tuple[ImageSet, tuple[ImageSet, ...]]]:
+    """The ID set and the OOD sets, listed; what is to be unpacked lies in the folder.
 
     Raises:
         ValueError: nothing chosen, a set that is not offered or given twice, ID and OOD sets that
             share images, a zip that is refused.
     """
-    unpacked = tempfile.TemporaryDirectory(prefix="sets-")
     if asked.inside == ZIP and not asked.id_zip:
         raise ValueError("the ID set is to be your own zip, and none is here; upload one")
     if not (asked.outside or asked.ood_zips):
         raise ValueError("no OOD set is chosen; tick at least one, or upload a zip")
+    unpacked = tempfile.mkdtemp(dir=folder)  # a new one when a stopped run goes on
     places: list[tuple[str, Path]] = []
     wanted = [asked.id_zip if asked.inside == ZIP else asked.inside, *asked.outside]
     for i, value in enumerate([*wanted, *asked.ood_zips]):
         if value in (asked.id_zip, *asked.ood_zips):
-            folder = Path(unpacked.name, str(i))
-            name = Path(value).stem
-            for done, total in unpacking(value, folder):
-                if done % 50 == 1:
-                    yield Progress(f"Unpacking {name}: image {done} of {total}", done / total)
-            places.append((name, unwrapped(folder)))
+            target, name = Path(unpacked, str(i)), Path(value).stem
+            for done, total in unpacking(value, target):
+                yield Progress(f"Unpacking {name}: image {done} of {total}", done / total)
+            places.append((name, unwrapped(target)))
         else:
             places.append(_offered(library, value))
     check_apart([folder for _, folder in places], [name for name, _ in places])
@@ -98,7 +89,7 @@ def opened(library: Library, asked: SetsAsked, labels: LabelSet) -> Iterator[Pro
         _listed(folder, name, None if i else labels)
         for i, (name, (_, folder)) in enumerate(zip(names, places, strict=True))
     ]
-    yield Opened(listed[0], tuple(listed[1:]), unpacked)
+    return listed[0], tuple(listed[1:])
 
 
 def _listed(folder: Path, name: str, labels: LabelSet | None) -> ImageSet:

@@ -30,16 +30,8 @@ from setar_core.scores import SCORES
 # What Detect and the bar say is measured here too: their components, by what they are called.
 FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
 OPEN = (Path(__file__).resolve().parent / "open_in_detect.js").read_text(encoding="utf-8")
+WATCHERS = 16  # pages that look on at once
 KEPT_KEY = "setar-explorer-benchmark"
-RUNNING, IDLE = (  # of Run and Stop, one is there
-    f"() => [{{ __type__: 'update', visible: {run} }}, "
-    f"{{ __type__: 'update', visible: {stop}, value: 'Stop', interactive: true }}]"
-    for run, stop in (("false", "true"), ("true", "false"))
-)
-STOPPING = """() => {
-  const running = document.querySelector('#bench-notice progress');
-  return { __type__: 'update', ...(running && { value: 'Stopping …', interactive: false }) };
-}"""
 EMPTY = (
     '<div class="empty"><strong>Nothing measured yet.</strong> Press Run: every image is read once '
     "and judged by all the detectors you ticked. The shipped sets take about a minute.</div>"
@@ -49,7 +41,7 @@ EMPTY = (
 def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     """Lay the tab out and join it to its handlers."""
     handlers = BenchmarkHandlers(library)
-    name = gr.State(None, time_to_live=7200, delete_callback=handlers.runs.drop)
+    name = gr.State(None)
     with gr.Column(elem_id="bench"):
         choice = build_choice(library)
         with gr.Row(elem_id="bench-keys"):
@@ -75,21 +67,27 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     with elsewhere["bar"]:  # in a tab not yet opened it would hold nothing
         kept = gr.BrowserState(None, storage_key=KEPT_KEY, secret=KEPT_KEY)
     page = list(
-        behind._replace(name=name, stored=kept, notice=notice, results=results, table=table)
+        behind._replace(
+            name=name,
+            stored=kept,
+            start=start,
+            stop=stop,
+            notice=notice,
+            results=results,
+            table=table,
+        )
     )
     looked = [name, behind.detector, behind.ood]
     asked = [bar.backbone, *(elsewhere[part] for part in FROM_DETECT), *choice]
 
-    # The swap first: the browser takes the events of a click in turn, and waits for each.
-    start.click(None, None, [start, stop], js=RUNNING, **_quiet())
-    running = start.click(handlers.run, [name, *asked], page, **_quiet(concurrency_limit=4))
-    stop.click(None, None, stop, js=STOPPING, cancels=[running], **_quiet())
-    # A cancelled event counts as failed once the server let go of it, a batch later; before that
-    # the browser would not hear Run again.
-    told = running.failure(handlers.stopped, name, page, **_quiet())
-    for ended in (running.success, told.then):
-        ended(None, None, [start, stop], js=IDLE, **_quiet())
-    demo.load(handlers.found, kept, page, **_quiet())
+    # Several clicks of Run may be on their way: it is shown again before its last event has ended.
+    start.click(
+        handlers.run, [name, *asked], page,
+        **_quiet(concurrency_limit=WATCHERS, trigger_mode="multiple"),
+    )  # fmt: skip
+    stop.click(handlers.stop, name, page, **_quiet(queue=False))
+    opened = demo.load(handlers.found, kept, page, **_quiet())
+    opened.then(handlers.watch, name, page, **_quiet(concurrency_limit=WATCHERS))
 
     def click(event: gr.EventData, *values: Any) -> View:
         return handlers.clicked(*values, event.index)

@@ -26,6 +26,8 @@ class View(NamedTuple):
 
     name: Any = KEEP
     stored: Any = KEEP
+    start: Any = KEEP
+    stop: Any = KEEP
     notice: Any = KEEP
     results: Any = KEEP
     table: Any = KEEP

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from demo.benchmark.runs import Run
 from demo.page import notices
+from demo.server.jobs import FAILED, FINISHED, STOPPED
 
 GONE = "This benchmark is no longer kept on the server. Press Run to make it again."
+NOT_BEGUN = "Stopped before anything was scored; the table is that of the run before."
 
 
 def seen(run: Run) -> tuple[int, int]:
@@ -14,8 +16,12 @@ def seen(run: Run) -> tuple[int, int]:
     return sum(int(s.seen.sum()) for s in sets), sum(len(s.images) for s in sets)
 
 
-def done(run: Run) -> str:
-    """What was left out, and what to know of these sets."""
+def over(run: Run) -> str:
+    """What came of it: why there is nothing, or what is kept, or what was left out."""
+    if run.state == FAILED:
+        return notices.notice(run.problem, "bad")
+    if run.state == STOPPED:
+        return notices.notice(_stopped(run), "warn")
     parts = []
     problems = [
         f"{scored.images.name}: {reason}"
@@ -39,25 +45,19 @@ def done(run: Run) -> str:
     return "".join(parts) or notices.notice("Done.", "good")
 
 
-def stopped(run: Run | None) -> str:
-    """What is kept after a stop."""
-    if run is None:
-        return notices.notice("Stopped before anything was scored.", "warn")
-    if run.done:  # the one before
-        return notices.notice(
-            "Stopped before anything was scored; the table is that of the run before.", "warn"
-        )
+def _stopped(run: Run) -> str:
+    if run.bench is None:
+        return "Stopped before anything was scored."
     scored, total = seen(run)
-    return notices.notice(
-        f"Stopped at {scored:,} of {total:,} images; their scores are kept. Press Run to go on.",
-        "warn",
-    )
+    return f"Stopped at {scored:,} of {total:,} images; their scores are kept. Press Run to go on."
 
 
 def found_again(run: Run) -> str:
     """What a page that was loaded anew shows; its controls know nothing of it."""
     of = f"{run.request.backbone} with {len(run.request.labels):,} labels"
-    if run.done:
+    if run.active:
+        return notices.notice(f"Your benchmark is still running: {of}.")
+    if run.state == FINISHED:
         return notices.notice(
             f"Your last benchmark: {of}. It was run before this page was loaded, so the settings "
             "above may be others than its own."

@@ -6,7 +6,7 @@ Every handler returns or yields a `Page`; a ValueError of the core becomes a not
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,14 +24,16 @@ from demo.detect.judging import (
     judged,
     scores,
 )
-from demo.detect.view import Page, result_of, shown, telling
+from demo.detect.view import Page, shown, telling
 from demo.page import notices
-from demo.server.errand import Errand, Tell
+from demo.server.jobs import Job, Jobs, Steps
 from demo.server.library import Library, examples, shipped_calibration
 from demo.server.request import RECALL, Settings, read_settings
 from demo.server.store import Store
 
 GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
+AT_ONCE = 16  # batches; they take turns at the network, but some wait long for their model
+LONGEST_LINE = 64
 KEPT_CALIBRATIONS = 16
 KEPT_BATCHES = 100
 
@@ -42,8 +44,11 @@ class DetectHandlers:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.batches = Store[Batch](KEPT_BATCHES)
-        self._shipped: dict[tuple, dict[str, tuple[float, ...]]] = {}
-        self._opening: tuple[Settings, Errand[Batch]] | None = None
+        self.jobs = Jobs(
+            AT_ONCE, LONGEST_LINE, waiting="waiting until other visitors' pictures are judged"
+        )
+        self._shipped = Store[dict[str, tuple[float, ...]]](KEPT_CALIBRATIONS)  # by settings
+        self._openings = Store[Job[Batch]](1)  # by settings
         self._lock = threading.Lock()
 
     @telling
@@ -69,13 +74,13 @@ class DetectHandlers:
             and not before.stale
             and before.thresholds
         ):
-            made = yield from self._made(settings)
             start = replace(before, images=(), problems=())
-            now = yield from self._judged(start, made, paths, by)
+            now = yield from self._shown(self._started(paths, partial(self._again, start)), by)
         elif paths == examples() and recall == RECALL:
-            now = yield from self._opened(settings)
+            now = yield from self._shown(self._opening(settings), by)
         else:
-            now = yield from self._calibrated(settings, paths, recall, by)
+            work = partial(self._calibrated, settings, recall)
+            now = yield from self._shown(self._started(paths, work), by)
         yield self._kept(name, now, by)
 
     @telling
@@ -91,30 +96,15 @@ class DetectHandlers:
     ) -> Iterator[Page]:
         """Find both thresholds on the shipped pictures or on the visitor's own."""
         settings = read_settings(self.library, *controls)
-        made = yield from self._made(settings)
-        problems: tuple[str, ...] = ()
-        if source == OWN:
-            if not files:
-                raise ValueError(
-                    "no calibration picture is here; add pictures of your own that show your "
-                    "labels, better 20 or more"
-                )
-            paths = [Path(file) for file in files]
-            found, problems = yield from result_of(scores(self.library, made, paths))
-        else:
-            found = yield from self._shipped_scores(settings, made)
-            if not found:
-                raise ValueError(
-                    "there are no shipped calibration pictures for these labels and this "
-                    f"backbone; choose “{OWN}” and add 20 or more"
-                )
-        if not any(found.values()):
-            raise ValueError(f"no calibration picture could be read: {'; '.join(problems[:3])}")
-        now = self.batches.find(name)
-        if now is None or now.settings != settings:
-            paths = examples() if now is None else [image.path for image in now.images]
-            now = yield from self._judged(Batch(settings), made, paths, by)
-        now = replace(now, stale=()).calibrated(calibrated(made, found, recall))
+        if source == OWN and not files:
+            raise ValueError(
+                "no calibration picture is here; add pictures of your own that show your labels, "
+                "better 20 or more"
+            )
+        own = [Path(file) for file in files or ()] if source == OWN else None
+        before = self.batches.find(name)
+        work = partial(self._calibrating, settings, own, before, recall)
+        now, problems = yield from self._shown(self.jobs.start(Job("calibrating", work)), by)
         page = self._kept(name, now, by, picked)
         if problems:
             left = notices.notice("Some calibration files were left out.", "bad", problems)
@@ -193,66 +183,87 @@ class DetectHandlers:
             return Page(notice=notices.notice(GONE, "warn"))
         return shown(now, by, picked, sliders=False)._replace(found=Page().found)
 
-    def _opened(self, settings: Settings) -> Iterator[Page]:
-        """Progress as pages; returns the examples' batch, made once for all who ask the same."""
+    def _opening(self, settings: Settings) -> Job[Batch]:
+        """The examples' batch, made once for all who ask the same."""
         with self._lock:
-            if self._opening is None or self._opening[0] != settings or self._opening[1].failed:
-                self._opening = (settings, Errand(partial(self._open, settings)))
-            errand = self._opening[1]
-        for notice in errand.sentences():
-            yield Page(notice=notice)
-        return errand.result()
+            job = self._openings.find(settings)
+            if job is None or not job.usable:
+                job = self._started(examples(), partial(self._calibrated, settings, RECALL))
+                self._openings.put(settings, job)
+        return job
 
-    def _open(self, settings: Settings, tell: Tell) -> Batch:
-        steps = self._calibrated(settings, examples(), RECALL, "score")
-        while True:
-            try:
-                tell(next(steps).notice)
-            except StopIteration as end:
-                return end.value
+    def _started(self, paths: list[Path], work: Callable[[list[Path]], Steps]) -> Job:
+        return self.jobs.start(Job(f"judging {len(paths)} pictures", partial(work, paths)))
 
-    def _calibrated(
-        self, settings: Settings, paths: list[Path], recall: float, by: str
-    ) -> Iterator[Page]:
-        """As `_judged`, by thresholds from the shipped pictures where there are any."""
-        made = yield from self._made(settings)
+    def _shown(self, job: Job, by: str) -> Iterator[Page]:
+        """The job as pages; returns its result."""
+        yield Page(notice=notices.busy("Getting ready"))
+        for progress in job.watching():
+            page = Page(notice=notices.busy(*progress))
+            if job.events:
+                part = shown(job.events[-1], by, None, sliders=False)
+                page = page._replace(tally=part.tally, rows=part.rows)
+            yield page
+        return job.outcome()
+
+    def _again(self, start: Batch, paths: list[Path]) -> Steps[Batch]:
+        """The paths by the thresholds that are there."""
+        made = yield from detectors(self.library, start.settings)
+        return (yield from self._judged(start, made, paths))
+
+    def _calibrated(self, settings: Settings, recall: float, paths: list[Path]) -> Steps[Batch]:
+        """The paths by thresholds from the shipped pictures, where there are any."""
+        made = yield from detectors(self.library, settings)
         found = yield from self._shipped_scores(settings, made)
         start = Batch(settings).calibrated(calibrated(made, found, recall) if found else {})
-        return (yield from self._judged(start, made, paths, by))
+        return (yield from self._judged(start, made, paths))
 
-    def _made(self, settings: Settings) -> Iterator[Page]:
-        """Progress as pages; returns the detectors."""
-        yield Page(notice=notices.busy("Getting ready"))
-        return (yield from result_of(detectors(self.library, settings)))
+    def _calibrating(
+        self, settings: Settings, own: list[Path] | None, before: Batch | None, recall: float
+    ) -> Steps[tuple[Batch, tuple[str, ...]]]:
+        """The batch with thresholds anew, judged first where the settings changed; problems."""
+        made = yield from detectors(self.library, settings)
+        problems: tuple[str, ...] = ()
+        if own is not None:
+            found, problems = yield from scores(self.library, made, own)
+        else:
+            found = yield from self._shipped_scores(settings, made)
+            if not found:
+                raise ValueError(
+                    "there are no shipped calibration pictures for these labels and this "
+                    f"backbone; choose “{OWN}” and add 20 or more"
+                )
+        if not any(found.values()):
+            raise ValueError(f"no calibration picture could be read: {'; '.join(problems[:3])}")
+        now = before
+        if now is None or now.settings != settings:
+            paths = examples() if now is None else [image.path for image in now.images]
+            now = yield from self._judged(Batch(settings), made, paths)
+        return replace(now, stale=()).calibrated(calibrated(made, found, recall)), problems
 
-    def _judged(self, now: Batch, made: Detectors, paths: list[Path], by: str) -> Iterator[Page]:
-        """Progress as pages; returns the batch with the paths' images, by its own thresholds."""
+    def _judged(self, now: Batch, made: Detectors, paths: list[Path]) -> Steps[Batch]:
+        """The batch with the paths' images, by its own thresholds; it is an event as it grows."""
         now = replace(now, preprocess=next(iter(made.values())).backbone.preprocess)
         for step in judged(self.library, made, paths):
             if isinstance(step, Chunk):
                 images, problems = now.images + step.images, now.problems + step.problems
                 now = replace(now, images=images, problems=problems)
-                now = now.with_thresholds(now.thresholds)
-                continue
-            page = Page(notice=notices.busy(*step))
-            if now.images:
-                part = shown(now, by, None, sliders=False)
-                page = page._replace(tally=part.tally, rows=part.rows)
-            yield page
+                now = step = now.with_thresholds(now.thresholds)
+            yield step
         return now
 
-    def _shipped_scores(self, settings: Settings, made: Detectors) -> Iterator[Page]:
+    def _shipped_scores(
+        self, settings: Settings, made: Detectors
+    ) -> Steps[dict[str, tuple[float, ...]] | None]:
         """Scores of the shipped calibration pictures by weights; None where there are none."""
-        key = tuple(detector.context for detector in made.values())
-        if key not in self._shipped:
+        found = self._shipped.find(settings)
+        if found is None:
             paths = shipped_calibration(settings.backbone, settings.labels)
             if not paths:
                 return None
-            found, _ = yield from result_of(scores(self.library, made, paths))
-            while len(self._shipped) >= KEPT_CALIBRATIONS:
-                self._shipped.pop(next(iter(self._shipped)))
-            self._shipped[key] = found
-        return self._shipped[key]
+            found, _ = yield from scores(self.library, made, paths)
+            self._shipped.put(settings, found)
+        return found
 
     def _kept(self, name: str | None, batch: Batch, by: str, picked: int | None = None) -> Page:
         name = name or self.batches.new_name()

@@ -1,20 +1,18 @@
 """Images to verdicts: each file read once, judged with the original and with the SeTAR weights.
 
-The network is asked here and nowhere else in the demo. Everything is a generator of `Progress`
-that yields what it made as its last item.
+What takes long is a generator of `Progress`, as `Jobs` run it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.detect.batch import Judged
 from demo.page.pictures import thumbnail
-from demo.server.errand import Errand, Tell
-from demo.server.jobs import Progress
+from demo.page.words import STAY
+from demo.server.jobs import Progress, Steps, told
 from demo.server.library import Library
 from demo.server.request import ORIGINAL, TITLES, Settings
 from setar_core.data.images import ImageError, read_image
@@ -40,25 +38,24 @@ class Chunk(NamedTuple):
     problems: tuple[str, ...]
 
 
-def detectors(library: Library, settings: Settings) -> Iterator[Progress | Detectors]:
+def detectors(library: Library, settings: Settings) -> Steps[Detectors]:
     """One detector for each of the weights.
 
     Raises:
         ValueError: the backbone cannot be had, or labels or recipe do not fit it.
     """
-    for sentence in library.waiting(settings.backbone):
-        yield Progress(f"Loading {settings.backbone}: {sentence}. You may leave this page open.")
+    yield from told("", library.loading(settings.backbone), STAY)
     made: Detectors = {}
     for weights in settings.weights:
-        errand = Errand(partial(_detector, library, settings, weights))
-        for sentence in errand.sentences():
-            yield Progress(f"{TITLES[weights]}: {sentence}")
-        made[weights] = errand.result()
-    yield made
+        recipe = None if weights == ORIGINAL else settings.recipe
+        steps = library.detector(settings.backbone, recipe, settings.labels)
+        detector = yield from told(f"{TITLES[weights]}: ", steps)
+        made[weights] = detector.with_score(settings.score, settings.options)
+    return made
 
 
-def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Iterator[Progress | Chunk]:
-    """The files a few at a time, in the order given.
+def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Steps[None]:
+    """The files a few at a time, in the order given: progress, then `Chunk`, again and again.
 
     Raises:
         ValueError: more files, or larger ones in all, than one batch may have.
@@ -66,25 +63,28 @@ def judged(library: Library, made: Detectors, files: Sequence[Path]) -> Iterator
     check_batch(files)
     for first in range(0, len(files), CHUNK):
         yield Progress(f"Judging picture {first + 1} of {len(files)}", first / len(files))
-        with library.turns.turn(f"judging {len(files)} pictures"):
-            some = _chunk(made, files[first : first + CHUNK])
-        yield some
+        some = files[first : first + CHUNK]
+        yield library.turns.run(f"judging {len(files)} pictures", _chunk, made, some)
 
 
 def scores(
     library: Library, made: Detectors, files: Sequence[Path]
-) -> Iterator[Progress | tuple[dict[str, tuple[float, ...]], tuple[str, ...]]]:
+) -> Steps[tuple[dict[str, tuple[float, ...]], tuple[str, ...]]]:
     """The detectors' own scores of calibration images, by weights, and what went wrong."""
     check_batch(files)
     found: dict[str, list[float]] = {weights: [] for weights in made}
     problems: list[str] = []
+
+    def score(some: Sequence[Path]) -> None:
+        good = _read(made, some, problems, shown=False)
+        for weights, detector in made.items() if good else ():
+            found[weights] += detector.scores_of(_stacked(good)).tolist()
+
     for first in range(0, len(files), CHUNK):
         yield Progress(f"Calibrating, picture {first + 1} of {len(files)}", first / len(files))
-        with library.turns.turn(f"calibrating on {len(files)} pictures"):
-            good = _read(made, files[first : first + CHUNK], problems, shown=False)
-            for weights, detector in made.items() if good else ():
-                found[weights] += detector.scores_of(_stacked(good)).tolist()
-    yield {weights: tuple(values) for weights, values in found.items()}, tuple(problems)
+        what = f"calibrating on {len(files)} pictures"
+        library.turns.run(what, score, files[first : first + CHUNK])
+    return {weights: tuple(values) for weights, values in found.items()}, tuple(problems)
 
 
 def calibrated(
@@ -106,14 +106,6 @@ def check_batch(files: Sequence[Path]) -> None:
             f"these files have {total / 1e6:.0f} MB together; give at most "
             f"{MAX_BATCH_BYTES / 1e6:.0f} MB at once"
         )
-
-
-def _detector(library: Library, settings: Settings, weights: str, tell: Tell) -> Detector:
-    recipe = None if weights == ORIGINAL else settings.recipe
-    tell(f"reading {len(settings.labels):,} labels")
-    with library.turns.turn(f"reading {len(settings.labels):,} labels"):
-        detector = library.detector(settings.backbone, recipe, settings.labels, tell)
-    return detector.with_score(settings.score, settings.options)
 
 
 def _chunk(made: Detectors, files: Sequence[Path]) -> Chunk:

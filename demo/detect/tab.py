@@ -18,7 +18,7 @@ from demo.detect.controls import (
     build_thresholds,
     sources_offered,
 )
-from demo.detect.handlers import DetectHandlers
+from demo.detect.handlers import AT_ONCE, DetectHandlers
 from demo.detect.results import Results, build_results
 from demo.detect.view import Page
 from demo.page import chosen, links
@@ -30,7 +30,6 @@ SHOW_PATCHES = (
     "(on, opacity) => { document.documentElement.style.setProperty('--patches', on ? opacity : 0);"
     " return [on, opacity]; }"
 )
-AT_ONCE = 16  # batches; they take turns at the network, but some wait long for their model
 
 
 class Parts(NamedTuple):

@@ -17,7 +17,6 @@ from demo.page import notices
 from demo.page.events import KEEP
 from demo.page.figures import Axis, score_axes
 from demo.page.pictures import seen
-from demo.server.jobs import Progress
 from demo.server.request import ALTERED, ORIGINAL, TITLES
 from setar_core.data.images import ImageError, read_image
 from setar_core.scores import SCORES
@@ -57,17 +56,6 @@ def telling(handler: Told) -> Told:
             yield Page(notice=notices.notice(str(error), "bad"))
 
     return told
-
-
-def result_of(steps: Iterator) -> Iterator[Page]:
-    """Progress as pages; returns what the steps made."""
-    made = None
-    for step in steps:
-        if isinstance(step, Progress):
-            yield Page(notice=notices.busy(*step))
-        else:
-            made = step
-    return made
 
 
 def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Page:

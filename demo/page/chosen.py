@@ -11,6 +11,8 @@ import gradio as gr
 from demo.page import notices
 from demo.page.bar import OWN_LABELS, default_recipe, recipe_choices
 from demo.page.events import KEEP
+from demo.page.words import STAY
+from demo.server.jobs import told
 from demo.server.library import Library, label_set, label_sets
 from demo.server.request import UPLOADED
 from setar_core.labels import PROMPT, LabelSet
@@ -82,9 +84,8 @@ def backbone_chosen(
             recipe=gr.Dropdown(recipes, value=default_recipe(library, backbone)),
             notice=notices.busy(f"Loading {backbone}"),
         )
-        for sentence in library.waiting(backbone):
-            told = f"Loading {backbone}: {sentence}. You may leave this page open."
-            yield Choice(notice=notices.busy(told))
+        for step in told("", library.loading(backbone), STAY):
+            yield Choice(notice=notices.busy(*step))
         loaded = library.backbone(backbone)
     except ValueError as error:
         yield Choice(notice=notices.notice(str(error), "bad"))

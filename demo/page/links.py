@@ -107,10 +107,10 @@ def read(library: Library, asked: Mapping[str, str]) -> Opening:
         chosen_set = chosen_set if chosen_set in label_sets() else default_labels(backbone)
         names = "\n".join(label_set(chosen_set).names)
     if library.is_near(backbone):
-        errand = library.open(backbone)
-        errand.wait()
-        if errand.ready and not errand.result().has_text:
-            names, chosen_set = "\n".join(chosen.own_labels(errand.result())), OWN_LABELS
+        job = library.open(backbone)
+        job.wait()
+        if job.result is not None and not job.result.has_text:
+            names, chosen_set = "\n".join(chosen.own_labels(job.result)), OWN_LABELS
     score = asked.get("score")
     return Opening(
         backbone,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+STAY = ". You may leave this page open."  # it goes on
+
 
 def text(words: str) -> str:
     """What anyone wrote, as HTML that shows it and does nothing, in an attribute too."""

@@ -10,7 +10,7 @@ from demo.server.library import Library, label_set, label_sets
 from setar_core.published import SETS, published_runs
 
 if TYPE_CHECKING:
-    from demo.search.job import Job
+    from demo.search.job import Search
 
 
 def labels_of(text: str) -> str:
@@ -30,7 +30,7 @@ def labels_of(text: str) -> str:
     return next((name for name in label_sets() if label_set(name).fingerprint == known), "")
 
 
-def replay_of(job: Job) -> str:
+def replay_of(job: Search) -> str:
     """A trace that is looked at, with its backbone and labels as far as it names them."""
     count = len(job.trials)
     some = f"A replay of a trace with {count} candidate{'s' * (count != 1)}"
@@ -46,7 +46,7 @@ def fits(library: Library, made_for: str | None, backbone: str) -> bool:
     return made_for in (None, backbone, known)
 
 
-def fit(library: Library, job: Job | None, backbone: str) -> str:
+def fit(library: Library, job: Search | None, backbone: str) -> str:
     """In words, whether the recipe that is looked at fits the backbone in the bar; a search's own
     goes without saying."""
     if job is None:

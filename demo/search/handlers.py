@@ -6,26 +6,29 @@ Every handler returns a `SearchPage`; a ValueError of the core becomes a notice 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
-from pathlib import Path
+from functools import partial, wraps
 from typing import Any
 
 import gradio as gr
 
 from demo.page import notices
+from demo.page.downloads import new_file
 from demo.page.events import FORGOTTEN
 from demo.search import words
-from demo.search.fit import fit, fits
-from demo.search.job import Job
-from demo.search.jobs import Jobs
+from demo.search.fit import fit, fits, labels_of
+from demo.search.job import Search
 from demo.search.request import SearchRequest, going_on, read_search, read_trace
 from demo.search.view import SearchPage, moved, pictures, whole
-from demo.search.work import replayed
+from demo.search.work import replayed, search
+from demo.server.jobs import Jobs
 from demo.server.library import Library
 from setar_core.recipe import Recipe
+
+KEPT = 40
+LONGEST_LINE = 10
+FULL = "{count} searches are waiting already; try again in a few minutes"
 
 
 def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:
@@ -42,11 +45,14 @@ def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:
 
 
 class SearchHandlers:
-    """Holds the shelves and everyone's searches; `page` names the visitor's open page."""
+    """Holds the shelves and everyone's searches; `page` names the visitor's open page.
+
+    A browser keeps the name of its search, so that a reload finds it again.
+    """
 
     def __init__(self, library: Library, jobs: Jobs | None = None) -> None:
         self.library = library
-        self.jobs = jobs or Jobs(library)
+        self.jobs = jobs or Jobs(longest=LONGEST_LINE, kept=KEPT, full=FULL)
 
     @telling
     def search(self, page: str, *controls: Any) -> SearchPage:
@@ -75,23 +81,25 @@ class SearchHandlers:
                 f"{request.zip.name} is no longer kept here; download the trace, add the zip again "
                 "and press Continue"
             )
-        trace = job.trace.read_text(encoding="utf-8")
-        return self._started(page, replace(request, trace=trace))
+        return self._whole(self.jobs.start(job, page))
 
     @telling
     def replay(self, page: str, file: str | None) -> SearchPage:
         """Look at a trace or at a recipe; nothing is run."""
         text = read_trace(file)
         if _is_recipe(text):
-            return self._whole(self.jobs.show(Recipe.loads(text), page))
-        return self._whole(self.jobs.replay(list(replayed(text)), text, page))
+            found = Search(uploaded=Recipe.loads(text))
+        else:
+            found = Search.replay(replayed(text), text, labels_of(text))
+        self.jobs.keep(found, page)
+        return self._whole(found)
 
     def stop(self, name: str | None) -> SearchPage:
         """End it after the candidate that runs."""
         job = self.jobs.find(name)
         if job is None:
             return SearchPage()
-        job.stop()
+        self.jobs.stop(job)
         return SearchPage(state=words.state(job, []), stop=gr.Button(interactive=False))
 
     def found(self, page: str, stored: object) -> SearchPage:
@@ -145,7 +153,7 @@ class SearchHandlers:
         """The path of a new file; raises ValueError where there is nothing to save."""
         recipe, how = self._recipe(name)
         short = (recipe.backbone or "backbone").split(":")[-1].replace("/", "-").lower()
-        path = Path(tempfile.mkdtemp(prefix="recipe-")) / f"{short}-{how}.json"
+        path = new_file(f"{short}-{how}.json")
         recipe.save(path)
         return str(path)
 
@@ -154,7 +162,7 @@ class SearchHandlers:
         job = self.jobs.find(name)
         if job is None or not job.trials:
             raise ValueError("nothing was searched yet; press Search first")
-        path = Path(tempfile.mkdtemp(prefix="trace-")) / "trace.jsonl"
+        path = new_file("trace.jsonl")
         path.write_bytes(job.trace.read_bytes())
         return str(path)
 
@@ -166,10 +174,10 @@ class SearchHandlers:
         return job.recipe, "searched" if job.trials else "uploaded"
 
     def _started(self, page: str, request: SearchRequest) -> SearchPage:
-        job: Job = self.jobs.start(request, page)
+        job = self.jobs.start(Search(request, partial(search, self.library, request)), page)
         return self._whole(job)._replace(stored=job.name)
 
-    def _whole(self, job: Job | None) -> SearchPage:
+    def _whole(self, job: Search | None) -> SearchPage:
         """Everything anew, with the shipped recipes to compare with."""
         shipped = (
             self.library.recipes(job.request.backbone) if job is not None and job.request else {}

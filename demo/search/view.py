@@ -10,7 +10,7 @@ import gradio as gr
 from demo.page.events import KEEP
 from demo.search import words
 from demo.search.components.film import Shown, shown
-from demo.search.job import ESTIMATED, REPLAY, Job
+from demo.search.job import Search
 
 if TYPE_CHECKING:
     from demo.search.work import Example
@@ -38,7 +38,7 @@ class SearchPage(NamedTuple):
     trace: Any = KEEP
 
 
-def whole(job: Job | None, before: list[Job], others: Mapping[str, Recipe]) -> SearchPage:
+def whole(job: Search | None, before: list[Search], others: Mapping[str, Recipe]) -> SearchPage:
     """Everything anew: a search that was just begun, found again or ended; `others` are recipes
     to compare with."""
     active = job is not None and job.active
@@ -62,48 +62,49 @@ def whole(job: Job | None, before: list[Job], others: Mapping[str, Recipe]) -> S
     )
 
 
-def moved(job: Job, before: list[Job]) -> SearchPage:
+def moved(job: Search, before: list[Search]) -> SearchPage:
     """Only what changes while it runs; the buttons and the pictures stay as they are."""
     seen = job.seen  # first: what comes while this is drawn is drawn the next time
     return SearchPage(seen=seen, state=words.state(job, before), film=film(job))
 
 
-def film(job: Job | None) -> Shown | None:
+def film(job: Search | None) -> Shown | None:
     """The drawings; none of a recipe that was not searched here."""
     if job is None:
         return shown("", (), (), (), "locoop_loss", 1, over=False)
     if _uploaded(job):
         return None
-    trials, examples = job.trials[:], None if job.state == REPLAY else _examples(job)
+    trials, examples = job.trials, None if job.is_replay else _examples(job)
     objective = words.objective_of(job)
-    return shown(job.name, trials, _sites(job), examples, objective, _total(job), _over(job))
+    name = job.name if job.began is None else f"{job.name} {job.began}"  # resumed, it begins anew
+    return shown(name, trials, _sites(job), examples, objective, _total(job), _over(job))
 
 
-def pictures(job: Job | None) -> list[str]:
+def pictures(job: Search | None) -> list[str]:
     """The example pictures."""
     return [example.picture for example in _examples(job)]
 
 
-def _over(job: Job | None) -> bool:
+def _over(job: Search | None) -> bool:
     """Whether there are candidates to look back at."""
-    return job is not None and bool(job.trials) and not job.active and job.state != ESTIMATED
+    return job is not None and bool(job.trials) and not job.active and not job.is_estimate
 
 
-def _uploaded(job: Job | None) -> bool:
+def _uploaded(job: Search | None) -> bool:
     return job is not None and job.uploaded is not None
 
 
-def _examples(job: Job | None) -> tuple[Example, ...]:
+def _examples(job: Search | None) -> tuple[Example, ...]:
     return job.ready.examples if job is not None and job.ready else ()
 
 
-def _sites(job: Job) -> tuple[Site, ...]:
-    if job.state == REPLAY:
+def _sites(job: Search) -> tuple[Site, ...]:
+    if job.is_replay:
         return tuple(dict.fromkeys(trial.site for trial in job.trials))
     return job.ready.sites if job.ready else ()
 
 
-def _total(job: Job) -> int:
-    if job.state == REPLAY:
+def _total(job: Search) -> int:
+    if job.is_replay:
         return len(job.trials)
     return job.ready.eta.total if job.ready else 1

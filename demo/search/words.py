@@ -9,17 +9,8 @@ from demo.page.components.player import shown, where
 from demo.page.notices import busy, notice
 from demo.search.components.result import Found, found, uploaded
 from demo.search.fit import replay_of
-from demo.search.job import (
-    ESTIMATED,
-    FAILED,
-    FINISHED,
-    PREPARING,
-    RECIPE,
-    REPLAY,
-    STOPPED,
-    WAITING,
-    Job,
-)
+from demo.search.job import Search
+from demo.server.jobs import FAILED, STOPPED, WAITING
 from setar_core.search.plan import OBJECTIVES
 
 if TYPE_CHECKING:
@@ -43,7 +34,7 @@ def seconds(value: float) -> str:
     return f"{value / 3600:.1f} h"
 
 
-def state(job: Job | None, before: list[Job]) -> str:
+def state(job: Search | None, before: list[Search]) -> str:
     """The line above the drawings."""
     if job is None:
         return notice(START)
@@ -51,8 +42,8 @@ def state(job: Job | None, before: list[Job]) -> str:
         return _waiting(job, before)
     if job.stopping:
         return busy("Stopping after this candidate …")
-    if job.state == PREPARING:
-        return busy(f"{job.request.title}. {job.sentence or 'Getting ready'} …")
+    if job.active and not job.trials:
+        return busy(f"{job.request.title}. {job.progress.sentence} …")
     said = _over(job) if not job.active else _running(job)
     if job.ready and job.ready.problems:
         count = len(job.ready.problems)
@@ -64,7 +55,7 @@ def state(job: Job | None, before: list[Job]) -> str:
     return said
 
 
-def _running(job: Job) -> str:
+def _running(job: Search) -> str:
     trial, left = job.trials[-1], job.ready.eta.remaining
     return busy(
         f"Candidate {len(job.trials)} of {trial.total}: {where(trial)}. "
@@ -73,9 +64,7 @@ def _running(job: Job) -> str:
     )
 
 
-def _waiting(job: Job, before: list[Job]) -> str:
-    if job.stopping:
-        return busy("Leaving the queue …")
+def _waiting(job: Search, before: list[Search]) -> str:
     count = len(before)
     if not count:
         return busy("Your turn comes now …")
@@ -91,15 +80,15 @@ def _waiting(job: Job, before: list[Job]) -> str:
     )
 
 
-def _over(job: Job) -> str:
+def _over(job: Search) -> str:
     if job.state == FAILED:
         return notice(f"No search: {job.problem}." if job.problem else "No search.", "bad")
     count = len(job.trials)
-    if job.state == RECIPE:
+    if job.uploaded is not None:
         return notice("An uploaded recipe, shown below. Nothing is run.")
-    if job.state == REPLAY:
+    if job.is_replay:
         return notice(replay_of(job))
-    if job.state == ESTIMATED:
+    if job.is_estimate:
         eta = job.ready.eta
         whole = (eta.remaining or 0.0) + sum(trial.seconds for trial in job.trials)
         return notice(
@@ -118,7 +107,6 @@ def _over(job: Job) -> str:
             "it later.",
             "warn",
         )
-    assert job.state == FINISHED
     run = sum(not trial.known for trial in job.trials)
     objective = objective_of(job)
     before, after = (shown(m, objective) for m in (job.trials[0].measures, job.trials[-1].best))
@@ -129,16 +117,16 @@ def _over(job: Job) -> str:
     )
 
 
-def result(job: Job | None, others: Mapping[str, Recipe]) -> Found | None:
+def result(job: Search | None, others: Mapping[str, Recipe]) -> Found | None:
     """What was found, or an uploaded recipe; nothing without a trial."""
     if job is not None and job.uploaded is not None:
         return uploaded(job.uploaded)
-    if job is None or job.active or not job.trials or job.state == ESTIMATED:
+    if job is None or job.active or not job.trials or job.is_estimate:
         return None
     return found(job.trials, objective_of(job), job.ready.ranks if job.ready else {}, others)
 
 
-def objective_of(job: Job) -> str:
+def objective_of(job: Search) -> str:
     """What the search lowers or raises; a trace without a plan is taken to be of the loss."""
     plan = job.trials[0].recipe.notes.get("plan", {}) if job.trials else {}
     return plan.get("objective", "locoop_loss")

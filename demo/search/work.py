@@ -6,14 +6,13 @@ The network is asked in turns of one candidate each; between two of them others 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from demo.page.pictures import seen
 from demo.search.request import CALIBRATION, SearchRequest
-from demo.server.errand import Tell
+from demo.server.jobs import Progress, Steps, each
 from demo.server.library import Library
 from setar_core.data.images import ImageError, read_image
 
@@ -31,10 +30,6 @@ MAX_IMAGES = 2_000
 MAX_UNPACKED = 1_000_000_000  # bytes
 SHOWN = 8  # example pictures whose OOD patches can be looked at
 MEASURED = 2  # candidates that an estimate runs
-
-
-class Stopped(Exception):
-    """The visitor does not want it any more, or is gone."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +55,29 @@ class Ready:
     eta: Eta
 
 
-def work(
-    library: Library, request: SearchRequest, trace: Path, tell: Tell, wanted: Callable[[], bool]
-) -> Iterator[Ready | Trial]:
+class Pictures(NamedTuple):
+    """The calibration set, some of it to look at, and which files were left out."""
+
+    calibration: CalibrationSet
+    examples: tuple[Example, ...]
+    problems: tuple[str, ...]
+
+
+def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]:
     """First what it is made ready with, then every trial; each is in the trace when it is yielded.
 
     Raises:
         ValueError: the backbone, the pictures, the plan or the trace to go on from do not fit.
-        Stopped: `wanted` said no.
     """
-    for sentence in library.waiting(request.backbone):
-        _check(wanted)
-        tell(f"Loading {request.backbone}: {sentence}")
-    backbone = library.backbone(request.backbone)
-    calibration, examples, problems = _pictures(backbone, request, tell, wanted)
+    backbone = yield from library.loading(request.backbone)
+    calibration, examples, problems = yield from _pictures(backbone, request, trace.parent)
 
     from setar_core.search.eta import Eta
     from setar_core.search.greedy import greedy_search
     from setar_core.search.plan import resolve
     from setar_core.search.trace import header
 
-    tell("Checking the plan")
+    yield Progress("Checking the plan")
     plan = resolve(request.plan, backbone, calibration)
     eta = Eta(plan, backbone)
     ranks = {site: min(backbone.weight(site).shape) for site in eta.sites}
@@ -88,13 +85,11 @@ def work(
         yield Ready(
             plan, calibration.labels, eta.sites, ranks, len(calibration), examples, problems, eta
         )
-        tell("Measuring the original weights")
+        yield Progress("Measuring the original weights")
         trials = greedy_search(backbone, calibration, plan, done=file.done)
         while True:
-            _check(wanted)
-            done = eta.done
-            with library.turns.turn(f"searching, candidate {done + 1} of {eta.total}"):
-                trial = next(trials, None)
+            what = f"searching, candidate {eta.done + 1} of {eta.total}"
+            trial = library.turns.run(what, next, trials, None)
             if trial is None:
                 return
             eta.update(trial)
@@ -105,66 +100,56 @@ def work(
 
 
 def _trace(path: Path, first: dict, text: str) -> Trace:
-    """A new trace, or `text` to go on from.
+    """The trace that is there, or else a new one that goes on from `text`.
 
     Raises:
         ValueError: that is of another search; says so without the folders of this server.
     """
     from setar_core.search.trace import Trace
 
-    if not text:
-        return Trace(path, first)
-    path.write_text(text, encoding="utf-8")
+    if text and not path.exists():
+        path.write_text(text, encoding="utf-8")
     try:
         return Trace(path, first, resume=True)
     except ValueError as error:
         raise ValueError(str(error).replace(str(path), "the uploaded trace")) from None
 
 
-def _pictures(
-    backbone: Backbone, request: SearchRequest, tell: Tell, wanted: Callable[[], bool]
-) -> tuple[CalibrationSet, tuple[Example, ...], tuple[str, ...]]:
-    """The calibration set, some of it to look at, and which files were left out."""
+def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps[Pictures]:
     if request.zip is None:
-        return _read(backbone, CALIBRATION, request.labels, tell, wanted)
+        return (yield from _read(backbone, CALIBRATION, request.labels))
     from setar_core.data.archives import inspect, unpacking, unwrapped
     from setar_core.labels import LabelSet
 
-    tell("Looking through the zip")
+    yield Progress("Looking through the zip")
     inspect(request.zip, MAX_IMAGES, MAX_UNPACKED)
-    with tempfile.TemporaryDirectory(prefix="calibration-") as folder:
-        for done, total in unpacking(request.zip, folder, MAX_IMAGES, MAX_UNPACKED):
-            _check(wanted)
-            if done % 50 == 0:
-                tell(f"Unpacking picture {done} of {total}")
-        root = unwrapped(folder)
+    with tempfile.TemporaryDirectory(dir=folder) as unpacked:
+        for done, total in unpacking(request.zip, unpacked, MAX_IMAGES, MAX_UNPACKED):
+            yield Progress(f"Unpacking picture {done} of {total}", done / total)
+        root = unwrapped(unpacked)
         labels = request.labels
         if labels is None:
             names = sorted(path.name for path in root.iterdir() if path.is_dir())
             labels = LabelSet(tuple(names))
         try:
-            return _read(backbone, root, labels, tell, wanted)
+            return (yield from _read(backbone, root, labels))
         except ValueError as error:  # named as the visitor knows it
             raise ValueError(str(error).replace(str(root), request.zip.name)) from None
 
 
-def _read(
-    backbone: Backbone, folder: Path, labels: LabelSet, tell: Tell, wanted: Callable[[], bool]
-) -> tuple[CalibrationSet, tuple[Example, ...], tuple[str, ...]]:
+def _read(backbone: Backbone, folder: Path, labels: LabelSet) -> Steps[Pictures]:
     from setar_core.data.calibration import CalibrationSet, class_folders
     from setar_core.data.images import find_images
 
     known = {
         path: c for inside, c in class_folders(folder, labels) for path in find_images([inside])
     }
-    tell(f"Reading {len(known)} pictures")
     left_out: list[ImageError] = []
-
-    def pixels(image):
-        _check(wanted)
-        return backbone.preprocess(image)
-
-    calibration = CalibrationSet.from_folder(folder, labels, pixels, left_out.append)
+    yield Progress(f"Reading {len(known)} pictures")
+    reading = CalibrationSet.reading(folder, labels, backbone.preprocess, left_out.append)
+    calibration = yield from each(
+        reading, lambda seen: Progress(f"Reading {len(known)} pictures", seen[0] / seen[1])
+    )
     missing = sorted(set(range(len(labels))) - set(calibration.classes.tolist()))
     if missing:
         names = ", ".join(labels.names[i] for i in missing[:4]) + (", ..." if missing[4:] else "")
@@ -174,7 +159,7 @@ def _read(
         )
     bad = {error.path for error in left_out}
     good = [(path, c) for path, c in known.items() if path not in bad]
-    return calibration, _examples(backbone, good, labels), tuple(map(str, left_out))
+    return Pictures(calibration, _examples(backbone, good, labels), tuple(map(str, left_out)))
 
 
 def _examples(
@@ -191,11 +176,6 @@ def _examples(
             Example(place, seen(read_image(path), backbone.preprocess), labels.names[label])
         )
     return tuple(shown)
-
-
-def _check(wanted: Callable[[], bool]) -> None:
-    if not wanted():
-        raise Stopped
 
 
 def replayed(text: str) -> tuple[Trial, ...]:

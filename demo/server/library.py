@@ -6,16 +6,16 @@ A visitor names a backbone; a folder or a hub repository only the person who sta
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.server.errand import Errand, Tell
-from demo.server.models import Loadings, shown_name
-from demo.server.turns import Turns
+from demo.server.jobs import Job, Steps, reporting, told
+from demo.server.models import ModelStore, shown_name
+from demo.server.store import Store
+from demo.server.turns import TurnQueue
 from setar_core.labels import LabelSet, shipped_label_sets
 from setar_core.paths import BENCHMARK, EXAMPLES, RECIPES
 from setar_core.recipe import Recipe
@@ -57,13 +57,12 @@ class Library:
         self.given = {shown_name(name): name for name in backbones or (EMBEDDED,)}
         self.device = device
         self.data = None if data is None else Path(data)
-        self.turns = Turns()
+        self.turns = TurnQueue()
         stay = (self.default, EMBEDDED)
-        self._loadings = Loadings(device, self.given, stay, self._forget)
-        self._altered: OrderedDict[tuple[str, str], Backbone] = OrderedDict()
-        self._detectors: OrderedDict[tuple[Backbone, str], Detector] = OrderedDict()
-        self._made: OrderedDict[str, Recipe] = OrderedDict()
-        self._lock = threading.Lock()
+        self._models = ModelStore(device, self.given, stay, self._forget)
+        self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
+        self._detectors: Store[Detector] = Store(KEPT_DETECTORS)  # by name, recipe and labels
+        self._made = Store[Recipe](KEPT_RECIPES)
 
     @property
     def default(self) -> str:
@@ -78,36 +77,37 @@ class Library:
         return {path.stem: path for path, made_for in _recipes() if made_for == backbone}
 
     def keep_recipe(self, recipe: Recipe, how: str) -> str:
-        """The title by which a recipe made here can be asked for; it is on no list."""
-        title = f"{how} ({recipe.fingerprint})"
-        with self._lock:
-            self._made[title] = recipe
-            self._made.move_to_end(title)
-            while len(self._made) > KEPT_RECIPES:
-                self._made.popitem(last=False)
+        """The title by which a recipe made here can be asked for; it is on no list.
+
+        It is drawn, so that nobody can make a recipe that takes another's title.
+        """
+        for title, kept in self._made.items():
+            if kept == recipe and str(title).startswith(f"{how} ("):
+                self._made.find(title)
+                return str(title)
+        title = f"{how} ({secrets.token_hex(4)})"
+        self._made.put(title, recipe)
         return title
 
     def made_recipe(self, title: str) -> Recipe | None:
-        return self._made.get(title)
+        return self._made.find(title)
 
-    def open(self, name: str) -> Errand[Backbone]:
-        """The errand that loads the backbone, begun in the background when it is not loaded yet.
+    def open(self, name: str) -> Job[Backbone]:
+        """The load of the backbone, begun in the background where it is not loaded yet.
 
         Raises:
             ValueError: a name that only the start of the app may give, or that is none; too many
                 are being loaded.
         """
-        return self._loadings.open(self._allowed(name))
+        return self._models.open(self._allowed(name))
 
-    def waiting(self, name: str) -> Iterator[str]:
-        """Plain sentences until the backbone is loaded; nothing when it is.
+    def loading(self, name: str) -> Steps[Backbone]:
+        """The backbone, after its progress where it is not loaded yet.
 
         Raises:
             ValueError: it cannot be had.
         """
-        errand = self.open(name)
-        yield from errand.sentences()
-        errand.result()
+        return (yield from told(f"Loading {name}: ", self.open(name).steps()))
 
     def backbone(self, name: str, recipe: Recipe | None = None) -> Backbone:
         """The loaded backbone, with the recipe on it where one is given; waits for it.
@@ -115,51 +115,46 @@ class Library:
         Raises:
             ValueError: it cannot be had, or the recipe does not fit it.
         """
-        original = self.open(name).result()
+        original = self.open(name).outcome()
         if not recipe:
             return original
-        key = (original.name, f"{recipe.backbone} {recipe.fingerprint}")
-        with self._lock:
-            if key in self._altered:
-                self._altered.move_to_end(key)
-                return self._altered[key]
-        altered = original.with_recipe(recipe)
-        with self._lock:
-            self._altered[key] = altered
-            while len(self._altered) > KEPT_ALTERED:
-                self._altered.popitem(last=False)
+        altered = self._altered.find((name, recipe))
+        if altered is None:
+            altered = original.with_recipe(recipe)
+            self._altered.put((name, recipe), altered)
         return altered
 
-    def detector(self, name: str, recipe: Recipe | None, labels: LabelSet, tell: Tell) -> Detector:
-        """A detector of the loaded backbone; the labels are read once and kept for a while.
+    def detector(self, name: str, recipe: Recipe | None, labels: LabelSet) -> Steps[Detector]:
+        """A detector of the backbone; the labels are read once and kept for a while.
 
         Raises:
-            ValueError: the labels or the recipe do not fit the backbone.
+            ValueError: the backbone cannot be had, or labels or recipe do not fit it.
         """
-        from setar_core.detector import Detector
-
-        backbone = self.backbone(name, recipe)
-        key = (backbone, labels.fingerprint)
-        with self._lock:
-            known = self._detectors.get(key)
+        key = (name, recipe or None, labels)
+        known = self._detectors.find(key)
         if known is None:
-            known = Detector(backbone, labels, progress=tell)
-            with self._lock:
-                self._detectors[key] = known
-                while len(self._detectors) > KEPT_DETECTORS:
-                    self._detectors.popitem(last=False)
+            yield from self.loading(name)
+            what = f"reading {len(labels):,} labels"
+
+            def read(report: Callable[[str], object]) -> Detector:
+                from setar_core.detector import Detector
+
+                return Detector(self.backbone(name, recipe), labels, progress=report)
+
+            known = yield from reporting(what, lambda report: self.turns.run(what, read, report))
+            self._detectors.put(key, known)
         return known
 
     def is_loaded(self, name: str) -> bool:
-        return self._loadings.is_ready(name)
+        return self._models.is_loaded(name)
 
     def is_near(self, name: str) -> bool:
         """Whether waiting for it holds nobody up: loaded, embedded or named at the start."""
-        return self._loadings.is_trusted(name) or self.is_loaded(name)
+        return self._models.is_trusted(name) or self.is_loaded(name)
 
     def status(self) -> tuple[list[str], list[str]]:
         """What is loaded, and what is being loaded or run, in words."""
-        loaded, coming = self._loadings.status()
+        loaded, coming = self._models.status()
         return loaded, coming + self.turns.running()
 
     def _allowed(self, name: str) -> str:
@@ -173,11 +168,10 @@ class Library:
         )
 
     def _forget(self, name: str) -> None:
-        with self._lock:
-            for key in [key for key in self._altered if key[0] == name]:
-                del self._altered[key]
-            for key in [key for key in self._detectors if key[0].name == name]:
-                del self._detectors[key]
+        for store in (self._altered, self._detectors):
+            for key, _ in store.items():
+                if key[0] == name:
+                    store.drop(key)
 
 
 def label_sets() -> dict[str, int]:

@@ -6,15 +6,16 @@ has come: a name that leads to nothing costs nobody a loaded backbone.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Container, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.server.errand import Errand, Tell
+from demo.server.jobs import FINISHED, Job, Jobs, Progress, Steps, reporting
+from demo.server.store import Store
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
@@ -26,8 +27,8 @@ MAX_FETCHED = 2 * 10**9  # bytes of a visitor's choice
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:/[^\s/:;,()'\"]+)+/([^\s/:;,()'\"]+)")
 
 
-class Loadings:
-    """A small store shared by every visitor; who started the app has no limits.
+class ModelStore:
+    """Shared by every visitor; who started the app has no limits.
 
     Attributes:
         given: backbones named at the start of the app, by the name that visitors see.
@@ -46,29 +47,35 @@ class Loadings:
         self.given = given
         self.stay = stay
         self.forgotten = forgotten
-        self._errands: OrderedDict[str, Errand[Backbone]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._one = threading.Lock()
+        self._loads: dict[str, Job[Backbone]] = {}
+        self._others = Store[str](KEPT, self._forget)  # loaded, and may make room
+        self._trusted = Jobs(at_once=math.inf, longest=math.inf, lasting=True)
+        self._visitors = Jobs(
+            longest=MAX_COMING,
+            full="{title!r} cannot be loaded now: {count} others are on their way ({titles}); wait "
+            "until one has come, or choose one that is loaded",
+            waiting="waiting until another model is loaded",
+            lasting=True,
+        )
+        self._lock = threading.RLock()
 
-    def open(self, name: str) -> Errand[Backbone]:
-        """The errand that loads the backbone, begun in the background when it is not loaded yet.
+    def open(self, name: str) -> Job[Backbone]:
+        """The load of the backbone, begun in the background where it is not loaded yet.
 
         Raises:
             ValueError: too many are being loaded.
         """
         with self._lock:
-            for failed in [other for other, errand in self._errands.items() if errand.failed]:
-                del self._errands[failed]
-            if name not in self._errands:
-                if not self.is_trusted(name):
-                    self._check_line(name)
-                self._errands[name] = Errand(partial(self._load, name))
-            self._errands.move_to_end(name)
-            return self._errands[name]
+            self._loads = {other: job for other, job in self._loads.items() if job.usable}
+            if name not in self._loads:
+                jobs = self._trusted if self.is_trusted(name) else self._visitors
+                self._loads[name] = jobs.start(Job(name, partial(self._load, name)))
+            self._others.find(name)
+            return self._loads[name]
 
-    def is_ready(self, name: str) -> bool:
-        errand = self._errands.get(name)
-        return errand is not None and errand.ready
+    def is_loaded(self, name: str) -> bool:
+        job = self._loads.get(name)
+        return job is not None and job.state == FINISHED
 
     def is_trusted(self, name: str) -> bool:
         """Whether the start of the app named it, or it is always there."""
@@ -77,57 +84,34 @@ class Loadings:
     def status(self) -> tuple[list[str], list[str]]:
         """What is loaded, and what is being loaded, in words."""
         with self._lock:
-            errands = list(self._errands.items())
-        loaded = [name for name, errand in errands if errand.ready]
-        return loaded, [f"{name}: {errand.latest}" for name, errand in errands if errand.busy]
+            jobs = list(self._loads.values())
+        loaded = [job.title for job in jobs if job.state == FINISHED]
+        return loaded, [f"{job.title}: {job.progress.sentence}" for job in jobs if job.active]
 
-    def _check_line(self, name: str) -> None:
-        coming = [n for n, e in self._errands.items() if e.busy and not self.is_trusted(n)]
-        if len(coming) >= MAX_COMING:
-            raise ValueError(
-                f"{name[:80]!r} cannot be loaded now: {len(coming)} others are on their way "
-                f"({', '.join(coming)}); wait until one has come, or choose one that is loaded"
-            )
-
-    def _load(self, name: str, tell: Tell) -> Backbone:
-        if self.is_trusted(name):
-            loaded = self._read(name, tell, None)
-        else:
-            if not self._one.acquire(blocking=False):
-                tell("waiting until another model is loaded")
-                self._one.acquire()
-            try:
-                loaded = self._read(name, tell, MAX_FETCHED)
-            finally:
-                self._one.release()
-        self._make_room(name)
-        return loaded
-
-    def _read(self, name: str, tell: Tell, limit: int | None) -> Backbone:
-        tell("preparing the libraries")
+    def _load(self, name: str) -> Steps[Backbone]:
+        yield Progress("preparing the libraries")
         from setar_core.backbones import load_backbone
 
-        tell("reading the weights")
         real = self.given.get(name, name)
+        limit = None if self.is_trusted(name) else MAX_FETCHED
         try:
-            loaded = load_backbone(
-                real, self.device, lambda said: tell(without_folders(said)), limit
+            loaded = yield from reporting(
+                "reading the weights",
+                lambda report: load_backbone(
+                    real, self.device, lambda said: report(without_folders(said)), limit
+                ),
             )
         except ValueError as error:
             raise ValueError(without_folders(str(error), real)) from None
         loaded.name = name  # what its messages and recipes say, before anyone has seen it
+        if name not in self.stay:
+            self._others.put(name, name)
         return loaded
 
-    def _make_room(self, name: str) -> None:
+    def _forget(self, name: str) -> None:
         with self._lock:
-            others = [n for n, e in self._errands.items() if e.ready and n not in self.stay]
-            others = [other for other in others if other != name]
-            room = KEPT - (name not in self.stay)
-            leaving = others[: max(0, len(others) - room)]
-            for other in leaving:
-                del self._errands[other]
-        for other in leaving:
-            self.forgotten(other)
+            self._loads.pop(name, None)
+        self.forgotten(name)
 
 
 def shown_name(name: str) -> str:

@@ -1,18 +1,25 @@
-"""One piece of network work at a time, whoever asked for it, in the order of asking."""
+"""One piece of network work at a time, whoever asked for it, in the order of asking.
+
+`TurnQueue.run` is the only door to the device: what must hold of every such call is said there.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+Args = ParamSpec("Args")
+Result = TypeVar("Result")
 
 
-class Turns:
+class TurnQueue:
     """A lock that can say what it is held for and how many wait; who asked first goes first.
 
-    Hold it for a second or two, never across a `yield` to the page: a closed page would keep it.
-    Long work takes it piece by piece, and between two pieces everyone who waits has a turn.
+    A turn is a second or two. Long work takes it piece by piece, and between two pieces everyone
+    who waits has a turn.
     """
 
     def __init__(self) -> None:
@@ -20,8 +27,15 @@ class Turns:
         self._line: deque[object] = deque()  # the first holds the turn
         self._what: str | None = None
 
+    def run(
+        self, what: str, fn: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs
+    ) -> Result:
+        """What `fn` gives when its turn has come; `what` it does is told meanwhile."""
+        with self._turn(what):
+            return fn(*args, **kwargs)
+
     @contextmanager
-    def turn(self, what: str) -> Iterator[None]:
+    def _turn(self, what: str) -> Iterator[None]:
         ticket = object()
         with self._changed:
             self._line.append(ticket)

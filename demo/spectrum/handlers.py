@@ -6,8 +6,9 @@ Every handler yields a `View`; a ValueError of the core becomes a notice on it. 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -15,8 +16,10 @@ import gradio as gr
 from demo.page import notices
 from demo.page.bar import recipe_choices
 from demo.page.downloads import new_file
+from demo.server.jobs import Job, Jobs, each
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE
+from demo.server.store import Store
 from demo.spectrum.measure import Measured
 from demo.spectrum.view import (
     NOTHING,
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from setar_core.backbones import Backbone
 
 OWN = "set by hand"
+AT_ONCE = 4
+LONGEST_LINE = 16
+KEPT_READINGS = 4
 Telling = Callable[..., Iterator[View]]
 
 
@@ -72,21 +78,27 @@ class SpectrumHandlers:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.measured = Measured(library)
+        self.jobs = Jobs(AT_ONCE, LONGEST_LINE)
+        self._lock = threading.Lock()
+        self._readings = Store[Job[None]](KEPT_READINGS)  # by backbone
 
     @telling
     def opened(self, recipe: str, *controls: Any) -> Iterator[View]:
         """Another backbone, or the first look: read its matrices, start from the bar's recipe."""
         asked = Asked(*controls)
         yield View(notice=notices.busy(f"Getting {asked.backbone} ready"))
-        for sentence in self.library.waiting(asked.backbone):
-            yield View(notice=notices.busy(f"Loading {asked.backbone}: {sentence}"))
-        backbone = self.library.backbone(asked.backbone)
+        backbone = yield from each(
+            self.library.loading(asked.backbone), lambda step: View(notice=notices.busy(*step))
+        )
         asked = asked._replace(ratios=self._start(asked.backbone, recipe))
         sites = self.measured.sites(backbone)
         site = chosen_site(backbone, asked, sites)
-        for done, total in self.measured.reading(backbone, site):
-            told = notices.busy(f"Reading matrix {done} of {total}", done / total)
+        job = self._reading(backbone, site)
+        for progress in job.watching():
+            told = notices.busy(*progress)
             yield View(notice=told, map=mapped(self.measured, backbone, asked, site))
+        self._readings.drop(backbone)
+        job.outcome()
         towers, blocks = tower_choices(backbone), block_choices(backbone, site.tower)
         yield drawn(self.measured, backbone, asked, site)._replace(
             notice="",
@@ -137,9 +149,11 @@ class SpectrumHandlers:
     def other_chosen(self, backbone: str, other: str) -> Iterator[tuple[Any, Any]]:
         """The matrices of the backbone to compare with: a dropdown and a notice."""
         try:
-            for sentence in self.library.waiting(other or backbone):
-                yield gr.skip(), notices.busy(f"Loading {other}: {sentence}")
-            sites = self.measured.sites(self.library.backbone(other or backbone))
+            loaded = yield from each(
+                self.library.loading(other or backbone),
+                lambda step: (gr.skip(), notices.busy(*step)),
+            )
+            sites = self.measured.sites(loaded)
         except ValueError as error:
             yield gr.skip(), notices.notice(str(error), "bad")
             return
@@ -208,6 +222,16 @@ class SpectrumHandlers:
         errors = self._errors(backbone, asked, site)
         yield with_effects(self.measured, backbone, asked, site, errors)
         yield of_recipe(self.measured, backbone, asked)
+
+    def _reading(self, backbone: Backbone, first: Site) -> Job[None]:
+        """All matrices of a backbone, read once for all who wait for them."""
+        with self._lock:
+            job = self._readings.find(backbone)
+            if job is None or not job.usable:
+                work = partial(self.measured.reading, backbone, first)
+                job = self.jobs.start(Job(f"reading the matrices of {backbone.name}", work))
+                self._readings.put(backbone, job)
+        return job
 
     def _errors(self, backbone: Backbone, asked: Asked, site: Site) -> dict[float, float]:
         ratio = asked.recipe().ratios.get(site, 0.0)

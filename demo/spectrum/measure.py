@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from demo.server.jobs import Progress, Steps
 from demo.server.library import (
     EMBEDDED,
     Library,
@@ -16,6 +15,7 @@ from demo.server.library import (
     label_sets,
     shipped_calibration,
 )
+from demo.server.store import Store
 from setar_core.data.images import read_image
 from setar_core.recipe import Recipe, Site, dropped
 
@@ -39,8 +39,7 @@ class Measured:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self._probes: OrderedDict[tuple, tuple[Probe, dict[Site, Errors]]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._probes: Store[tuple[Probe, dict[Site, Errors]]] = Store(KEPT_PROBES)
 
     def sites(self, backbone: Backbone) -> list[Site]:
         from setar_core.spectra.profiles import all_sites
@@ -59,63 +58,63 @@ class Measured:
 
         if is_known(backbone, site):
             return profile(backbone, site)
-        with self.library.turns.turn(f"reading a matrix of {backbone.name}"):
-            return profile(backbone, site)
+        what = f"reading a matrix of {backbone.name}"
+        return self.library.turns.run(what, profile, backbone, site)
 
-    def reading(self, backbone: Backbone, first: Site) -> Iterator[tuple[int, int]]:
-        """Read all profiles, `first` before the others; yields how many of how many are read."""
+    def reading(self, backbone: Backbone, first: Site) -> Steps[None]:
+        """Read all profiles, `first` before the others."""
         from setar_core.spectra.profiles import is_known, profile
 
         sites = sorted(self.sites(backbone), key=lambda site: site != first)
         left = [site for site in sites if not is_known(backbone, site)]
+
+        def read() -> None:
+            until = time.monotonic() + READ_SECONDS
+            while left and time.monotonic() < until:
+                profile(backbone, left.pop(0))
+
         while left:
-            with self.library.turns.turn(f"reading the matrices of {backbone.name}"):
-                until = time.monotonic() + READ_SECONDS
-                while left and time.monotonic() < until:
-                    profile(backbone, left.pop(0))
-            if left:
-                yield len(sites) - len(left), len(sites)
+            self.library.turns.run(f"reading the matrices of {backbone.name}", read)
+            done = len(sites) - len(left)
+            yield Progress(f"Reading matrix {done} of {len(sites)}", done / len(sites))
 
     def errors(self, backbone: Backbone, site: Site, ratio: float, labels: str) -> Errors:
         """Change of the block's output by ratio, on a grid and at `ratio`."""
-        with self.library.turns.turn(f"measuring {site} of {backbone.name}"):
+
+        def measure() -> Errors:
             probe, kept = self._probe(backbone, site.tower, labels)
             mine = kept.setdefault(site, {})
             wanted = [r for r in (*GRID, ratio) if r not in mine]
             mine |= dict(zip(wanted, probe.errors(site, wanted), strict=True)) if wanted else {}
             return dict(sorted(mine.items()))
 
+        return self.library.turns.run(f"measuring {site} of {backbone.name}", measure)
+
     def recipe_errors(self, backbone: Backbone, recipe: Recipe, labels: str) -> dict[str, float]:
         """Change of each touched tower's features under the recipe."""
         touched = {site.tower for site, ratio in recipe.ratios.items() if ratio > 0}
-        found = {}
-        for tower in backbone.towers:
-            if tower in touched:
-                with self.library.turns.turn(f"measuring a recipe on {backbone.name}"):
-                    probe, _ = self._probe(backbone, tower, labels)
-                    found[tower] = probe.recipe_error(recipe)
-        return found
+
+        def measure(tower: str) -> float:
+            return self._probe(backbone, tower, labels)[0].recipe_error(recipe)
+
+        what = f"measuring a recipe on {backbone.name}"
+        towers = [tower for tower in backbone.towers if tower in touched]
+        return {tower: self.library.turns.run(what, measure, tower) for tower in towers}
 
     def on(self, backbone: Backbone, tower: str, labels: str) -> str:
         """What the errors are measured on, in words."""
-        with self._lock:
-            entry = self._probes.get(_key(backbone, tower, labels))
-        count = entry[0].count if entry else 0
+        found = self._probes.find(_key(backbone, tower, labels))
+        count = found[0].count if found else 0
         return f"measured on {count} {'pictures' if tower == 'visual' else 'labels'}"
 
     def _probe(self, backbone: Backbone, tower: str, labels: str) -> tuple[Probe, dict]:
         from setar_core.spectra.effect import Probe
 
         key = _key(backbone, tower, labels)
-        with self._lock:
-            found = self._probes.get(key)
+        found = self._probes.find(key)
         if found is None:
             found = (Probe(backbone, tower, _inputs(backbone, tower, labels)), {})
-        with self._lock:
-            self._probes[key] = found
-            self._probes.move_to_end(key)
-            while len(self._probes) > KEPT_PROBES:
-                self._probes.popitem(last=False)
+            self._probes.put(key, found)
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +51,29 @@ class CalibrationSet:
             ValueError: no folder there, or not as many as labels; no image could be read.
             ImageError: a bad file, when `on_error` is None.
         """
+        steps = cls.reading(folder, labels, preprocess, on_error)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    @classmethod
+    def reading(
+        cls,
+        folder: str | Path,
+        labels: LabelSet,
+        preprocess: Callable,
+        on_error: Callable[[ImageError], object] | None = None,
+    ) -> Generator[tuple[int, int], None, CalibrationSet]:
+        """As `from_folder`, batch by batch: yields how many of how many files are read."""
         folders = class_folders(folder, labels)
         known = {path: c for inside, c in folders for path in find_images([inside])}
         images, classes = [], []
         for batch in batches(known, preprocess, on_error=on_error):
             images.append(batch.pixels)
             classes += [known[path] for path in batch.paths]
+            yield len(classes), len(known)
         if not images:
             raise ValueError(f"no image in the {len(folders)} folders of {folder} could be read")
         return cls(torch.cat(images), torch.tensor(classes), labels)

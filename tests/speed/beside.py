@@ -18,7 +18,7 @@ from itertools import count
 
 import torch
 
-from demo.server.turns import Turns
+from demo.server.turns import TurnQueue
 from setar_core.backbones import load_backbone
 from setar_core.data.calibration import CalibrationSet
 from setar_core.data.images import find_images
@@ -36,7 +36,7 @@ def main() -> None:
     detector = Detector(backbone, labels, "gl_mcm", threshold=1.0)
     folder = BENCHMARK / "calibration"
     calibration = CalibrationSet.from_folder(folder, labels, backbone.preprocess)
-    path, turns = find_images([folder])[0], Turns()
+    path, turns = find_images([folder])[0], TurnQueue()
     trials = (trial for _ in count() for trial in greedy_search(backbone, calibration))
     run = (trial for trial in trials if not trial.known)
 
@@ -49,8 +49,7 @@ def main() -> None:
     def seconds(work: Callable[[], object], what: str) -> float:
         """From asking for the turn to its end."""
         start = time.perf_counter()
-        with turns.turn(what):
-            work()
+        turns.run(what, work)
         return time.perf_counter() - start
 
     def beside() -> float:

@@ -4,20 +4,24 @@ import csv
 import io
 import json
 import re
+import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from demo.benchmark.components.table import BenchmarkTable, Table, table
 from demo.benchmark.files import figure_page, picture, saved
-from demo.benchmark.handlers import ORIGINAL, BenchmarkHandlers
+from demo.benchmark.handlers import AT_ONCE, ORIGINAL, BenchmarkHandlers
 from demo.benchmark.layout import recipe_chosen, recipe_names, weights_offered
 from demo.benchmark.runs import Look
 from demo.benchmark.sets import ZIP, SetsAsked, folders, id_choices, ood_choices, opened
 from demo.benchmark.view import KEEP, View, mistakes
 from demo.page.events import FORGOTTEN
+from demo.server.jobs import ORPHANED, STOPPED, Job, result_of
 from demo.server.library import EMBEDDED, Library, label_set
 from demo.server.request import NO_RECIPE, UPLOADED
 from setar_core.benchmark.results import Detection
@@ -26,6 +30,7 @@ from setar_core.paths import ASSETS
 from setar_core.recipe import Recipe, Site
 
 ANIMALS = "\n".join(label_set("animals").names)
+SLOW = 120  # seconds; machines that run tests are busy
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -71,6 +76,59 @@ def zips(tmp_path_factory):
     return found
 
 
+class Held:
+    """Lets benchmarks do a batch after another when the test says so."""
+
+    def __init__(self, run):
+        self._run, self._asked, self._allowed = run, 0, 0
+        self._changed = threading.Condition()
+
+    def __call__(self, what, fn, *args):
+        if what.startswith("benchmark"):
+            with self._changed:
+                self._asked += 1
+                mine = self._asked
+                self._changed.notify_all()
+                assert self._changed.wait_for(lambda: mine <= self._allowed, SLOW)
+        return self._run(what, fn, *args)
+
+    def let_go(self, batches):
+        """Until the run stands before the next."""
+        with self._changed:
+            self._allowed += batches
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._asked > self._allowed, SLOW)
+
+    def set(self):
+        with self._changed:
+            self._allowed = 10**6
+            self._changed.notify_all()
+
+
+@pytest.fixture
+def held(library, monkeypatch):
+    held = Held(library.turns.run)
+    monkeypatch.setattr(library.turns, "run", held)
+    yield held
+    held.set()
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def begun(handlers, asked):
+    """A run that stands before its first batch, as views; and its name."""
+    views = handlers.run(None, *asked)
+    return views, next(views).name
+
+
 @pytest.fixture(scope="module")
 def done(library, zips):
     """A finished run, its name, and every view of it on the way."""
@@ -94,14 +152,30 @@ def waiting(shown):
     return sum(cell is None for row in shown.rows for cell in row.cells)
 
 
-def test_the_table_fills_row_by_row_with_progress(done):
+def test_the_table_fills_set_by_set_with_progress(done, library, held):
+    steps, _ = begun(BenchmarkHandlers(library), done[3])
+    assert next(steps).stop.visible
+    drawn = None
+    for said, left in (
+        ("Scoring pets: 12 of 33 images", 2 * 3),
+        ("Scoring static: 24 of 33 images", 2 * 3),
+        ("Comparing on static", 2 * 2),
+        ("Scoring cloth: 33 of 33 images", 2 * 2),
+        ("Comparing on cloth", 2),
+    ):
+        held.let_go(1)
+        for view in steps:
+            drawn = view.table if isinstance(view.table, Table) else drawn
+            if said in words(view.notice):
+                break
+        assert waiting(drawn) == left
+    held.set()
+    assert waiting(filled(list(steps), "table")[-1]) == 0
+
+
+def test_the_table_holds_every_number(done):
     handlers, name, views, _ = done
-    notices = [words(one) for one in filled(views, "notice")]
-    assert any("Scoring static" in one and "images" in one for one in notices)
-    assert "Done." in notices[-1]
-    left = [waiting(one) for one in filled(views, "table")]
-    assert left == sorted(left, reverse=True)
-    assert left[0] == 2 * 3 and left[-1] == 0
+    assert "Done." in words(filled(views, "notice")[-1])
     last = filled(views, "table")[-1]
     assert (last.heads, last.metrics) == (
         ["mean", "static", "cloth"], ["FPR95 ↓", "AUROC ↑", "AUPR ↑"],
@@ -118,7 +192,7 @@ def test_the_first_cell_is_shown_as_soon_as_it_is_there(done):
     handlers, name, views, _ = done
     shown = [view for view in views if hasattr(view.scores, "data")]
     assert len(shown) == 1
-    assert shown[0].ood["choices"] == ["static"]
+    assert shown[0].ood["choices"][0] == shown[0].ood["value"] == "static"
     run = handlers.runs.find(name)
     kept = (
         run.bench.scores_of(run.bench.id, run.bench.detections[0]) >= shown[0].threshold - 1e-7
@@ -126,27 +200,53 @@ def test_the_first_cell_is_shown_as_soon_as_it_is_there(done):
     assert abs(kept - 0.95) < 0.1
 
 
-def test_the_same_run_is_not_scored_again_and_a_stopped_one_goes_on(done, library, zips):
+def test_the_same_run_is_not_scored_again(done):
     handlers, name, _, asked = done
     again = list(handlers.run(name, *asked))
+    assert again[0].name == name and "Done." in words(filled(again, "notice")[-1])
     assert not any("Scoring" in one for one in filled(again, "notice"))
+
+
+def test_a_stopped_run_goes_on(done, library, held):
+    handlers, name, _, asked = done
     fresh = BenchmarkHandlers(library)
-    steps = fresh.run(None, *asked)
-    found = None
-    for view in steps:
-        found = view.name if isinstance(view.name, str) else found
-        if isinstance(view.notice, str) and "Scoring" in view.notice:
-            break
-    steps.close()
-    said = words(fresh.stopped(found).notice)
-    assert "Press Run to go on" in said
-    seen = fresh.runs.find(found).bench.id.seen.sum()
-    assert seen > 0
+    steps, found = begun(fresh, asked)
+    held.let_go(2)  # a batch of pets, one of static
+    stopping = fresh.stop(found)
+    assert stopping.stop.value == "Stopping …" and not stopping.stop.interactive
+    held.set()
+    views = list(steps)
+    assert "Press Run to go on" in words(filled(views, "notice")[-1])
+    assert views[-1].start.visible and not views[-1].stop.visible
+    run = fresh.runs.find(found)
+    assert run.bench.id.seen.sum() > 0 and not run.bench.oods[-1].seen.any()
+    assert fresh.stop(found) == fresh.stop("unknown") == View()
     rest = list(fresh.run(found, *asked))
     assert "Done." in words(filled(rest, "notice")[-1])
-    assert fresh.runs.find(found).rows == handlers.runs.find(name).rows
-    assert "before anything" in words(fresh.stopped("unknown").notice)
-    assert "that of the run before" in words(fresh.stopped(found).notice)  # of another, not begun
+    assert fresh.runs.find(found) is run and run.rows == handlers.runs.find(name).rows
+
+
+def test_a_run_that_is_stopped_early_leaves_the_one_before(library, zips):
+    handlers, free = BenchmarkHandlers(library), threading.Event()
+    first = list(handlers.run(None, *controls(id_zip=zips["pets"], ood_zips=[zips["static"]])))
+    before = first[0].name
+
+    def busy():
+        yield free.wait(SLOW)
+
+    others = [handlers.runs.start(Job("another", busy)) for _ in range(AT_ONCE)]
+    views = handlers.run(before, *controls(id_zip=zips["pets"], ood_zips=[zips["cloth"]]))
+    name = next(views).name
+    assert name != before and "In the queue" in words(next(views).notice)
+    assert handlers.clicked(name, 0) == View()
+    handlers.stop(name)
+    rest = list(views)
+    assert "the table is that of the run before" in words(filled(rest, "notice")[-1])
+    assert rest[-1].name == rest[-1].stored == before
+    assert waiting(table(handlers.runs.find(before), None)) == 0
+    free.set()
+    for job in others:
+        job.wait()
 
 
 def test_the_mean_is_seen_first_and_exported_last(done):
@@ -168,9 +268,8 @@ def test_a_page_that_is_loaded_anew_shows_the_last_run(done):
     page = handlers.found(name)
     assert page.name == name and page.results["visible"] and page.behind["visible"]
     assert "Your last benchmark: emoji with 40 labels" in words(page.notice)
-    assert "static" in page.table.heads and waiting(page.table) == 0
-    handlers.runs.drop(name)  # the first page's time is over
-    assert handlers.clicked(name, 0).rates
+    assert "static" in page.table.heads and not waiting(page.table)
+    assert list(handlers.watch(name)) == list(handlers.watch("unknown")) == []
     assert handlers.found("unknown").stored == FORGOTTEN
     assert "no longer kept" in words(handlers.found("unknown").notice)
     for nothing in (None, "", FORGOTTEN):
@@ -178,47 +277,88 @@ def test_a_page_that_is_loaded_anew_shows_the_last_run(done):
     assert handlers.found(["x"]).stored == FORGOTTEN
 
 
-def test_a_page_that_is_loaded_anew_shows_a_stopped_run(library, zips):
+def test_a_run_goes_on_when_its_page_is_loaded_anew(library, zips, held):
     handlers = BenchmarkHandlers(library)
     asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"]])
-    steps = handlers.run(None, *asked)
-    name = next(view.name for view in steps if isinstance(view.name, str))
-    next(steps)
-    steps.close()
+    steps, name = begun(handlers, asked)
+    held.let_go(1)
+    steps.close()  # the first page is gone
+    page = handlers.found(name)
+    assert waiting(page.table) == 2 and page.behind == KEEP
+    assert "still running: emoji with 40 labels" in words(page.notice)
+    again = handlers.watch(name)
+    assert next(again).stop.visible
+    held.set()
+    assert "Done." in words(filled(list(again), "notice")[-1])
+    assert "still running" not in words(handlers.found(name).notice)
+
+
+def test_a_page_that_is_loaded_anew_shows_a_stopped_run(library, zips, held):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"]])
+    steps, name = begun(handlers, asked)
+    held.let_go(1)
+    handlers.stop(name)
+    held.set()
+    list(steps)
     page = handlers.found(name)
     assert waiting(page.table) == 2 and page.behind == KEEP
     assert "not finished: emoji with 40 labels" in words(page.notice)
-    *_, last = handlers.run(name, *asked)
-    assert "Done." in words(last.notice)
+    views = list(handlers.run(name, *asked))
+    assert "Done." in words(filled(views, "notice")[-1])
     assert "not finished" not in words(handlers.found(name).notice)
-    handlers.runs.drop(name)
-    handlers.runs.drop(name)
-    assert handlers.runs.find(name)  # a third page holds it
-    handlers.runs.drop(name)
-    assert handlers.runs.find(name) is None
 
 
-def test_two_pages_that_run_the_same_do_not_mix_their_rows(library, zips):
+def test_a_run_that_no_page_looks_at_ends(library, zips, held):
+    handlers = BenchmarkHandlers(library)
+    handlers.runs.clock = clock = Clock()
+    steps, name = begun(handlers, controls(id_zip=zips["pets"], ood_zips=[zips["static"]]))
+    steps.close()
+    run = handlers.runs.find(name)
+    clock.now += ORPHANED - 1
+    assert run.wanted()
+    clock.now += 2
+    held.set()
+    run.wait()
+    assert run.state == STOPPED and run.orphaned
+
+
+def test_two_pages_that_run_the_same_look_at_one_run(library, zips, held):
     handlers = BenchmarkHandlers(library)
     asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"], zips["cloth"]])
-    one = handlers.run(None, *asked)
-    name = next(view.name for view in one if isinstance(view.name, str))
-    rows = {}
-    pair = {"one": one, "two": handlers.run(name, *asked)}
-    for _ in range(40):  # in turns
-        for which, steps in pair.items():
-            view = next(steps, None)
-            if view is not None and isinstance(view.table, Table):
-                rows[which] = view.table
-    assert waiting(rows["one"]) == waiting(rows["two"]) == 0
+    one, name = begun(handlers, asked)
+    two = handlers.run(name, *asked)
+    assert next(two).name == name
+    held.set()
+    tables = [filled(list(steps), "table")[-1] for steps in (one, two)]
+    assert tables[0] == tables[1] and not waiting(tables[0])
     assert len(handlers.runs.find(name).rows) == 2 * 3
+
+
+def test_what_was_unpacked_goes_with_the_run(library, zips):
+    handlers = BenchmarkHandlers(library)
+    asked = controls(id_zip=zips["pets"], ood_zips=[zips["static"]])
+    views = list(handlers.run(None, *asked))
+    run = handlers.runs.find(views[0].name)
+    image = run.bench.id.images.path(0)
+    assert run.folder in image.parents and image.is_file()
+    handlers.runs._kept.drop(run.name)
+    assert not image.exists() and not list(handlers.runs._kept.items())
+
+
+def test_downloads_lie_among_the_uploads_and_go_with_them(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    look = Look(run.bench.detections[0], "static", 0.02)
+    for path in (saved(run, "csv"), figure_page(run, look, "roc")):
+        assert Path(get_upload_folder()) in Path(path).parents
 
 
 def test_other_settings_start_afresh(done, zips):
     handlers = done[0]
     other = list(handlers.run(None, *controls(scores=["max_logit"], id_zip=zips["pets"],
                                               ood_zips=[zips["static"]])))  # fmt: skip
-    assert any("Scoring" in one for one in filled(other, "notice"))
+    assert other[0].name != done[1] and "Done." in words(filled(other, "notice")[-1])
     assert filled(other, "table")[-1].heads == ["static"]  # one OOD set has no mean
 
 
@@ -349,10 +489,9 @@ def test_names_of_zips_are_escaped_and_told_apart(library, tmp_path, done):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("1.png", buffer.getvalue())
         paths.append(str(path))
-    *_, found = opened(
-        library, SetsAsked(ZIP, paths[0], (), tuple(paths[1:])), label_set("animals")
-    )
-    assert [found.inside.name, *(s.name for s in found.outside)] == ["set", "set 2", "set 3"]
+    asked = SetsAsked(ZIP, paths[0], (), tuple(paths[1:]))
+    inside, outside = result_of(opened(library, asked, label_set("animals"), tmp_path))
+    assert [inside.name, *(s.name for s in outside)] == ["set", "set 2", "set 3"]
 
 
 WRONG = {
@@ -408,12 +547,11 @@ def test_folders_are_offered_only_when_the_operator_named_one(tmp_path, zips):
     assert folders(offering) == ["SUN"]
     assert ("SUN (folder)", "data:SUN") in id_choices(offering)
     assert ("SUN (folder)", "data:SUN") in ood_choices(offering)
-    *_, found = opened(
-        offering, SetsAsked("shipped:id", None, ("data:SUN",), ()), label_set("animals")
-    )
-    assert found.inside.name == "animals"  # as it is chosen
-    assert found.outside[0].files == ("images/1.png",)
-    assert set(found.inside.classes) == set(range(40))
+    asked = SetsAsked("shipped:id", None, ("data:SUN",), ())
+    inside, outside = result_of(opened(offering, asked, label_set("animals"), tmp_path))
+    assert inside.name == "animals"  # as it is chosen
+    assert outside[0].files == ("images/1.png",)
+    assert set(inside.classes) == set(range(40))
 
 
 def test_a_folder_is_no_id_and_ood_set_at_once(tmp_path):
@@ -429,7 +567,8 @@ def test_a_folder_is_no_id_and_ood_set_at_once(tmp_path):
         ("shipped:id", ("data:Empty",), "Empty: "),
     ):
         with pytest.raises(ValueError) as caught:
-            list(opened(offering, SetsAsked(inside, None, outside, ()), label_set("animals")))
+            asked = SetsAsked(inside, None, outside, ())
+            list(opened(offering, asked, label_set("animals"), tmp_path))
         assert said in str(caught.value) and str(tmp_path) not in str(caught.value)
 
 

@@ -1,12 +1,14 @@
 """The Benchmark tab in a real Chromium: from choosing sets to a saved figure."""
 
 import json
+import threading
 import time
 import zipfile
 
 import pytest
 from playwright.sync_api import expect
 
+from demo.server.turns import TurnQueue
 from setar_core.paths import ASSETS
 from tests.browser import SLOW, UNLABELLED
 
@@ -155,17 +157,26 @@ def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips):
     expect(page.locator("#bench-table thead")).to_contain_text("static")
 
 
-def test_run_is_heard_as_soon_as_the_stop_is_told(opened):
-    """The server lets go of a run only after its batch; a busy one takes its time."""
+@pytest.fixture
+def slow(monkeypatch):
+    """While it is set, every batch of a benchmark takes two seconds."""
+    slow, run = threading.Event(), TurnQueue.run
 
-    def late(route):
-        time.sleep(2)
-        route.continue_()
+    def late(self, what, *args):
+        if what.startswith("benchmark") and slow.is_set():
+            time.sleep(2)
+        return run(self, what, *args)
 
+    monkeypatch.setattr(TurnQueue, "run", late)
+    return slow
+
+
+def test_run_is_heard_as_soon_as_the_stop_is_told(opened, slow):
+    """A run ends only after its batch; a busy server takes its time."""
     page = opened()
     start, stop = page.locator("#bench-run"), page.locator("#bench-stop")
-    page.route("**/cancel", late)
     expect(stop).to_be_hidden()
+    slow.set()
     start.click()
     expect(start).to_be_hidden()
     expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
@@ -174,12 +185,31 @@ def test_run_is_heard_as_soon_as_the_stop_is_told(opened):
     expect(stop).to_be_disabled()
     expect(start).to_be_hidden()
     expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
+    slow.clear()
     start.click()
     expect(stop).to_have_text("Stop")
     expect(page.locator("#bench-notice")).not_to_contain_text("Press Run to go on")
     page.locator("#bench-notice .notice.good").wait_for(timeout=LONG)
     expect(stop).to_be_hidden()
     expect(start).to_be_enabled()
+
+
+def test_a_run_goes_on_when_the_page_is_loaded_anew(opened, slow):
+    page = opened()
+    slow.set()
+    page.locator("#bench-run").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    page.reload()
+    page.locator("#rows button.row").first.wait_for()
+    page.get_by_role("tab", name="Benchmark").click()
+    expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    expect(page.locator("#bench-stop")).to_be_visible()
+    expect(page.locator("#bench-run")).to_be_hidden()
+    slow.clear()
+    page.locator("#bench-notice .notice.good").wait_for(timeout=LONG)
+    expect(page.locator("#bench-run")).to_be_visible()
+    expect(page.locator("#bench-table .waiting")).to_have_count(0)
+    assert not page.broken
 
 
 def test_the_tab_fits_a_phone_and_every_control_has_a_name(opened):

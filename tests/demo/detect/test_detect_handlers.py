@@ -129,7 +129,7 @@ def test_visitors_who_come_together_share_the_work_of_the_opening(handlers, monk
 
     def counted(*args):
         asked.append(args)
-        yield from scores(*args)
+        return (yield from scores(*args))
 
     monkeypatch.setattr(detect_handlers, "scores", counted)
     with ThreadPoolExecutor(4) as pool:
@@ -683,8 +683,8 @@ def test_the_status_is_read_as_soon_as_a_page_opens(library, handlers):
 def test_the_status_says_what_is_loaded(library):
     library.backbone(EMBEDDED)
     assert EMBEDDED in words(status(library))
-    with library.turns.turn("judging 3 pictures"):
-        assert "judging 3 pictures" in words(status(library))
+    busy = library.turns.run("judging 3 pictures", status, library)
+    assert "judging 3 pictures" in words(busy)
     assert "idle" in words(status(library))
 
 

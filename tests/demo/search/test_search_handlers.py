@@ -20,9 +20,8 @@ from demo.search import words as search_words
 from demo.search.components.film import TERMS
 from demo.search.controls import build_plan
 from demo.search.fit import labels_of
-from demo.search.handlers import SearchHandlers
-from demo.search.job import ESTIMATED, FAILED, FINISHED, ORPHANED, REPLAY, STOPPED, WAITING
-from demo.search.jobs import LONGEST_LINE, Jobs
+from demo.search.handlers import KEPT, LONGEST_LINE, SearchHandlers
+from demo.search.job import Search
 from demo.search.presets import OTHER, PRESETS, fitting, proposed
 from demo.search.request import (
     MAX_RATIOS,
@@ -35,8 +34,8 @@ from demo.search.request import (
     read_search,
 )
 from demo.search.view import KEEP, SearchPage
+from demo.server.jobs import FAILED, FINISHED, ORPHANED, RUNNING, STOPPED, WAITING, Jobs
 from demo.server.library import EMBEDDED, Library
-from demo.server.turns import Turns
 from setar_core.labels import LabelSet
 from setar_core.published import published_runs
 from setar_core.recipe import Recipe, Site
@@ -67,7 +66,7 @@ def library(golden):
 def handlers(library):
     made = SearchHandlers(library)
     yield made
-    for job in list(made.jobs._jobs.values()):
+    for job in kept(made):
         job.stop()
 
 
@@ -92,6 +91,11 @@ def controls(**changes):
         1.0, "minor", False, False, 512, 0, "fp32",
     )  # fmt: skip
     return said._replace(**changes)
+
+
+def kept(handlers):
+    """Every search that is kept, running or over."""
+    return [job for _, job in handlers.jobs._kept.items()]
 
 
 def until(condition, what="it"):
@@ -130,11 +134,10 @@ def held(library):
     free, taken = threading.Event(), threading.Event()
 
     def hold():
-        with library.turns.turn("a test"):
-            taken.set()
-            free.wait(SLOW)
+        taken.set()
+        free.wait(SLOW)
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=library.turns.run, args=("a test", hold))
     thread.start()
     taken.wait()
     yield free
@@ -235,7 +238,7 @@ def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
         page = handlers.search("page", *controls(zip="any.zip", **changes))
     assert "notice bad" in page.state and said.lower() in words(page.state).lower()
     assert page.name is KEEP or page.name == KEEP
-    assert not handlers.jobs._jobs
+    assert not kept(handlers)
 
 
 def test_an_empty_k_is_left_to_the_labels(pictures):
@@ -291,10 +294,9 @@ def test_the_machine_is_taken_for_one_candidate_at_a_time(handlers, pictures, li
     order = []
 
     def visitor():
-        with library.turns.turn("judging"):
-            order.append(len(job.trials))
+        order.append(len(job.trials))
 
-    thread = threading.Thread(target=visitor)
+    thread = threading.Thread(target=library.turns.run, args=("judging", visitor))
     thread.start()
     until(lambda: "2 waiting" in library.turns.running())
     held.set()
@@ -303,35 +305,9 @@ def test_the_machine_is_taken_for_one_candidate_at_a_time(handlers, pictures, li
     until(lambda: not job.active)
 
 
-def test_who_asks_first_has_the_first_turn():
-    turns, order = Turns(), []
-    threads = []
-
-    def ask(i):
-        with turns.turn(f"work {i}"):
-            order.append(i)
-
-    with turns.turn("first"):
-        for i in range(5):
-            threads.append(threading.Thread(target=ask, args=(i,)))
-            threads[-1].start()
-            until(lambda n=i: f"{n + 1} waiting" in turns.running())
-    for thread in threads:
-        thread.join()
-    assert order == list(range(5)) and turns.running() == []
-
-
-def test_a_turn_that_fails_is_over():
-    turns = Turns()
-    with pytest.raises(ValueError), turns.turn("bad"):
-        raise ValueError
-    with turns.turn("good"):
-        assert turns.running() == ["good"]
-
-
 def test_the_running_state_says_where_it_is_and_how_long(handlers, pictures):
     job = finished(handlers, zip=pictures)
-    job.state, job.ended = "searching", None
+    job.state, job.ended = RUNNING, None
     said = words(search_words.state(job, []))
     assert "Candidate 24 of 24: text tower, block 0, ratio 0.4" in said
     assert "so far, about" in said
@@ -342,7 +318,7 @@ def test_an_estimate_runs_two_candidates(handlers, pictures):
     page = handlers.estimate("page", *controls(zip=pictures))
     job = handlers.jobs.find(page.name)
     until(lambda: not job.active)
-    assert job.state == ESTIMATED and len(job.trials) == 2
+    assert job.is_estimate and len(job.trials) == 2
     page = handlers.poll("page", job.name, None)
     assert "for 24 candidates on 40 pictures" in words(page.state)
     assert page.result is None and not page.keeping.visible and not page.film.film.candidates
@@ -397,7 +373,7 @@ def test_a_name_that_is_not_known_is_forgotten(handlers):
 
 def test_an_orphan_is_freed_after_its_time(library, pictures, held):
     clock = Clock()
-    handlers = SearchHandlers(library, Jobs(library, clock))
+    handlers = SearchHandlers(library, Jobs(kept=KEPT, clock=clock))
     job = started(handlers, page="only", zip=pictures)
     until(lambda: job.ready is not None)
     handlers.leave("only")
@@ -416,11 +392,11 @@ def test_an_orphan_is_freed_after_its_time(library, pictures, held):
 
 def test_a_search_lives_while_any_page_looks_at_it(library, pictures, held):
     clock = Clock()
-    handlers = SearchHandlers(library, Jobs(library, clock))
+    handlers = SearchHandlers(library, Jobs(kept=KEPT, clock=clock))
     job = started(handlers, page="one", zip=pictures)
     handlers.found("two", job.name)
     handlers.leave("one")
-    clock.now += 10 * ORPHANED
+    clock.now += 2 * ORPHANED
     assert job.wanted()
     job.stop()
 
@@ -546,7 +522,7 @@ def test_a_stopped_search_is_resumed_from_its_own_trace(handlers, pictures, held
     before = Path(handlers.saved_trace(job.name)).read_text()
     page = handlers.resume("page", job.name)
     again = handlers.jobs.find(page.name)
-    assert page.stored == again.name != job.name and not page.resume.visible
+    assert again is job and not page.resume.visible
     until(lambda: not again.active)
     assert again.state == FINISHED, again.problem
     assert Path(handlers.saved_trace(again.name)).read_text().startswith(before)
@@ -571,7 +547,7 @@ def test_a_zip_that_is_gone_is_told_when_resuming(handlers, pictures, held, libr
 
 def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
     clock = Clock()
-    handlers = SearchHandlers(library, Jobs(library, clock))
+    handlers = SearchHandlers(library, Jobs(kept=KEPT, clock=clock))
     for elsewhere in ("search", "replay", "recipe"):
         job = started(handlers, page="one", zip=pictures)
         page = handlers.poll("one", job.name, None)
@@ -580,14 +556,14 @@ def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
         if elsewhere == "search":
             other = started(handlers, page="one", zip=pictures)
         elif elsewhere == "replay":
-            other = handlers.jobs.replay([], "", "one")
+            handlers.jobs.keep(other := Search.replay([], "", ""), "one")
         else:
-            other = handlers.jobs.show(Recipe({}), "one")
+            handlers.jobs.keep(other := Search(uploaded=Recipe({})), "one")
         clock.now += ORPHANED + 1
         assert not job.wanted(), elsewhere
         other.stop()
     held.set()
-    until(lambda: not any(job.active for job in handlers.jobs._jobs.values()))
+    until(lambda: not any(job.active for job in kept(handlers)))
     assert handlers.found("one", other.name).go_on.interactive
 
 
@@ -613,14 +589,14 @@ def test_a_file_that_is_no_trace_is_refused_in_words(handlers, pictures, tmp_pat
         handlers.replay("page", str(file)),
     ):
         assert "notice bad" in page.state
-    assert not handlers.jobs._jobs
+    assert not kept(handlers)
 
 
 def test_a_trace_is_replayed(handlers, pictures):
     done = finished(handlers, zip=pictures)
     page = handlers.replay("page", handlers.saved_trace(done.name))
     job = handlers.jobs.find(page.name)
-    assert job.state == REPLAY and len(job.trials) == len(done.trials)
+    assert job.is_replay and len(job.trials) == len(done.trials)
     mine = handlers.poll("page", done.name, None).film
     assert page.film.film == mine.film._replace(name=job.name) and page.film.terms == mine.terms
     assert page.film.patches is None and page.pictures == []  # a trace holds none

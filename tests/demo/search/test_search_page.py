@@ -126,7 +126,7 @@ def test_a_search_is_found_again_after_a_reload_and_stopped(visit, served):
 
 
 def test_a_closed_tab_frees_the_machine(visit, monkeypatch):
-    monkeypatch.setattr("demo.search.job.ORPHANED", 3.0)
+    monkeypatch.setattr("demo.server.jobs.ORPHANED", 3.0)
     first, second = visit(), visit()
     search(first, LONG)
     says(first, "Candidate")

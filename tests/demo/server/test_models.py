@@ -79,21 +79,22 @@ def test_one_is_loaded_at_a_time_and_the_next_says_so(loader):
     library = Library()
     library.backbone(EMBEDDED)
     loader.gate.clear()
-    errands = [library.open(f"A{i}/x") for i in range(MAX_COMING)]
-    until(lambda: sum("waiting until another" in e.latest for e in errands) == MAX_COMING - 1)
+    jobs = [library.open(f"A{i}/x") for i in range(MAX_COMING)]
+    told = [job.progress.sentence for job in jobs]
+    assert sum("waiting until another" in sentence for sentence in told) == MAX_COMING - 1
     with pytest.raises(ValueError, match="4 others are on their way"):
         library.open("one-more/x")
-    assert library.open(EMBEDDED).ready  # it waits for nobody
+    assert library.is_loaded(EMBEDDED) and library.open(EMBEDDED).outcome()  # it waits for nobody
     loader.gate.set()
-    for errand in errands:
-        errand.result()
+    for job in jobs:
+        job.outcome()
     assert loader.most == 1
 
 
 def test_a_load_that_fails_is_tried_once(loader):
     library = Library()
     with pytest.raises(ValueError, match="unknown backbone"):
-        list(library.waiting("none/x"))
+        list(library.loading("none/x"))
     loader.limits.clear()
     steps = list(chosen.backbone_chosen(library, "none/x", "cat\ndog"))
     assert "bad" in steps[-1].notice
