@@ -23,7 +23,8 @@ from demo.benchmark.sets import ZIP
 from demo.benchmark.view import View
 from demo.benchmark.words import GONE
 from demo.page.bar import Bar
-from demo.page.notices import toast
+from demo.page.components.notices import Notices
+from demo.page.notices import empty, toast
 from demo.server.library import Library
 from setar_core.scores import SCORES
 
@@ -32,9 +33,10 @@ FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
 OPEN = (Path(__file__).resolve().parent / "open_in_detect.js").read_text(encoding="utf-8")
 WATCHERS = 16  # pages that look on at once
 KEPT_KEY = "setar-explorer-benchmark"
-EMPTY = (
-    '<div class="empty"><strong>Nothing measured yet.</strong> Press Run: every image is read once '
-    "and judged by all the detectors you ticked. The shipped sets take about a minute.</div>"
+EMPTY = empty(
+    "Nothing measured yet.",
+    "Press Run: every image is read once and judged by all the detectors you ticked. The shipped "
+    "sets take about a minute.",
 )
 
 
@@ -49,7 +51,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             stop = gr.Button(
                 "Stop", variant="stop", visible=False, elem_id="bench-stop", min_width=140
             )
-        notice = gr.HTML(EMPTY, elem_id="bench-notice")
+        notice = Notices(EMPTY, elem_id="bench-notice")
         with gr.Column(visible=False) as results:
             table = BenchmarkTable(elem_id="bench-table")
             with gr.Row(elem_id="bench-downloads"):

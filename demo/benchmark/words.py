@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from demo.benchmark.runs import Run
 from demo.page import notices
+from demo.page.notices import Notice
 from demo.server.jobs import FAILED, FINISHED, STOPPED
 
 GONE = "This benchmark is no longer kept on the server. Press Run to make it again."
@@ -16,7 +17,7 @@ def seen(run: Run) -> tuple[int, int]:
     return sum(int(s.seen.sum()) for s in sets), sum(len(s.images) for s in sets)
 
 
-def over(run: Run) -> str:
+def over(run: Run) -> Notice | list[Notice]:
     """What came of it: why there is nothing, or what is kept, or what was left out."""
     if run.state == FAILED:
         return notices.notice(run.problem, "bad")
@@ -42,7 +43,7 @@ def over(run: Run) -> str:
                 "warn",
             )
         )
-    return "".join(parts) or notices.notice("Done.", "good")
+    return parts or [notices.notice("Done.", "good")]
 
 
 def _stopped(run: Run) -> str:
@@ -52,7 +53,7 @@ def _stopped(run: Run) -> str:
     return f"Stopped at {scored:,} of {total:,} images; their scores are kept. Press Run to go on."
 
 
-def found_again(run: Run) -> str:
+def found_again(run: Run) -> Notice:
     """What a page that was loaded anew shows; its controls know nothing of it."""
     of = f"{run.request.backbone} with {len(run.request.labels):,} labels"
     if run.active:

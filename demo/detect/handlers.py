@@ -108,7 +108,7 @@ class DetectHandlers:
         page = self._kept(name, now, by, picked)
         if problems:
             left = notices.notice("Some calibration files were left out.", "bad", problems)
-            page = page._replace(notice=page.notice + left)
+            page = page._replace(notice=[*page.notice, left])
         yield page
 
     def judge_again(
@@ -123,13 +123,13 @@ class DetectHandlers:
         """A file was taken off the list: judge what is left, the examples where nothing is."""
         yield from self.judge(files or [str(path) for path in examples()], *controls)
 
-    def choice_made(self, said: str, *controls: Any) -> Page:
+    def choice_made(self, said: list[notices.Notice], *controls: Any) -> Page:
         """As `settings_changed`, under what is wrong with the choice that was just made."""
         page = self.settings_changed(*controls)
-        if "notice bad" not in (said or ""):
+        if not any(notice.kind == "bad" for notice in said):
             return page
-        more = page.notice if isinstance(page.notice, str) and page.notice not in said else ""
-        return page._replace(notice=said + more)
+        more = page.notice if isinstance(page.notice, list) else []
+        return page._replace(notice=[*said, *(notice for notice in more if notice not in said)])
 
     def settings_changed(
         self, name: str | None, by: str, picked: int | None, *controls: Any

@@ -8,10 +8,11 @@ import gradio as gr
 
 from demo.page import notices
 from demo.page.components.basic import PICK
+from demo.page.components.notices import Notices
 
 
 class Results(NamedTuple):
-    notice: gr.HTML
+    notice: Notices
     tally: gr.HTML
     by: gr.Radio
     rows: gr.HTML
@@ -28,7 +29,7 @@ class Results(NamedTuple):
 
 def build_results() -> Results:
     """The right side: the list, the chosen picture, its score among the others, downloads."""
-    notice = gr.HTML(notices.busy("Starting: the model is being loaded"), elem_id="notice")
+    notice = Notices(notices.busy("Starting: the model is being loaded"), elem_id="notice")
     with gr.Row(elem_id="over-rows"):
         tally = gr.HTML(elem_id="tally", min_width=240)
         by = gr.Radio(

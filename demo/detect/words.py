@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from demo.detect.batch import Batch
-from demo.page.notices import notice
+from demo.page.notices import Notice, notice
 from demo.page.words import number
 from demo.server.request import TITLES
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from setar_core.threshold import Threshold
 
 
-def of_batch(batch: Batch) -> str:
+def of_batch(batch: Batch) -> list[Notice]:
     """What to know of a judged batch: files that could not be read, a threshold that is stale."""
     parts = []
     if batch.stale:
@@ -40,7 +40,7 @@ def of_batch(batch: Batch) -> str:
     warnings = [t.warning for t in batch.thresholds.values() if getattr(t, "warning", None)]
     if warnings:
         parts.append(notice("A threshold from few images.", "warn", warnings[:1]))
-    return "".join(parts)
+    return parts
 
 
 def of_thresholds(batch: Batch | None) -> str:

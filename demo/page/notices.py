@@ -4,27 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import gradio as gr
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN_PROBLEMS = 12
 
 
-def notice(text: str, kind: str = "info", items: Sequence[str] = ()) -> str:
-    """A sentence in a box, and a list under it; `kind` is info, busy, good, warn or bad."""
-    sign = {"info": "i", "busy": "…", "good": "✓", "warn": "!", "bad": "✕"}[kind]
-    listed = "".join(f"<li>{escape(item)}</li>" for item in items[:SHOWN_PROBLEMS])
-    if len(items) > SHOWN_PROBLEMS:
-        listed += f"<li>and {len(items) - SHOWN_PROBLEMS} more</li>"
-    listed = f"<ul>{listed}</ul>" if listed else ""
-    return (
-        f'<div class="notice {kind}"><span class="sign" aria-hidden="true">{sign}</span>'
-        f"<div><p>{escape(_begun(text))}</p>{listed}</div></div>"
-    )
+class Notice(NamedTuple):
+    """A sentence in a box, with a list under it, or with a bar of the share that is done.
+
+    `kind` is info, busy, good, warn, bad or empty. One that is busy has a bar, which moves to and
+    fro where the share is not known; one that is empty keeps the place of something to come, and
+    its items go on in the sentence.
+    """
+
+    kind: str
+    sentence: str
+    items: Sequence[str]
+    done: float | None = None
+
+
+def notice(sentence: str, kind: str = "info", items: Sequence[str] = ()) -> Notice:
+    """A sentence and the first of many `items`."""
+    more = len(items) - SHOWN_PROBLEMS
+    rest = [f"and {more} more"] if more > 0 else []
+    return Notice(kind, _begun(sentence), [*items[:SHOWN_PROBLEMS], *rest])
+
+
+def busy(sentence: str, done: float | None = None) -> Notice:
+    """What is going on."""
+    return Notice("busy", _begun(sentence), [], None if done is None else round(done, 3))
+
+
+def empty(sentence: str, more: str) -> Notice:
+    """That nothing is here yet, and what to do about it."""
+    return Notice("empty", sentence, [more])
 
 
 def toast(error: Exception) -> gr.Error:
@@ -35,16 +50,6 @@ def toast(error: Exception) -> gr.Error:
 def _begun(text: str) -> str:
     """With a capital, unless it begins with a name such as `timm:x` or a file's."""
     return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
-
-
-def busy(sentence: str, done: float | None = None) -> str:
-    """What is going on, with a bar; an unknown share moves to and fro."""
-    value = "" if done is None else f' value="{done:.3f}"'
-    return (
-        f'<div class="notice busy"><span class="sign" aria-hidden="true">…</span><div>'
-        f"<p>{escape(_begun(sentence))}</p>"
-        f'<progress aria-label="Progress"{value}></progress></div></div>'
-    )
 
 
 def of_labels(names: Sequence[str], duplicates: Sequence[str], unknown: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.page.bar import Bar
+from demo.page.components.notices import Notices
 from demo.page.events import KEEP
 from demo.page.notices import notice
 from demo.published.components.bins import Bins, bound, compared
@@ -164,7 +165,7 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             size="sm",
             elem_id="published-trace",
         )
-        notes = gr.HTML(view.notes, elem_id="published-notes")
+        notes = Notices(view.notes, elem_id="published-notes")
         gr.HTML(f'<p class="hint">{SOURCE}</p>')
     method, ood_set = gr.State(first.method), gr.State(first.ood_set)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.page.bar import Bar, recipe_choices
+from demo.page.components.notices import Notices
 from demo.page.notices import toast
 from demo.search import words
 from demo.search.components.film import SearchFilm
@@ -50,7 +51,7 @@ def build_search(demo: gr.Blocks, library: Library, bar: Bar) -> None:
 
 def build_views(bar: Bar, left: Left) -> Right:
     """The right side: how far it is, the drawings, and what was found."""
-    state = gr.HTML(words.state(None, []), elem_id="search-state")
+    state = Notices(words.state(None, []), elem_id="search-state")
     shown = SearchFilm(film(None), elem_id="search-film")
     pictures = Pictures(elem_id="search-pictures")
     result = Result(elem_id="search-result")

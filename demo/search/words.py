@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo.page.components.player import shown, where
-from demo.page.notices import busy, notice
+from demo.page.notices import Notice, busy, notice
 from demo.search.components.result import Found, found, uploaded
 from demo.search.fit import replay_of
 from demo.search.job import Search
@@ -34,7 +34,7 @@ def seconds(value: float) -> str:
     return f"{value / 3600:.1f} h"
 
 
-def state(job: Search | None, before: list[Search]) -> str:
+def state(job: Search | None, before: list[Search]) -> Notice | list[Notice]:
     """The line above the drawings."""
     if job is None:
         return notice(START)
@@ -47,15 +47,16 @@ def state(job: Search | None, before: list[Search]) -> str:
     said = _over(job) if not job.active else _running(job)
     if job.ready and job.ready.problems:
         count = len(job.ready.problems)
-        said += notice(
+        left = notice(
             f"{count} {'file was' if count == 1 else 'files were'} left out.",
             "warn",
             job.ready.problems,
         )
+        return [said, left]
     return said
 
 
-def _running(job: Search) -> str:
+def _running(job: Search) -> Notice:
     trial, left = job.trials[-1], job.ready.eta.remaining
     return busy(
         f"Candidate {len(job.trials)} of {trial.total}: {where(trial)}. "
@@ -64,7 +65,7 @@ def _running(job: Search) -> str:
     )
 
 
-def _waiting(job: Search, before: list[Search]) -> str:
+def _waiting(job: Search, before: list[Search]) -> Notice:
     count = len(before)
     if not count:
         return busy("Your turn comes now …")
@@ -80,7 +81,7 @@ def _waiting(job: Search, before: list[Search]) -> str:
     )
 
 
-def _over(job: Search) -> str:
+def _over(job: Search) -> Notice:
     if job.state == FAILED:
         return notice(f"No search: {job.problem}." if job.problem else "No search.", "bad")
     count = len(job.trials)

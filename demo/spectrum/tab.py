@@ -10,6 +10,7 @@ import gradio as gr
 
 from demo.page.bar import Bar
 from demo.page.components.basic import head
+from demo.page.components.notices import Notices
 from demo.server.library import Library
 from demo.spectrum.figures import LINEAR, SCALES
 from demo.spectrum.handlers import SpectrumHandlers
@@ -36,7 +37,7 @@ QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode":
 class Parts(NamedTuple):
     """What the events are joined to."""
 
-    notice: gr.HTML
+    notice: Notices
     measure: gr.Radio
     map: gr.HTML
     recipe: gr.HTML
@@ -65,7 +66,7 @@ def build_spectrum(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     """Lay the tab out and join it to its handlers; it is filled when it is first opened."""
     with gr.Column(elem_id="spectrum") as frame:
         gr.HTML(f"<p class='lead'>{LEAD}</p><style>{STYLE}</style>", elem_id="spectrum-lead")
-        notice = gr.HTML(elem_id="spectrum-notice")
+        notice = Notices(elem_id="spectrum-notice")
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=300, elem_id="spectrum-left"):
                 left = _build_left()

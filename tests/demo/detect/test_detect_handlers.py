@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL, UPLOADED
 from demo.server.store import Store
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
+from tests.demo.told import is_bad, words
 
 ANIMALS = "\n".join(label_set("animals").names)
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -72,10 +72,6 @@ def last(pages):
 
 def judge(handlers, files=None, name=None, recall=0.95, **changes):
     return last(handlers.judge(files, name, "score", recall, *controls(**changes)))
-
-
-def words(html):
-    return re.sub(r"<[^>]+>", " ", html)
 
 
 @pytest.fixture
@@ -121,7 +117,7 @@ def test_a_visitor_shares_no_sheet_with_another(handlers):
 
 def test_progress_is_told_before_the_verdicts(handlers):
     pages = list(handlers.judge(None, None, "score", 0.95, *controls()))
-    assert "busy" in pages[0].notice
+    assert pages[0].notice.kind == "busy"
 
 
 def test_visitors_who_come_together_share_the_work_of_the_opening(handlers, monkeypatch):
@@ -156,7 +152,7 @@ def test_an_opening_that_failed_is_tried_again(handlers, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(detect_handlers, "judged", broken)
-        assert "The disk is away" in judge(handlers).notice
+        assert "The disk is away" in words(judge(handlers).notice)
     assert judge(handlers).rows.count("data-index") == len(examples())
 
 
@@ -179,7 +175,7 @@ def test_a_bad_file_is_named_and_the_others_are_judged(handlers, picture, tmp_pa
     assert len(batch.problems) == len(bad)
     for file in bad:
         assert Path(file).name in words(page.notice)
-    assert str(tmp_path) not in page.notice
+    assert str(tmp_path) not in words(page.notice)
 
 
 def test_unusual_images_are_judged(handlers, picture, tmp_path):
@@ -220,7 +216,7 @@ def test_unusual_images_are_judged(handlers, picture, tmp_path):
 def test_a_bad_setting_is_said_and_nothing_is_lost(handlers, change, said):
     first = judge(handlers)
     page = judge(handlers, name=first.batch, **change)
-    assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
+    assert is_bad(page.notice) and said.lower() in words(page.notice).lower()
     assert len(handlers.batches.find(first.batch).images) == len(examples())
 
 
@@ -237,7 +233,7 @@ def test_a_recipe_that_does_not_fit_is_refused(handlers, tmp_path, text, said):
     file = tmp_path / "mine.json"
     file.write_text(text)
     page = judge(handlers, recipe=UPLOADED, recipe_file=str(file))
-    assert "notice bad" in page.notice and said.lower() in words(page.notice).lower()
+    assert is_bad(page.notice) and said.lower() in words(page.notice).lower()
 
 
 def test_an_uploaded_recipe_joins_the_choices(library, tmp_path):
@@ -246,7 +242,7 @@ def test_an_uploaded_recipe_joins_the_choices(library, tmp_path):
     given = chosen.recipe_given(library, EMBEDDED, str(file))
     assert given.recipe.value == UPLOADED
     file.write_text('{"ratios": {"visual.0.up": 2}}')
-    assert "bad" in chosen.recipe_given(library, EMBEDDED, str(file)).notice
+    assert is_bad(chosen.recipe_given(library, EMBEDDED, str(file)).notice)
 
 
 def test_many_labels_work(handlers):
@@ -270,13 +266,12 @@ def test_a_batch_has_limits(tmp_path):
 def test_markup_of_a_visitor_stays_text(handlers, picture):
     named = picture("<b onmouseover=alert(1)>x.png")
     page = judge(handlers, [named], names=f"{HOSTILE}\n<script>alert(2)</script>\n${{1+1}}")
-    everything = page.rows + page.detail + page.notice + page.tally
+    everything = page.rows + page.detail + page.tally
     for markup in ("<img src=x", "<script", "<b onmouse"):
         assert markup not in everything
     assert "&lt;" in page.rows
     said = chosen.labels_edited(Library(), EMBEDDED, f"{HOSTILE}\n{HOSTILE}")
     assert "<img" not in said and "&lt;img" in said
-    assert "<img" not in notices.notice(HOSTILE, "bad", [HOSTILE])
 
 
 # Thresholds
@@ -329,7 +324,7 @@ def test_a_change_that_is_taken_back_restores_the_thresholds(handlers):
     after = handlers.batches.find(first.batch)
     assert after.thresholds[ORIGINAL].scores == before.thresholds[ORIGINAL].scores
     assert after.thresholds[ORIGINAL].recall == 0.6
-    assert not after.stale and page.notice == ""
+    assert not after.stale and page.notice == []
     assert "no threshold yet" not in words(page.rows)
 
 
@@ -356,11 +351,11 @@ def test_moving_the_recall_moves_both_thresholds(library, handlers):
 def test_a_change_voids_the_threshold_visibly(handlers, change, said):
     first = judge(handlers)
     page = handlers.settings_changed(first.batch, "score", None, *controls(**change))
-    assert "Threshold void" in page.notice and said in page.notice
+    assert "Threshold void" in words(page.notice) and said in words(page.notice)
     assert "no threshold yet" in words(page.rows)
     assert not handlers.batches.find(first.batch).thresholds
     by_hand = handlers.line_moved(ORIGINAL, 0.5, first.batch, "score", None)
-    assert "Threshold void" in by_hand.notice
+    assert "Threshold void" in words(by_hand.notice)
 
 
 def test_judging_again_after_a_change_calibrates_anew(handlers):
@@ -369,7 +364,7 @@ def test_judging_again_after_a_change_calibrates_anew(handlers):
     page = judge(handlers, name=first.batch, score="energy")
     threshold = handlers.batches.find(page.batch).thresholds[ORIGINAL]
     assert threshold.context.score == "energy"
-    assert "Threshold void" not in page.notice
+    assert "Threshold void" not in words(page.notice)
 
 
 def test_nothing_changed_voids_nothing(handlers):
@@ -399,7 +394,7 @@ def test_calibration_says_what_is_missing(handlers, tmp_path):
         (OWN, [str(tmp_path / "gone.png")], "gone.png"),
     ):
         after = last(handlers.calibrate(source, files, page.batch, "score", None, 0.95, *said))
-        assert "notice bad" in after.notice and expected in words(after.notice)
+        assert is_bad(after.notice) and expected in words(after.notice)
 
 
 def test_calibrating_after_a_change_judges_first(handlers):
@@ -442,7 +437,7 @@ def test_a_sheet_that_is_gone_is_said(handlers):
         handlers.recall_moved(0.9, "gone", "score", None),
         handlers.line_moved(ORIGINAL, 0.9, "gone", "score", None),
     ):
-        assert "no longer kept" in page.notice
+        assert "no longer kept" in words(page.notice)
 
 
 def test_only_the_last_sheets_are_kept(handlers):
@@ -543,10 +538,10 @@ def test_what_is_wrong_with_a_choice_is_not_talked_over(handlers):
     first = judge(handlers)
     wrong = notices.notice("RN50 is not supported: its image tower is a ResNet", "bad")
     changed = controls(score="energy")
-    page = handlers.choice_made(wrong, first.batch, "score", None, *changed)
-    assert page.notice.startswith(wrong) and "Threshold void" in words(page.notice)
-    page = handlers.choice_made("", first.batch, "score", None, *changed)
-    assert "ResNet" not in page.notice and "Threshold void" in words(page.notice)
+    page = handlers.choice_made([wrong], first.batch, "score", None, *changed)
+    assert page.notice[0] == wrong and "Threshold void" in words(page.notice)
+    page = handlers.choice_made([], first.batch, "score", None, *changed)
+    assert "ResNet" not in words(page.notice) and "Threshold void" in words(page.notice)
 
 
 def test_judge_judges_what_is_shown(handlers):
@@ -569,7 +564,7 @@ def test_sentences_begin_with_a_capital_and_names_do_not():
         ("notes.jpg: is empty", "notes.jpg: is"),
         ("“a” is no label", "“a” is"),
     ):
-        assert shown in notices.notice(said) and shown in notices.busy(said)
+        assert shown in notices.notice(said).sentence and shown in notices.busy(said).sentence
 
 
 # Labels and backbones
@@ -661,7 +656,7 @@ def test_a_folder_named_at_the_start_is_shown_without_its_path():
 
 def test_a_backbone_that_cannot_be_had_says_why(library):
     steps = list(chosen.backbone_chosen(library, "ViT-B-99/none", ANIMALS))
-    assert "notice bad" in steps[-1].notice and "ViT-B-99" in steps[-1].notice
+    assert is_bad(steps[-1].notice) and "ViT-B-99" in words(steps[-1].notice)
 
 
 def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypatch):
@@ -670,7 +665,7 @@ def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypat
     for name in (None, mine):
         files = ["x.png"] * (MAX_FILES + 1)
         (page,) = handlers.judge(files, name, "score", 0.95, *controls())
-        assert f"at most {MAX_FILES}" in page.notice
+        assert f"at most {MAX_FILES}" in words(page.notice)
 
 
 def test_the_status_is_read_as_soon_as_a_page_opens(library, handlers):

@@ -23,9 +23,11 @@ from demo.benchmark.components.table import Table as MeasuredTable
 from demo.page.components.base import Part
 from demo.page.components.heading import Heading
 from demo.page.components.loss_chart import LossChart, chart
+from demo.page.components.notices import Notices
 from demo.page.components.picker import Picker
 from demo.page.components.player import Candidate, Film, Player
 from demo.page.components.ratio_map import Cell, Column, RatioMap, Ratios
+from demo.page.notices import busy, empty, notice
 from demo.published.components.bins import Bins, Compared
 from demo.published.components.search import Ours, PublishedSearch, Search
 from demo.published.components.table import Cell as Published
@@ -77,6 +79,7 @@ def times(text):
 # What each part may be given, by a function of a visitor's text that stands in all its words.
 SAMPLES = {
     Heading: lambda text: (text, text),
+    Notices: lambda text: [notice(text, "bad", [text]), busy(text, 0.5), empty(text, text)],
     LossChart: drawing,
     RatioMap: ratios,
     Player: lambda text: {"film": film(text)},
@@ -146,6 +149,13 @@ def test_a_value_comes_back_as_it_was_given():
     sent = Heading().postprocess(given)
     assert not any(sign in str(sent) for sign in ("<img", "`", 'onerror="'))
     assert Heading().preprocess(sent) == given._asdict()
+
+
+def test_notices_come_back_as_notices():
+    given = [notice("a", "warn", ["b"]), busy("c", 0.5)]
+    assert Notices().preprocess(Notices().postprocess(given)) == given
+    assert Notices().preprocess(Notices().postprocess(given[0])) == given[:1]
+    assert Notices().preprocess("") == []
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import threading
 import time
 import zipfile
@@ -41,6 +40,7 @@ from setar_core.published import published_runs
 from setar_core.recipe import Recipe, Site
 from setar_core.search import plan as core
 from setar_core.search.trial import Losses, Measures, Trial
+from tests.demo.told import is_bad, words
 
 SLOW = 240  # seconds; machines that run tests are busy
 TINY = "local-dir:clip"
@@ -122,10 +122,6 @@ def finished(handlers, **changes):
 def cells(found):
     """Every cell of a map by its column and its name."""
     return {(column.title, cell.name): cell for column in found.columns for cell in column.cells}
-
-
-def words(html):
-    return re.sub(r"<[^>]+>", " ", html)
 
 
 @pytest.fixture
@@ -236,7 +232,7 @@ def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
     page = handlers.search("page", *controls(**{"zip": None, **changes}))
     if "label_set" in changes and changes["label_set"] != "voc20":
         page = handlers.search("page", *controls(zip="any.zip", **changes))
-    assert "notice bad" in page.state and said.lower() in words(page.state).lower()
+    assert is_bad(page.state) and said.lower() in words(page.state).lower()
     assert page.name is KEEP or page.name == KEEP
     assert not kept(handlers)
 
@@ -588,7 +584,7 @@ def test_a_file_that_is_no_trace_is_refused_in_words(handlers, pictures, tmp_pat
         handlers.go_on("page", str(file), *controls(zip=pictures)),
         handlers.replay("page", str(file)),
     ):
-        assert "notice bad" in page.state
+        assert is_bad(page.state)
     assert not kept(handlers)
 
 

@@ -9,6 +9,7 @@ import pytest
 from demo.page import chosen, links
 from demo.server.library import EMBEDDED, Library
 from demo.server.models import MAX_COMING, MAX_FETCHED, without_folders
+from tests.demo.told import is_bad, words
 
 
 class Loader:
@@ -97,7 +98,7 @@ def test_a_load_that_fails_is_tried_once(loader):
         list(library.loading("none/x"))
     loader.limits.clear()
     steps = list(chosen.backbone_chosen(library, "none/x", "cat\ndog"))
-    assert "bad" in steps[-1].notice
+    assert is_bad(steps[-1].notice)
     assert list(loader.limits) == ["none/x"]
 
 
@@ -132,7 +133,7 @@ def test_a_page_that_opens_waits_for_no_slow_backbone(loader):
     assert (found.backbone, found.score) == ("ViT-B-16/openai", "energy")
     assert not library.is_loaded("ViT-B-16/openai")
     coming = links.arrived(library, "ViT-B-16/openai", found.names)
-    assert "Loading ViT-B-16/openai" in next(coming).notice
+    assert "Loading ViT-B-16/openai" in words(next(coming).notice)
     loader.gate.set()
     last = list(coming)[-1]
     assert "labels" in last.said and last.recipe == chosen.KEEP

@@ -1,0 +1,19 @@
+"""What goes on, what went wrong, what to do next: boxes, one above another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from demo.page.components.base import Part
+from demo.page.notices import Notice
+
+
+class Notices(Part):
+    """Its value is a `Notice`, or several."""
+
+    def postprocess(self, value: Notice | Sequence[Notice] | None) -> Any:
+        return super().postprocess([value] if isinstance(value, Notice) else value)
+
+    def preprocess(self, payload: Any) -> list[Notice]:
+        return [Notice(**one) for one in super().preprocess(payload) or ()]
