@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo.detect import words
+from demo.detect.components.thresholds import ThresholdList
 from demo.detect.judging import MAX_BATCH_BYTES, MAX_FILES
-from demo.page import notices
 from demo.page.bar import default_labels
-from demo.page.components.basic import PICK, head
-from demo.page.pictures import strip
+from demo.page.components.basic import head
+from demo.page.components.labels import LabelSummary, summary
+from demo.page.components.strip import Picture, Strip
+from demo.page.pictures import thumbnail
 from demo.server.library import Library, examples, label_set, shipped_calibration
 from demo.server.request import RECALL
-from setar_core.data.images import MAX_BYTES, MAX_PIXELS
+from setar_core.data.images import MAX_BYTES, MAX_PIXELS, read_image
 from setar_core.labels import PROMPT, LabelSet
 
 LIMITS = (
@@ -29,15 +31,20 @@ def _as_file(payload: Any) -> str | None:
     return None if payload is None else payload.path
 
 
+def _example(path: Path) -> Picture:
+    name = path.stem
+    return Picture(thumbnail(read_image(path)), name, f"Judge the example {name}")
+
+
 class Pictures(NamedTuple):
     files: gr.File
-    examples: gr.HTML
+    examples: Strip
     camera: gr.Image
 
 
 class Controls(NamedTuple):
     names: gr.Textbox
-    said: gr.HTML
+    said: LabelSummary
     prompt: gr.Textbox
     score: gr.Dropdown
     question: gr.HTML
@@ -48,7 +55,7 @@ class Controls(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    found: gr.HTML
+    found: ThresholdList
     recall: gr.Slider
     source: gr.Radio
     own: gr.File
@@ -67,18 +74,18 @@ def build_pictures() -> Pictures:
         height=130,
         elem_id="pictures",
     )
-    strip_of = gr.HTML(strip(examples()), js_on_load=PICK, elem_id="examples")
+    strip = Strip([_example(path) for path in examples()], group="Examples", elem_id="examples")
     with gr.Accordion("Take a picture", open=False):
         camera = gr.Image(sources=["webcam"], label="Webcam", height=220, elem_id="camera")
         camera.preprocess = _as_file
     gr.HTML(f'<p class="hint">{LIMITS}</p>')
-    return Pictures(files, strip_of, camera)
+    return Pictures(files, strip, camera)
 
 
 def build_controls(library: Library) -> Controls:
     labels = label_set(default_labels(library.default))
     head("Your labels", "What the model may answer. Choose a set above, or write your own.")
-    said = gr.HTML(notices.of_labels(labels.names, labels.duplicates, ()), elem_id="said")
+    said = LabelSummary(summary(labels.names, labels.duplicates, ()), elem_id="said")
     with gr.Accordion("Edit the labels as text", open=False):
         names = gr.Textbox(
             "\n".join(labels.names),
@@ -123,7 +130,7 @@ def build_controls(library: Library) -> Controls:
 
 def build_thresholds() -> Thresholds:
     head("Threshold", "Pictures that score at least this much count as one of your labels.")
-    found = gr.HTML(words.of_thresholds(None), elem_id="found")
+    found = ThresholdList([], elem_id="found")
     recall = gr.Slider(
         0.5,
         1.0,

@@ -6,17 +6,19 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from demo.detect.components.detail import Detail
+from demo.detect.components.rows import Rows
+from demo.detect.components.tally import Tally
 from demo.page import notices
-from demo.page.components.basic import PICK
 from demo.page.components.notices import Notices
 
 
 class Results(NamedTuple):
     notice: Notices
-    tally: gr.HTML
+    tally: Tally
     by: gr.Radio
-    rows: gr.HTML
-    detail: gr.HTML
+    rows: Rows
+    detail: Detail
     patches: gr.Checkbox
     opacity: gr.Slider
     axes: gr.Plot
@@ -31,7 +33,7 @@ def build_results() -> Results:
     """The right side: the list, the chosen picture, its score among the others, downloads."""
     notice = Notices(notices.busy("Starting: the model is being loaded"), elem_id="notice")
     with gr.Row(elem_id="over-rows"):
-        tally = gr.HTML(elem_id="tally", min_width=240)
+        tally = Tally(elem_id="tally", min_width=240)
         by = gr.Radio(
             ["score", "name", "disagreements"],
             value="score",
@@ -39,8 +41,8 @@ def build_results() -> Results:
             elem_id="sort",
             min_width=240,
         )
-    rows = gr.HTML(js_on_load=PICK, elem_id="rows")
-    detail = gr.HTML(elem_id="detail")
+    rows = Rows(elem_id="rows")
+    detail = Detail(elem_id="detail")
     with gr.Row(elem_id="patches"):
         patches = gr.Checkbox(True, label="Show the patch map", min_width=180)
         opacity = gr.Slider(0.0, 1.0, 0.55, step=0.05, label="Opacity of the map", min_width=220)

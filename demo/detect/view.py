@@ -11,8 +11,10 @@ import gradio as gr
 
 from demo.detect import words
 from demo.detect.batch import Batch, Judged
-from demo.detect.detail import detail
-from demo.detect.rows import rows, tally
+from demo.detect.components.detail import Shown, detail
+from demo.detect.components.rows import rows
+from demo.detect.components.tally import tally
+from demo.detect.components.thresholds import thresholds
 from demo.page import notices
 from demo.page.events import KEEP
 from demo.page.figures import Axis, score_axes
@@ -71,13 +73,13 @@ def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Pa
         rows=rows(batch, order, picked),
         detail="" if image is None else _detail(batch, image),
         axes=gr.Plot(visible=False) if image is None else _axes(batch, image),
-        found=words.of_thresholds(batch),
+        found=thresholds(batch),
         line=_slider(batch, ORIGINAL) if sliders else KEEP,
         line_altered=_slider(batch, ALTERED) if sliders else KEEP,
     )
 
 
-def _detail(batch: Batch, image: Judged) -> str:
+def _detail(batch: Batch, image: Judged) -> Shown:
     try:
         changed = image.path.stat().st_mtime_ns
         picture = _seen(image.path, changed, batch.preprocess)

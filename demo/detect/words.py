@@ -1,16 +1,9 @@
-"""What Detect says of a judged batch and of its thresholds."""
+"""What Detect says of a judged batch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from demo.detect.batch import Batch
 from demo.page.notices import Notice, notice
-from demo.page.words import number
-from demo.server.request import TITLES
-
-if TYPE_CHECKING:
-    from setar_core.threshold import Threshold
 
 
 def of_batch(batch: Batch) -> list[Notice]:
@@ -41,26 +34,3 @@ def of_batch(batch: Batch) -> list[Notice]:
     if warnings:
         parts.append(notice("A threshold from few images.", "warn", warnings[:1]))
     return parts
-
-
-def of_thresholds(batch: Batch | None) -> str:
-    """Each threshold and how it was found, in one line each."""
-    if batch is None or not batch.thresholds:
-        return '<p class="hint">No threshold: nothing is decided yet.</p>'
-    lines = "".join(
-        f"<li><b>{TITLES[weights]}</b> {_found(threshold)}</li>"
-        for weights, threshold in batch.thresholds.items()
-    )
-    return f'<ul class="found">{lines}</ul>'
-
-
-def _found(threshold: Threshold | float) -> str:
-    if isinstance(threshold, float):
-        return f"{number(threshold)}, set by hand"
-    low, high = threshold.interval
-    cut = sum(score < threshold.value for score in threshold.scores)
-    return (
-        f"{number(threshold.value)}: accepts {threshold.reached:.1%} of {threshold.n} calibration "
-        f"images, cuts {cut}. For new images of this kind expect {low:.1%} to {high:.1%} "
-        "(95 % confidence)."
-    )

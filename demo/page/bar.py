@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from demo.page import notices
+from demo.page.components.status import State, Status
 from demo.server.library import EMBEDDED, Library, label_sets
 from demo.server.request import NO_RECIPE
 
@@ -25,7 +25,7 @@ class Bar(NamedTuple):
     backbone: gr.Dropdown
     labels: gr.Dropdown
     recipe: gr.Dropdown
-    status: gr.HTML
+    status: Status
     search: gr.BrowserState  # the search that this browser began; a tab not yet opened holds none
 
 
@@ -50,9 +50,9 @@ def recipe_choices(library: Library, backbone: str) -> list[str]:
     return [NO_RECIPE, *library.recipes(backbone)]
 
 
-def status(library: Library) -> str:
-    loaded, running = library.status()
-    return notices.of_status(loaded, running, library.device)
+def status(library: Library) -> State:
+    loaded, running = (", ".join(names) for names in library.status())
+    return State(loaded or "nothing yet", running or "idle", library.device, bool(running))
 
 
 def build_bar(library: Library) -> Bar:
@@ -84,6 +84,6 @@ def build_bar(library: Library) -> Bar:
             min_width=200,
             elem_id="recipe",
         )
-    line = gr.HTML(status(library), elem_id="status")
+    line = Status(status(library), elem_id="status")
     search = gr.BrowserState(None, storage_key=SEARCH_KEY, secret=SEARCH_KEY)
     return Bar(backbone, labels, recipe, line, search)

@@ -10,6 +10,7 @@ import gradio as gr
 
 from demo.page import notices
 from demo.page.bar import OWN_LABELS, default_recipe, recipe_choices
+from demo.page.components.labels import Summary, summary
 from demo.page.events import KEEP
 from demo.page.words import STAY
 from demo.server.jobs import told
@@ -50,17 +51,17 @@ def labels_written(library: Library, backbone: str, names: str, prompt: str = PR
     )
 
 
-def labels_edited(library: Library, backbone: str, names: str, prompt: str = PROMPT) -> str:
+def labels_edited(library: Library, backbone: str, names: str, prompt: str = PROMPT) -> Summary:
     """The count, labels that are there twice, and words of theirs or of the prompt that the
     backbone never saw."""
     try:
         labels = LabelSet.parse(names or "", prompt or "")
     except ValueError as error:
-        return notices.notice(str(error), "bad")
+        return Summary(problem=notices.begun(str(error)))
     unknown: tuple[str, ...] = ()
     if library.is_loaded(backbone):
         unknown = library.backbone(backbone).unknown_words("\n".join(labels.prompts))
-    return notices.of_labels(labels.names, labels.duplicates, unknown)
+    return summary(labels.names, labels.duplicates, unknown)
 
 
 def score_chosen(score: str) -> str:

@@ -13,16 +13,3 @@ document.addEventListener("paste", (event) => {
   input.dispatchEvent(new Event("change", { bubbles: true }));
   event.preventDefault();
 });
-
-// Arrow keys walk through the list of verdicts.
-document.addEventListener("keydown", (event) => {
-  const row = event.target.closest?.("button.row");
-  const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!row || !way) return;
-  const all = [...row.closest("ul").querySelectorAll("button.row")];
-  const next = all[all.indexOf(row) + way];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
-  next.click();
-});

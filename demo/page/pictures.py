@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
-from html import escape
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-
-from setar_core.data.images import read_image
 
 THUMBNAIL = 56  # CSS pixels, drawn at twice that
 SHOWN = 448
@@ -31,22 +28,27 @@ def seen(image: Image.Image, preprocess: Callable) -> str:
     return _uri(shown, 85)
 
 
-def patch_map(patches: np.ndarray, labels: Sequence[Sequence[str]]) -> str:
-    """An SVG of `patches (h, w)`, how sure each is of its best label, one of `labels (h, w)`:
-    blue high, orange low."""
+class PatchMap(NamedTuple):
+    """Colour and words of each patch, row by row."""
+
+    width: int
+    height: int
+    label: str
+    cells: list[tuple[str, str]]
+
+
+def patch_map(patches: np.ndarray, labels: Sequence[Sequence[str]]) -> PatchMap:
+    """Of `patches (h, w)`, how sure each is of its best label, one of `labels (h, w)`: blue high,
+    orange low."""
     h, w = patches.shape
-    cells = "".join(
-        f'<rect x="{x}" y="{y}" width="1.02" height="1.02" fill="{_colour(float(value))}">'
-        f"<title>{escape(label)} {float(value):.2f}</title></rect>"
-        for y, (row, names) in enumerate(zip(patches, labels, strict=True))
-        for x, (value, label) in enumerate(zip(row, names, strict=True))
-    )
+    cells = [
+        (_colour(value), f"{label} {value:.2f}")
+        for row, names in zip(patches.tolist(), labels, strict=True)
+        for value, label in zip(row, names, strict=True)
+    ]
     best = float(patches.max())
     label = f"Patch map of {h} by {w} patches; the best patch is {best:.2f} sure of one label"
-    return (
-        f'<svg class="patches" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(label)}">{cells}</svg>'
-    )
+    return PatchMap(w, h, label, cells)
 
 
 def _colour(value: float) -> str:
@@ -89,13 +91,3 @@ def _uri(image: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=quality, method=2)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def strip(paths: list[Path]) -> str:
-    """Small pictures to click, `data-index` in the order given."""
-    buttons = "".join(
-        f'<button type="button" data-index="{i}" aria-label="Judge the example {escape(path.stem)}"'
-        f' title="{escape(path.stem)}"><img src="{thumbnail(read_image(path))}" alt=""></button>'
-        for i, path in enumerate(paths)
-    )
-    return f'<div class="strip" role="group" aria-label="Examples">{buttons}</div>'

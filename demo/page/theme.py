@@ -61,7 +61,7 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Paste, arrow keys and the outer frame: a script and a style of our own."""
+    """Paste and the outer frame: a script and a style of our own."""
     script = (FOLDER / "page.js").read_text(encoding="utf-8")
     frame = (FOLDER / "frame.css").read_text(encoding="utf-8")
     scheme = '<meta name="color-scheme" content="light dark">'

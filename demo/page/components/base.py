@@ -18,7 +18,7 @@ from abc import ABCMeta
 from collections.abc import Mapping, Sequence
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.component_meta import updateable
@@ -43,17 +43,20 @@ class Part(gr.HTML, metaclass=_WithoutStub):
     scripts of all the classes that it comes from and of those inside it.
     """
 
-    inside: tuple[type[Part], ...] = ()
+    inside: ClassVar[tuple[type[Part], ...]] = ()
+    _files: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        classes = _classes(cls)
+        cls._files = {
+            "html_template": f'${{value ? `{_template(cls)}` : ""}}',
+            "css_template": "\n".join(_beside(classes, "style.css")),
+            "js_on_load": "\n".join(_beside(classes, "script.js")),
+        }
 
     def __init__(self, value: Any = None, **options: Any) -> None:
-        classes = _classes(type(self))
-        super().__init__(
-            value,
-            html_template=f'${{value ? `{_template(type(self))}` : ""}}',
-            css_template="\n".join(_beside(classes, "style.css")),
-            js_on_load="\n".join(_beside(classes, "script.js")),
-            **options,
-        )
+        super().__init__(value, **self._files, **options)
 
     def postprocess(self, value: Any) -> Any:
         return _each(value, text)
@@ -78,7 +81,7 @@ def _each(value: Any, change: Any) -> Any:
 
 def _template(part: type[Part]) -> str:
     """A part's template, within which those of the parts inside it are functions of a value."""
-    template = _beside(_ancestors(part), "template.html")[-1].strip()
+    template = "".join(_beside(_ancestors(part), "template.html")[-1:]).strip()
     for other in part.inside:
         name = Path(inspect.getfile(other)).parent.name
         template = f'${{(({name}) => `{template}`)((value) => value ? `{_template(other)}` : "")}}'

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from functools import partial
 from typing import NamedTuple
 
 import gradio as gr
@@ -20,14 +21,20 @@ from demo.benchmark.components.table import BenchmarkTable, Number
 from demo.benchmark.components.table import Cell as MeasuredCell
 from demo.benchmark.components.table import Row as MeasuredRow
 from demo.benchmark.components.table import Table as MeasuredTable
+from demo.detect.components import detail, rows, tally, thresholds
+from demo.detect.components.chip import Chip, Decision
+from demo.page.components import strip
 from demo.page.components.base import Part
 from demo.page.components.heading import Heading
+from demo.page.components.labels import LabelSummary, Summary
 from demo.page.components.loss_chart import LossChart, chart
 from demo.page.components.notices import Notices
 from demo.page.components.picker import Picker
 from demo.page.components.player import Candidate, Film, Player
 from demo.page.components.ratio_map import Cell, Column, RatioMap, Ratios
+from demo.page.components.status import State, Status
 from demo.page.notices import busy, empty, notice
+from demo.page.pictures import PatchMap
 from demo.published.components.bins import Bins, Compared
 from demo.published.components.search import Ours, PublishedSearch, Search
 from demo.published.components.table import Cell as Published
@@ -45,6 +52,8 @@ EVIL = (
     '"><img src=x onerror="globalThis.pwned=1">',
     "' onmouseover='globalThis.pwned=1' </script>",
 )
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 
 
 def ratios(text):
@@ -76,10 +85,33 @@ def times(text):
     return TimesTold(text, 3, text, text, [pair], [text])
 
 
+def decision(text):
+    return Decision("id", text, text)
+
+
+def line(text):
+    return rows.Line(text, decision(text), text, text, text, 5, 95)
+
+
+def column(text):
+    patches = PatchMap(1, 1, text, [("red", text)])
+    return detail.Column(text, decision(text), text, text, text, patches, [(text, 0.5)])
+
+
 # What each part may be given, by a function of a visitor's text that stands in all its words.
 SAMPLES = {
     Heading: lambda text: (text, text),
     Notices: lambda text: [notice(text, "bad", [text]), busy(text, 0.5), empty(text, text)],
+    LabelSummary: lambda text: Summary(text, text, [text]),
+    Status: lambda text: State(text, text, text, True),
+    strip.Strip: lambda text: [strip.Picture(PIXEL, text, text, True)],
+    Chip: decision,
+    rows.Rows: lambda text: [
+        rows.Row(0, True, PIXEL, text, True, [line(text), line(text)]),
+    ],
+    tally.Tally: lambda text: tally.Counts([tally.Count(text, text)], 1),
+    detail.Detail: lambda text: detail.Shown(text, PIXEL, [column(text), column(text)]),
+    thresholds.ThresholdList: lambda text: [thresholds.Found(text, text)],
     LossChart: drawing,
     RatioMap: ratios,
     Player: lambda text: {"film": film(text)},
@@ -167,7 +199,8 @@ def opened(browser):
             with gr.Row():
                 part(sample("".join(EVIL)), elem_id=f"first-{part.__name__}")
                 second = part(elem_id=f"second-{part.__name__}")
-            button.click(lambda sample=sample: sample("".join(EVIL)), None, second)
+            sent = partial(sample, "".join(EVIL))
+            button.click(gr.skip, None, second).success(sent, None, second)
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
     tab = browser.new_page()
     tab.broken = []

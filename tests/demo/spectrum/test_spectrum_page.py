@@ -120,7 +120,7 @@ def test_the_recipe_goes_to_detect_and_to_a_file(library, handlers):
     assert library.backbone(EMBEDDED, settings.recipe).recipe is not None
     page = json.loads(Path(handlers.recipe_file(*asked)).read_text())
     assert page["ratios"] == {"visual.5.up": 0.2} and page["backbone"] == EMBEDDED
-    assert "drops nothing" in handlers.used(*controls())[1]
+    assert "drops nothing" in words(handlers.used(*controls())[1])
 
 
 def test_values_are_saved_as_csv(handlers):

@@ -1,0 +1,1 @@
+"""The parts that Detect is made of."""

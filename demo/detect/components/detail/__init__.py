@@ -1,0 +1,70 @@
+"""One judged image: what the model saw, its patch map, its best labels, the decision."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from demo.detect.batch import Batch, Judged
+from demo.detect.components.chip import Chip, Decision, chip
+from demo.page.components.base import Part
+from demo.page.pictures import PatchMap, patch_map
+from demo.page.words import number
+from demo.server.request import TITLES
+from setar_core.verdict import IN, OUT, Verdict
+
+
+class Column(NamedTuple):
+    """What one of the weights makes of the image; `before` and `after` go around its `label`."""
+
+    title: str
+    chip: Decision
+    before: str
+    label: str
+    after: str
+    patches: PatchMap
+    bars: list[tuple[str, float]]
+
+
+class Shown(NamedTuple):
+    """`picture` is a data URI, None when the file is gone."""
+
+    name: str
+    picture: str | None
+    columns: list[Column]
+
+
+class Detail(Part):
+    """Its value is what is `Shown` of the image."""
+
+    inside = (Chip,)
+
+
+def detail(batch: Batch, image: Judged, picture: str | None, score_title: str) -> Shown:
+    """One column for each of the weights."""
+    columns = [
+        _column(TITLES[weights], image.verdicts[weights], score_title)
+        for weights in batch.settings.weights
+    ]
+    return Shown(image.name, picture, columns)
+
+
+def _column(title: str, verdict: Verdict, score_title: str) -> Column:
+    before, after = _sentence(verdict, f"{score_title} {number(verdict.score)}")
+    patches = patch_map(verdict.patches, verdict.patch_labels)
+    label, bars = verdict.top[0][0], list(verdict.top)
+    return Column(title, chip(verdict), before, label, after, patches, bars)
+
+
+def _sentence(verdict: Verdict, score: str) -> tuple[str, str]:
+    """What is said of the best label, before it and after it."""
+    if verdict.decision == IN:
+        return (
+            "It shows one of your labels, most likely ",
+            f": {score} reaches {number(verdict.threshold)}.",
+        )
+    if verdict.decision == OUT:
+        return (
+            "It is probably none of your labels; ",
+            f" is nearest: {score} is below {number(verdict.threshold)}.",
+        )
+    return "The nearest label is ", f": {score}. Without a threshold nothing is decided."

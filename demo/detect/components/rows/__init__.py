@@ -1,0 +1,84 @@
+"""The list of verdicts: a row an image, to be chosen with a click or with the arrow keys."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from demo.detect.batch import Batch, Judged
+from demo.detect.components.chip import Chip, Decision, chip
+from demo.page.components.picker import Picker
+from demo.page.words import number
+from demo.server.request import ALTERED, ORIGINAL
+from setar_core.verdict import OUT, Verdict
+
+SHORT = {ORIGINAL: "original", ALTERED: "SeTAR"}
+
+
+class Line(NamedTuple):
+    """One verdict; `at` and `threshold` are places on its axis, in per cent of the width."""
+
+    weights: str
+    chip: Decision
+    label: str
+    probability: str
+    score: str
+    at: float
+    threshold: float | None
+
+
+class Row(NamedTuple):
+    """One image; `index` is its place in the batch."""
+
+    index: int
+    picked: bool
+    thumbnail: str
+    name: str
+    differs: bool
+    lines: list[Line]
+
+
+class Rows(Picker):
+    """Its value is a list of `Row`s; a list without any says how to get some."""
+
+    inside = (Chip,)
+
+
+def rows(batch: Batch, order: list[int], picked: int | None) -> list[Row]:
+    """The batch's images in the order given."""
+    scales = {weights: _scale(batch, weights) for weights in batch.settings.weights}
+    return [_row(batch.images[i], i, i == picked, scales) for i in order]
+
+
+def _row(image: Judged, i: int, picked: bool, scales: dict[str, tuple[float, float]]) -> Row:
+    lines = [
+        _line(image.verdicts[weights], SHORT[weights] if len(scales) > 1 else "", *scale)
+        for weights, scale in scales.items()
+    ]
+    return Row(i, picked, image.thumbnail, image.name, image.differs, lines)
+
+
+def _line(verdict: Verdict, weights: str, low: float, high: float) -> Line:
+    label, probability = verdict.top[0]
+    limit = verdict.threshold
+    return Line(
+        weights,
+        chip(verdict),
+        f"nearest: {label}" if verdict.decision == OUT else label,
+        f"{probability:.2f}",
+        number(verdict.score),
+        _place(verdict.score, low, high),
+        None if limit is None else _place(limit, low, high),
+    )
+
+
+def _scale(batch: Batch, weights: str) -> tuple[float, float]:
+    """The least and the greatest of the scores and the threshold."""
+    verdicts = [image.verdicts[weights] for image in batch.images]
+    limits = [v.threshold for v in verdicts if v.threshold is not None]
+    values = [v.score for v in verdicts] + limits
+    return min(values, default=0.0), max(values, default=0.0)
+
+
+def _place(value: float, low: float, high: float) -> float:
+    share = (value - low) / (high - low) if high > low else 0.5
+    return round(4 + 92 * min(1.0, max(0.0, share)), 2)

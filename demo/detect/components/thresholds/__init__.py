@@ -1,0 +1,40 @@
+"""The thresholds, and how each was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from demo.detect.batch import Batch
+from demo.page.components.base import Part
+from demo.page.words import number
+from demo.server.request import TITLES
+
+if TYPE_CHECKING:
+    from setar_core.threshold import Threshold
+
+
+class Found(NamedTuple):
+    title: str
+    sentence: str
+
+
+class ThresholdList(Part):
+    """Its value is a list of the thresholds `Found`."""
+
+
+def thresholds(batch: Batch | None) -> list[Found]:
+    """Each of the batch's thresholds."""
+    found = {} if batch is None else batch.thresholds
+    return [Found(TITLES[weights], _sentence(threshold)) for weights, threshold in found.items()]
+
+
+def _sentence(threshold: Threshold | float) -> str:
+    if isinstance(threshold, float):
+        return f"{number(threshold)}, set by hand"
+    low, high = threshold.interval
+    cut = sum(score < threshold.value for score in threshold.scores)
+    return (
+        f"{number(threshold.value)}: accepts {threshold.reached:.1%} of {threshold.n} calibration "
+        f"images, cuts {cut}. For new images of this kind expect {low:.1%} to {high:.1%} "
+        "(95 % confidence)."
+    )
