@@ -28,6 +28,7 @@ from setar_core.benchmark.results import Detection
 from setar_core.labels import PROMPT
 from setar_core.paths import ASSETS
 from setar_core.recipe import Recipe, Site
+from tests.demo.clock import Clock
 from tests.demo.told import is_bad, words
 
 ANIMALS = "\n".join(label_set("animals").names)
@@ -112,16 +113,6 @@ def held(library, monkeypatch):
     monkeypatch.setattr(library.turns, "run", held)
     yield held
     held.set()
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 def begun(handlers, asked):

@@ -20,18 +20,9 @@ from demo.server.jobs import (
     result_of,
     told,
 )
+from tests.demo.clock import Clock
 
 SLOW = 60  # seconds; machines that run tests are busy
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 class Work:

@@ -1,0 +1,56 @@
+"""What visitors share is told apart by the whole of it, never by a short fingerprint of it."""
+
+import pytest
+
+from demo.server.jobs import result_of
+from demo.server.library import EMBEDDED, KEPT_RECIPES, Library
+from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe, Site
+
+UP = Site("visual", 5, "up")
+
+
+@pytest.fixture
+def colliding(monkeypatch):
+    """Everything has the same fingerprint, as a hostile visitor would have it."""
+    for kind in (LabelSet, Recipe):
+        monkeypatch.setattr(kind, "fingerprint", property(lambda self: "7dd6baac"))
+
+
+@pytest.fixture(scope="module")
+def library():
+    return Library()
+
+
+def test_labels_of_one_fingerprint_have_detectors_of_their_own(library, colliding):
+    sets = [LabelSet(names) for names in (("fox", "owl"), ("tree", "car"), ("fox", "owl"))]
+    made = [result_of(library.detector(EMBEDDED, None, labels)) for labels in sets]
+    assert [detector.labels.names for detector in made] == [labels.names for labels in sets]
+    assert made[0] is made[2]
+
+
+def test_recipes_of_one_fingerprint_have_weights_of_their_own(library, colliding):
+    recipes = [Recipe({UP: ratio}, EMBEDDED) for ratio in (0.1, 0.3, 0.1)]
+    made = [library.backbone(EMBEDDED, recipe) for recipe in recipes]
+    assert [altered.recipe.ratios[UP] for altered in made] == [0.1, 0.3, 0.1]
+    assert made[0] is made[2]
+
+
+def test_a_recipe_takes_nobodys_title(colliding):
+    library = Library()
+    mine = Recipe({UP: 0.1}, EMBEDDED)
+    title = library.keep_recipe(mine, "searched")
+    assert title.startswith("searched (") and library.keep_recipe(mine, "searched") == title
+    assert library.keep_recipe(mine, "uploaded").startswith("uploaded (")
+    others = {
+        library.keep_recipe(Recipe({UP: i / 1000}, EMBEDDED), "searched") for i in range(1, 50)
+    }
+    assert title not in others and library.made_recipe(title) == mine
+
+
+def test_the_last_recipes_are_kept():
+    library = Library()
+    first = library.keep_recipe(Recipe({UP: 0.5}), "searched")
+    for i in range(KEPT_RECIPES):
+        library.keep_recipe(Recipe({UP: (i + 1) / 1000}), "searched")
+    assert library.made_recipe(first) is None
