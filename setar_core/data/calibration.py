@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..labels import LabelSet
+from .classes import folder_classes
 from .images import ImageError, batches, find_images
 
 
@@ -44,8 +44,7 @@ class CalibrationSet:
     ) -> CalibrationSet:
         """Read a folder that holds one folder a class.
 
-        Class i is the i-th folder in sorted order; where the folders' names are exactly the
-        labels, each once, they are matched by name.
+        One folder for each label, as `folder_classes` matches them.
 
         Raises:
             ValueError: no folder there, or not as many as labels; no image could be read.
@@ -89,18 +88,13 @@ def class_folders(folder: str | Path, labels: LabelSet) -> list[tuple[Path, int]
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one that holds a folder a class")
     folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    known = {_composed(name): i for i, name in enumerate(labels.names)}
-    names = [_composed(path.name) for path in folders]
-    if len(known) == len(labels) and sorted(names) == sorted(known):
-        return [(path, known[name]) for path, name in zip(folders, names, strict=True)]
     if len(folders) != len(labels):
         raise ValueError(
             f"{folder} holds {len(folders)} folders and there are {len(labels)} labels; give one "
             "folder a label, in the labels' order or named as they are"
         )
-    return list(zip(folders, range(len(labels)), strict=True))
-
-
-def _composed(name: str) -> str:
-    """The same letters in one form: macOS takes accents apart in names of files."""
-    return unicodedata.normalize("NFC", name)
+    classes, strangers = folder_classes([path.name for path in folders], labels)
+    if classes is None or len(set(classes.values())) < len(labels):
+        odd = f"no label is called {strangers[0]!r}" if strangers else "two are the same label's"
+        raise ValueError(f"{folder}: {odd}; name every folder as its label, or none")
+    return [(path, classes[path.name]) for path in folders]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..labels import LabelSet
+from .classes import folder_classes
 from .images import find_images
 
 LAYOUTS = "datasets.md tells how to lay out the sets of the papers"
@@ -60,9 +60,7 @@ class ImageSet:
     ) -> ImageSet:
         """Every image in the folder and in those below it.
 
-        With `labels`, the folders at the top are classes when each bears a label's name (case,
-        spaces, "_", "-" and how accents are encoded do not count), or when none does and there are
-        as many as labels: then the i-th in sorted order is the i-th label, as in ImageNet.
+        With `labels`, the folders at the top are classes where `folder_classes` knows them.
 
         Raises:
             ValueError: no such folder, or no image in it.
@@ -168,22 +166,5 @@ def _classes(
     tops = [file.partition("/")[0] if "/" in file else None for file in files]
     if None in tops:
         return None, ()
-    folders = sorted(set(tops))
-    index: dict[str, int] = {}
-    for i, name in enumerate(labels.names):
-        index.setdefault(_plain(name), i)
-    known = {folder: index.get(_plain(folder)) for folder in folders}
-    strangers = tuple(folder for folder, i in known.items() if i is None)
-    if len(strangers) == len(folders) == len(labels):
-        known = {folder: i for i, folder in enumerate(folders)}
-    elif len(strangers) == len(folders):
-        return None, ()
-    elif strangers:
-        return None, strangers
-    return tuple(known[top] for top in tops), ()
-
-
-def _plain(name: str) -> str:
-    """What is compared: macOS decomposes accents, and VOC writes "diningtable"."""
-    folded = unicodedata.normalize("NFC", name.casefold())
-    return "".join(folded.replace("_", " ").replace("-", " ").split())
+    classes, strangers = folder_classes(sorted(set(filter(None, tops))), labels)
+    return classes and tuple(classes[top] for top in tops if top), strangers

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from setar_core.data.calibration import CalibrationSet
+from setar_core.data.calibration import CalibrationSet, class_folders
 from setar_core.data.images import ImageError
 from setar_core.labels import LabelSet
 from setar_core.scores import ScoreOptions
@@ -96,9 +96,21 @@ def test_folders_are_named_in_either_form_of_accents(folder):
     assert CalibrationSet.from_folder(folder, labels, shade).classes.tolist() == [1, 1, 0, 0]
 
 
+def test_folders_are_matched_letter_by_letter_before_they_are_alike(tmp_path):
+    for name in ("fox", "red-fox", "Red fox"):
+        (tmp_path / name).mkdir()
+    labels = LabelSet(("FOX", "red-fox", "Red fox"))
+    assert [c for _, c in class_folders(tmp_path, labels)] == [2, 0, 1]
+
+
 def test_folders_that_are_not_the_labels_are_refused(folder):
     with pytest.raises(ValueError, match="2 folders and there are 3 labels"):
         CalibrationSet.from_folder(folder, LabelSet(("a", "b", "c")), shade)
+    with pytest.raises(ValueError, match="no label is called 'b fox'; name every folder"):
+        CalibrationSet.from_folder(folder, LabelSet(("fox", "a bee")), shade)  # never guessed
+    with pytest.raises(ValueError, match="two are the same label's"):
+        (folder / "b fox").rename(folder / "a_bee")
+        CalibrationSet.from_folder(folder, LabelSet(("a bee", "fox")), shade)
     with pytest.raises(ValueError, match="no such folder"):
         CalibrationSet.from_folder(folder / "none", LabelSet(("a", "b")), shade)
 
