@@ -194,6 +194,20 @@ def test_every_public_name_can_be_imported():
         assert getattr(setar_core, name) is not None
 
 
+def test_editors_see_every_public_name():
+    import setar_core
+
+    tree = ast.parse((ROOT / "setar_core/__init__.py").read_text(encoding="utf-8"))
+    homes = {
+        alias.asname: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        for alias in node.names
+    }
+    assert homes == setar_core._HOME
+
+
 def test_no_asset_is_too_large():
     large = {
         str(path.relative_to(ROOT)): path.stat().st_size
