@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,10 @@ def written(count: int) -> str:
 
 
 def _available() -> int:
-    try:
+    with suppress(OSError):
         page = Path("/proc/meminfo").read_text()
-        return int(re.search(r"MemAvailable:\s*(\d+) kB", page)[1]) * 1024
-    except (OSError, TypeError):  # not Linux
-        if "SC_PHYS_PAGES" in os.sysconf_names:
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-        return 4 * UNITS["G"]
+        if found := re.search(r"MemAvailable:\s*(\d+) kB", page):
+            return int(found[1]) * 1024
+    if "SC_PHYS_PAGES" in os.sysconf_names:  # not Linux
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return 4 * UNITS["G"]

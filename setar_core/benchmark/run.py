@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.images import batches
+from ..data.images import ImageError, batches
 from ..data.sets import ImageSet
 from ..detector import Detector
 from ..memory import IMAGES
@@ -132,8 +132,9 @@ class Benchmark:
         return calibrate(self.scores_of(self.calibration, detection).tolist(), recall, context)
 
     def _pass(self, scored: SetScores, batch_size: int) -> Iterator[Step]:
-        images, errors, at = scored.images, [], 0
-        todo = np.flatnonzero(~scored.seen)
+        images, at = scored.images, 0
+        errors: list[ImageError] = []
+        todo: list[int] = np.flatnonzero(~scored.seen).tolist()
         paths = (images.path(place) for place in todo)
         preprocess = self._first.backbone.preprocess
         for batch in batches(paths, preprocess, batch_size, on_error=errors.append):
@@ -141,9 +142,9 @@ class Benchmark:
             places, left_out = [], []
             for path in batch.paths:
                 while images.path(todo[at]) != path:  # what lies between could not be read
-                    left_out.append(int(todo[at]))
+                    left_out.append(todo[at])
                     at += 1
-                places.append(int(todo[at]))
+                places.append(todo[at])
                 at += 1
             for place, error in zip(left_out, errors, strict=False):
                 scored.leave_out(place, str(error))
@@ -155,7 +156,7 @@ class Benchmark:
             places = np.array(places)[finite].tolist()
             scored.put(places, values[finite], labels[finite])
             yield self._step(scored, tuple(places), tuple(left_out))
-        rest = todo[at:].tolist()
+        rest = todo[at:]
         for place, error in zip(rest, errors, strict=True):
             scored.leave_out(place, str(error))
         if rest:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 EPILOG = "datasets.md tells how to lay out the sets of the papers. All metrics are in percent."
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("benchmark", help=__doc__, description=__doc__, epilog=EPILOG)
     parser.add_argument(
         "--id", required=True, metavar="DIR", help="ID images; in folders a class, for accuracy"

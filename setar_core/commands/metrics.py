@@ -22,7 +22,7 @@ EPILOG = (
 )
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("metrics", help=__doc__, description=__doc__, epilog=EPILOG)
     parser.add_argument(
         "--id-scores",

@@ -20,7 +20,7 @@ from . import (
 from .outputs import check_outputs
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("scores", help=__doc__, description=__doc__)
     parser.add_argument("--images", nargs="+", required=True, metavar="PATH")
     add_model(parser)

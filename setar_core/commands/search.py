@@ -13,10 +13,14 @@ from . import Skipped, add_model, either, open_model, printable, say
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
+    from ..backbones import Backbone
+    from ..data.calibration import CalibrationSet
+    from ..recipe import Recipe
     from ..search.trace import Trace
+    from ..search.trial import Trial
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("search", help=__doc__, description=__doc__)
     parser.add_argument(
         "--images", required=True, metavar="DIR", help="holds one folder of images a class"
@@ -95,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
         trace = _resumed(args.trace, top, plan.candidates(len(sites(plan, backbone))))
     done = trace.done if trace else ()
     searched = greedy_search(backbone, calibration, plan, memory=memory, done=done, progress=say)
-    first = trial = None
+    first: Trial | None = None
+    trial: Trial | None = None
     stopped = False
     bar = tqdm(unit="candidate", disable=None)  # None: only on a terminal
     try:
@@ -120,6 +125,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if trace:
             trace.close()
+    assert first and trial, "a search has at least one candidate"
     _save(trial.recipe, args.out)
     if stopped:
         further = f"; --resume goes on from {args.trace}" if args.trace else ""
@@ -146,7 +152,7 @@ def _plan(args: argparse.Namespace) -> SearchPlan:
     return SearchPlan(**{**settings, "ratios": ratios})
 
 
-def _open(args: argparse.Namespace):
+def _open(args: argparse.Namespace) -> tuple[Backbone, CalibrationSet, Skipped]:
     """The backbone, and the images of every class.
 
     Raises:
@@ -167,7 +173,7 @@ def _open(args: argparse.Namespace):
     return backbone, calibration, skipped
 
 
-def _agree(backbone, calibration, plan, trial) -> None:
+def _agree(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan, trial: Trial) -> None:
     """Say what the recipe is worth in float32, beside what the search took it for."""
     from dataclasses import replace
 
@@ -222,5 +228,5 @@ def _ratios(text: str) -> tuple[float, ...]:
         raise ValueError(f"ratios {text!r}: write numbers with commas, such as 0,0.1,0.2") from None
 
 
-def _save(recipe, path: str) -> None:
+def _save(recipe: Recipe, path: str) -> None:
     save_whole(path, printable(recipe.dumps()))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..threshold import Threshold
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("verdict", help=__doc__, description=__doc__)
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of them")
     add_model(parser)

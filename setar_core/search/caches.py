@@ -157,7 +157,9 @@ class SplitMatrix:
         self.counts = sorted({0, *map(parts.dropped, ratios)})
         most = self.counts[-1]
         self.tower = backbone.tower(site.tower)
-        self.block = self.tower.sites()[site.block, site.weight]
+        block = self.tower.sites()[site.block, site.weight]
+        assert block is not None, f"{site} is in no block"
+        self.block = block
         self.principal = prune == "principal"
         mine = slice(0, most) if self.principal else slice(parts.rank - most, None)
         self.u = parts.u[:, mine].T.contiguous()  # (most, out)

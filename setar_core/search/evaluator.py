@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..backbones.base import Backbone, Classifier, Features
+from ..backbones.base import Backbone, Classifier
 from ..backbones.text import TextState
-from ..backbones.tower import Tower
+from ..backbones.tower import Features, Tower
 from ..data.calibration import CalibrationSet
 from ..labels import LabelSet
 from ..parallel import Workers
@@ -124,7 +125,8 @@ class Evaluator:
     def _splits(self, site: Site) -> bool:
         """Whether the site can be taken apart, and there is room for it."""
         tower, states = self.model.tower(site.tower), self.states[site.tower]
-        apart = site.weight == "up" and tower.opens(tower.sites()[site.block, "up"])
+        block = tower.sites()[site.block, site.weight]
+        apart = site.weight == "up" and block is not None and tower.opens(block)
         if not apart or self.plan.prune == "random" or self.plan.precision == "bf16":
             return False
         made, width = self.source.weight(site).shape
@@ -194,18 +196,19 @@ class Evaluator:
             kept.put(key, ready, cut is None)
         return Classifier(ready[0], None, len(self.labels))
 
-    def _chunk(self, name: str, cut: int | None) -> Callable[[int], Features | Tensor]:
+    def _chunk(self, name: str, cut: int | None) -> Callable[[int], Any]:
         """What the tower makes of a chunk, from the kept state below `cut`."""
         tower, states = self.model.tower(name), self.states[name]
-        split, position = self.split, cut
-        if cut is None:  # run as when it won: a search that was taken up rounds alike
+        if cut is not None:
+            split, position = self.split, cut
+        else:  # run as when it won: a search that was taken up rounds alike
             last = self.last.get(name)
             split = self._split(last, once=True) if last else None
             position = self._cut(last) if last else states.highest()
         states.prepare(position)
         count = self.candidate.get(split.site, 0) if split else 0
 
-        def made(number: int) -> Features | Tensor:
+        def made(number: int) -> Any:
             with self.workers.rounding():
                 state, first = states.state(position, number), position
                 if split:
@@ -226,7 +229,9 @@ class Evaluator:
             most = CHUNK_TOKENS // first[0, ..., 0].numel()
         self.images = self.workers.share(len(images), max(1, most))
         chunks = images.split(self.images)
-        starts = {"visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]}
+        starts: dict[str, list[Start]] = {
+            "visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]
+        }
         if self.model.has_text:
             parts = list(self.model.tower("text").start(self.labels.prompts).joined())
             self.order = torch.cat([part.order for part in parts])

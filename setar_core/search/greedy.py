@@ -6,6 +6,7 @@ taken, or none. Nothing is printed or saved here, and a search that is stopped l
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -60,7 +61,9 @@ def _search(
     evaluator = Evaluator(backbone, calibration, plan, undecided, memory)
     total = plan.candidates(len(undecided))
     recipe = Recipe({}, backbone.name, plan.prune, plan.seed)
-    value = best = before = None
+    value: float | None = None
+    best: Measures | None = None
+    before = math.nan
     index = step = 0
     while undecided:
         winner = (undecided[0], 0.0)  # a step that improves nothing keeps its first site whole
@@ -72,8 +75,9 @@ def _search(
                 if index == 0:
                     before = objective
                     _refuse_unmeasured(plan, measures)
-                    for message in evaluator.messages if progress else ():
-                        progress(message)
+                    if progress:
+                        for message in evaluator.messages:
+                            progress(message)
                 improved = plan.better(objective, value)
                 if improved:
                     value, best, winner = objective, measures, (site, ratio)
@@ -90,7 +94,7 @@ def _search(
                     objective,
                     improved,
                     _annotated(recipe.with_ratio(*winner), plan, calibration, before, value),
-                    best,
+                    best or measures,
                     seconds,
                     known,
                 )
@@ -126,7 +130,11 @@ def _refuse_unmeasured(plan: SearchPlan, measures: Measures) -> None:
 
 
 def _annotated(
-    recipe: Recipe, plan: SearchPlan, calibration: CalibrationSet, before: float, after: float
+    recipe: Recipe,
+    plan: SearchPlan,
+    calibration: CalibrationSet,
+    before: float,
+    after: float | None,
 ) -> Recipe:
     """The recipe with how it was found."""
     notes = {

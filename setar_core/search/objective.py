@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..backbones.base import Backbone, Classifier, Features, Logits
+from ..backbones.base import Backbone, Classifier, Logits
+from ..backbones.tower import Features
 from ..data.calibration import CalibrationSet
 from ..losses import Terms, terms
 from ..memory import IMAGES
@@ -50,6 +51,7 @@ class MeasureBuilder:
 
     def _part_of(self, logits: Logits, first: int) -> Part:
         plan, classes = self.plan, self.classes[first : first + len(logits)]
+        assert plan.top_k is not None, "the plan is not resolved"
         part = terms(logits, classes, plan.top_k, plan.predicted_labels)
         if self.score is None:
             return Part(logits.grid, part)
@@ -75,6 +77,7 @@ def patch_scores(score: Score, logits: Logits, ood: Tensor, options: ScoreOption
     image. The scores that read local logits take the largest over patches, so the patch with the
     largest alone stands for them all.
     """
+    assert logits.local is not None, "no patch has logits"
     own = logits.local[ood]  # (M, C)
     alone = Logits(own, own[:, None], (1, 1), logits.num_id, logits.scale)
     if not len(own):
