@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -12,13 +11,13 @@ from demo.page.bar import Bar
 from demo.page.components.basic import head
 from demo.page.components.notices import Notices
 from demo.server.library import Library
+from demo.spectrum.components.map import LARGEST, STEP, Map, SpectrumMap
+from demo.spectrum.components.story import Story
 from demo.spectrum.figures import LINEAR, SCALES
 from demo.spectrum.handlers import SpectrumHandlers
-from demo.spectrum.map import LARGEST, SCRIPT, STEP
 from demo.spectrum.view import NOTHING, Asked, View
 from demo.spectrum.words import LEAD, MEASURES
 
-STYLE = (Path(__file__).resolve().parent / "spectrum.css").read_text(encoding="utf-8")
 OPEN_IF_SEEN = """() => {
   if (document.querySelector('#spectrum')?.offsetParent)
     document.querySelector('#spectrum-open').click();
@@ -65,7 +64,7 @@ class Parts(NamedTuple):
 def build_spectrum(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     """Lay the tab out and join it to its handlers; it is filled when it is first opened."""
     with gr.Column(elem_id="spectrum") as frame:
-        gr.HTML(f"<p class='lead'>{LEAD}</p><style>{STYLE}</style>", elem_id="spectrum-lead")
+        gr.HTML(f"<p class='lead'>{LEAD}</p>", elem_id="spectrum-lead")
         notice = Notices(elem_id="spectrum-notice")
         with gr.Row(equal_height=False):
             with gr.Column(scale=6, min_width=300, elem_id="spectrum-left"):
@@ -85,11 +84,7 @@ def _build_left() -> tuple:
         label="Coloured by",
         elem_id="spectrum-measure",
     )
-    map_of = gr.HTML(
-        "<p class='empty'>The map appears when the model is loaded.</p>",
-        js_on_load=SCRIPT,
-        elem_id="spectrum-map",
-    )
+    map_of = SpectrumMap(Map(), elem_id="spectrum-map")
     head("Your recipe", "All the ratios together; it starts as the recipe in the bar above.")
     recipe = gr.HTML(elem_id="spectrum-recipe")
     with gr.Accordion("Several blocks at once", open=False):
@@ -109,7 +104,7 @@ def _build_left() -> tuple:
 def _build_right(library: Library) -> tuple:
     head("One matrix", "Its components, the strongest first, and where the ratio cuts.")
     site = gr.Dropdown([], label="Matrix", elem_id="spectrum-site")
-    story = gr.HTML(elem_id="spectrum-story")
+    story = Story(elem_id="spectrum-story")
     ratio = gr.Slider(
         0,
         LARGEST,

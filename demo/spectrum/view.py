@@ -1,4 +1,4 @@
-"""What Spectrum shows: one matrix among all of a backbone, as HTML and figures."""
+"""What Spectrum shows: one matrix among all of a backbone, field by field."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from demo.page.components.ratio_map import TOWERS
 from demo.page.events import KEEP
 from demo.spectrum import words as spectrum_words
+from demo.spectrum.components.map import Map, spectrum_map
+from demo.spectrum.components.story import story
 from demo.spectrum.figures import Curve, curve, effect
-from demo.spectrum.map import spectrum_map
 from demo.spectrum.measure import Errors, Measured, counts
 from setar_core.recipe import Recipe, Site
 
@@ -78,7 +79,7 @@ def drawn(measured: Measured, backbone: Backbone, asked: Asked, site: Site) -> V
     return View(
         map=mapped(measured, backbone, asked, site),
         ratio=ratio,
-        story=spectrum_words.story(one, ratio, counting=True),
+        story=story(one, ratio, counting=True),
         curve=curve(
             Curve(one, spectrum_words.name(site)), ratio, asked.scale, _other(measured, asked, site)
         ),
@@ -86,7 +87,7 @@ def drawn(measured: Measured, backbone: Backbone, asked: Asked, site: Site) -> V
     )
 
 
-def mapped(measured: Measured, backbone: Backbone, asked: Asked, site: Site) -> str:
+def mapped(measured: Measured, backbone: Backbone, asked: Asked, site: Site) -> Map:
     """The map of what has been read so far."""
     known, sites = measured.known(backbone), measured.sites(backbone)
     return spectrum_map(sites, known, asked.recipe().ratios, site, asked.measure)
@@ -101,7 +102,7 @@ def with_effects(
     on = measured.on(backbone, site.tower, asked.labels)
     energies = [one.energy(r) for r in errors]
     return View(
-        story=spectrum_words.story(one, ratio, errors[ratio], on),
+        story=story(one, ratio, errors[ratio], on),
         effect=effect(list(errors), energies, list(errors.values()), ratio),
     )
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
-from typing import TYPE_CHECKING
 
 from demo.page.components.ratio_map import TOWERS
 from setar_core.recipe import Site
-
-if TYPE_CHECKING:
-    from setar_core.spectra.profiles import Profile
 
 LEAD = (
     "Every weight matrix is a sum of simple parts, its <b>singular components</b>: each looks for "
@@ -57,42 +52,6 @@ def percent(share: float) -> str:
     if value >= 10 or value == 0:
         return f"{value:.0f} %"
     return f"{value:.2g} %"
-
-
-def story(
-    one: Profile, ratio: float, error: float | None = None, on: str = "", counting: bool = False
-) -> str:
-    """What the ratio does to the matrix, and, where it is known, to the function."""
-    head = (
-        f"<p class='name'><b>{name(one.site)}</b> <span>{one.shape[0]:,} × {one.shape[1]:,}, "
-        f"{ROLES[one.site.weight]}</span></p>"
-    )
-    if not one.dropped(ratio):
-        told = f"Keeps all {one.rank:,} components. Move the ratio to see what would be dropped."
-        return f"{head}<p class='told'>{told}</p>{_facts(one)}"
-    what = "the features" if one.site.block is None else "the block's output"
-    told = (
-        f"A ratio of {ratio:g} <b>drops {one.dropped(ratio):,} of {one.rank:,} components, "
-        f"{percent(one.energy(ratio))} of the energy</b>"
-    )
-    if error is not None:
-        told += f", and <b>changes {what} by {percent(error)}</b> <span>({escape(on)})</span>"
-    elif counting:
-        told += f" <span>… measuring what that does to {what}</span>"
-    return f"{head}<p class='told'>{told}.</p>{_facts(one)}"
-
-
-def _facts(one: Profile) -> str:
-    from setar_core.lowrank import effective_rank
-
-    above = one.above_noise
-    components = "component stands" if above == 1 else "components stand"
-    return (
-        f"<p class='facts'>Effective rank <b>{one.effective_rank:.0f}</b> of {one.rank:,} "
-        f"(a random matrix: {effective_rank(one.noise_values):.0f}). "
-        f"<b>{above:,}</b> {components} above the noise edge: a matrix of the same shape and size "
-        "of numbers, but drawn at random, has almost none there (Marchenko and Pastur, 1967).</p>"
-    )
 
 
 def recipe_told(ratios: Mapping[Site, float], counts: Mapping[Site, int], errors: dict) -> str:

@@ -7,6 +7,10 @@ the component alone, its rules nested under it (`.dark &` where the page is dark
 once for each component, with `element`, `trigger`, `watch` and `props`; elements come and go, so it
 listens on `element`.
 
+What the browser alone knows, such as how far a replay is, is the part's `state`: names that are
+null until the script sets `props.name`. Gradio's own way, by further arguments of `gr.HTML`, loses
+them where a part in a closed tab is updated.
+
 A part that is drawn within others is named in their `inside`; their templates call it by the name
 of its folder, `${ratio_map(value.recipe)}`.
 """
@@ -44,13 +48,14 @@ class Part(gr.HTML, metaclass=_WithoutStub):
     """
 
     inside: ClassVar[tuple[type[Part], ...]] = ()
+    state: ClassVar[tuple[str, ...]] = ()
     _files: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         classes = _classes(cls)
         cls._files = {
-            "html_template": f'${{value ? `{_template(cls)}` : ""}}',
+            "html_template": _with_state(cls.state, f'value ? `{_template(cls)}` : ""'),
             "css_template": "\n".join(_beside(classes, "style.css")),
             "js_on_load": "\n".join(_beside(classes, "script.js")),
         }
@@ -77,6 +82,12 @@ def _each(value: Any, change: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_each(item, change) for item in value]
     return value
+
+
+def _with_state(names: tuple[str, ...], drawn: str) -> str:
+    """A template of an expression in which the names of a state have values."""
+    values = ", ".join(f'typeof {name} === "undefined" ? null : {name}' for name in names)
+    return f"${{(({', '.join(names)}) => {drawn})({values})}}"
 
 
 def _template(part: type[Part]) -> str:

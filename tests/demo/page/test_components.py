@@ -44,6 +44,11 @@ from demo.search.components.film import Patches, SearchFilm, Shown, Term
 from demo.search.components.pictures import Pictures
 from demo.search.components.result import Found
 from demo.search.components.result import Result as SearchResult
+from demo.spectrum.components.map import Cell as Matrix
+from demo.spectrum.components.map import Map, Slider, SpectrumMap, Tower
+from demo.spectrum.components.map import Row as Block
+from demo.spectrum.components.story import Dropped, Story
+from demo.spectrum.components.story import Told as ToldStory
 
 EVIL = (
     "${globalThis.pwned=1}",
@@ -136,6 +141,15 @@ SAMPLES = {
     TakenFor: lambda text: Taken(text, [LabelBar(text, 1, 2, 100)], 3, 4),
     Mistakes: lambda text: ShownMistakes([Picture("data:,", text, text, text)], []),
     FigureKeys: lambda text: {text: text},
+    SpectrumMap: lambda text: Map(
+        [Tower(text, [Block(text, [Matrix(text, text, 1, 2, text, True), None],
+                            Slider(text, 0.1, text))])],
+        [text], text, text, text, text,
+    ),
+    Story: lambda text: ToldStory(
+        text, (text, text), text, text, text, text, 1,
+        Dropped(text, text, text, text, text, text, False),
+    ),
     SearchResult: lambda text: Found(
         text, text, [(text, text, text)], [(text, text, text)], [(text, ratios(text))],
         ratios(text),

@@ -35,8 +35,7 @@ class Rates(Part):
     """Its value is `Told`; `moved` is the threshold while it is dragged in the histogram. Letting
     it go is a `select` with it as `index`."""
 
-    def __init__(self, value: Told | None = None, **options) -> None:
-        super().__init__(value, moved=None, **options)
+    state = ("moved",)
 
 
 def told(run: Run, look: Look, now: Shares, found: Curve) -> Told:

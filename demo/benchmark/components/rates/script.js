@@ -38,3 +38,7 @@ document.addEventListener("pointermove", (event) => {
 });
 document.addEventListener("pointerup", end);
 document.addEventListener("pointercancel", end);
+
+watch("value", () => {
+  props.moved = null;
+});

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from demo.page.components.base import Part
 from demo.page.components.loss_chart import Chart, LossChart, chart, plain
@@ -52,9 +52,7 @@ class Player(Part):
     whether more of them come by themselves."""
 
     inside = (LossChart, RatioMap)
-
-    def __init__(self, value: Any = None, **options: Any) -> None:
-        super().__init__(value, at=None, playing=False, **options)
+    state = ("at", "playing")
 
 
 def film(

@@ -63,9 +63,7 @@ class SearchFilm(Player):
     """Its value is `Shown`; `picked` is the example picture that is looked at."""
 
     inside = (Player, LossChart, RatioMap)
-
-    def __init__(self, value: Shown | None = None, **options) -> None:
-        super().__init__(value, picked=0, **options)
+    state = (*Player.state, "picked")
 
 
 def shown(

@@ -1,11 +1,4 @@
-// A cell of the map chooses its matrix; a slider tells its ratio when it is let go. The map is drawn
-// anew by each answer, so the part that had the keyboard gets it back.
-let held = null;
-
-element.addEventListener("focusin", (event) => {
-  held = event.target.dataset?.key ?? null;
-});
-
+// A cell of the map chooses its matrix; a slider tells its ratio when it is let go.
 element.addEventListener("click", (event) => {
   const cell = event.target.closest("button[data-site]");
   if (!cell) return;
@@ -37,8 +30,3 @@ element.addEventListener("keydown", (event) => {
   if (!next?.length) return;
   (way[0] ? next[place + way[0]] : next[Math.min(place, next.length - 1)])?.focus();
 });
-
-new MutationObserver(() => {
-  if (!held || (document.activeElement && document.activeElement !== document.body)) return;
-  element.querySelector(`[data-key="${held}"]`)?.focus({ preventScroll: true });
-}).observe(element, { childList: true, subtree: true });

@@ -1,0 +1,1 @@
+"""The parts that Spectrum is made of."""
