@@ -14,8 +14,8 @@ from demo.api import build_api
 from demo.benchmark.tab import build_benchmark
 from demo.detect.handlers import DetectHandlers
 from demo.detect.tab import build_detect
-from demo.page.bar import Bar, build_bar
 from demo.page.links import read
+from demo.page.session import Bar, build_session
 from demo.page.theme import CSS
 from demo.page.uploads import Page
 from demo.published.tab import build_published
@@ -43,8 +43,8 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
         delete_cache=(KEPT_SECONDS, KEPT_SECONDS),
     ) as demo:
         build_api(library)  # first: names of endpoints go to who comes first
-        bar = build_bar(library)
-        with gr.Tabs():
+        bar = build_session(demo, library)
+        with bar.tabs:
             for title, build_tab in tabs.items():
                 with gr.Tab(title, id=title.lower()):
                     build_tab(demo, library, bar)
@@ -53,6 +53,6 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
 
 def prepare(library: Library, handlers: DetectHandlers) -> None:
     """Load the first backbone and judge the examples, before the first visitor asks."""
-    controls = read(library, {}).controls
-    for page in handlers.judge(None, None, "score", RECALL, *controls):
+    settings = read(library, {}).settings
+    for page in handlers.judge(None, None, "score", RECALL, *settings):
         handlers.batches.drop(page.batch)

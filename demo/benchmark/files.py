@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import mimetypes
+import shutil
 
 from demo.benchmark.runs import Look, Run
 from demo.benchmark.view import mistakes, shown
 from demo.page.downloads import new_file
-from setar_core.data.images import MAX_BYTES
 
 KINDS = {"csv": "CSV", "json": "JSON", "md": "Markdown", "tex": "LaTeX"}
 FIGURES = {"scores": "Scores", "roc": "ROC", "precision": "Precision and recall"}
@@ -43,7 +41,7 @@ def figure_page(run: Run, look: Look, figure: str) -> str:
 
 
 def picture(run: Run, look: Look, index: int) -> str:
-    """One of the mistakes as JSON for the page's script: its name, and its bytes as a data URI.
+    """The path of a copy of one of the mistakes, among the uploads.
 
     Raises:
         ValueError: there is no such picture, or it is gone.
@@ -53,12 +51,9 @@ def picture(run: Run, look: Look, index: int) -> str:
         raise ValueError("this picture is no longer among the mistakes; choose another")
     path = found[index].path
     try:
-        content = path.read_bytes()[: MAX_BYTES + 1]
+        return shutil.copy(path, new_file(path.name))
     except OSError:
         raise ValueError(f"{path.name} is no longer here; run the benchmark again") from None
-    kind = mimetypes.guess_type(path.name)[0] or "image/png"
-    uri = f"data:{kind};base64,{base64.b64encode(content).decode()}"
-    return json.dumps({"name": path.name, "uri": uri})
 
 
 def _written(name: str, text: str) -> str:

@@ -32,12 +32,13 @@ WAITING = "In the queue: other benchmarks are before yours. It starts by itself"
 
 
 class Controls(NamedTuple):
-    """What the page's controls say; the first seven are Detect's and the bar's."""
+    """What the bar and the tab's own controls say, in their order."""
 
     backbone: str
     labels: str
     prompt: str
-    recipe_file: str | None
+    recipe: str
+    score: str
     temperature: float
     local_weight: float
     recipes: Sequence[str]
@@ -196,8 +197,8 @@ class BenchmarkHandlers:
         for recipe in said.recipes:
             title = NO_RECIPE if recipe == ORIGINAL else recipe
             by_recipe[recipe] = read_settings(
-                self.library, said.backbone, said.labels, said.prompt, title, said.recipe_file,
-                said.scores[0], said.temperature, said.local_weight,
+                self.library, said.backbone, said.labels, said.prompt, title, said.scores[0],
+                said.temperature, said.local_weight,
             )  # fmt: skip
         first = next(iter(by_recipe.values()))
         recipes: dict[str, Recipe | None] = {

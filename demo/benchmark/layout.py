@@ -15,10 +15,10 @@ from demo.benchmark.files import FIGURES
 from demo.benchmark.handlers import ORIGINAL
 from demo.benchmark.sets import id_choices, ood_choices
 from demo.benchmark.view import View
-from demo.page.bar import default_recipe
+from demo.page.choices import default_recipe, score_choices
 from demo.page.components.basic import head
 from demo.server.library import Library
-from demo.server.request import NO_RECIPE, UPLOADED
+from demo.server.request import NO_RECIPE
 from setar_core.data.archives import MAX_FILES, MAX_TOTAL
 
 LIMITS = (
@@ -38,35 +38,29 @@ class Choice(NamedTuple):
     ood_zips: gr.File
 
 
-def recipe_names(
-    library: Library, backbone: str, file: str | None, own: Sequence[str] = ()
-) -> list[str]:
-    """The weights to choose from: the original, shipped recipes, those of `own` that were searched
-    or set by hand in this app for this backbone, the visitor's file."""
+def recipe_names(library: Library, backbone: str, own: Sequence[str] = ()) -> list[str]:
+    """The weights to choose from: the original, shipped recipes, and those of `own` that are kept
+    for this backbone."""
     made = {title: library.made_recipe(title) for title in own}
     name = library.backbone(backbone).name if library.is_loaded(backbone) else backbone
     fitting = [
         title for title, recipe in made.items() if recipe and recipe.backbone in (None, name)
     ]
-    return [ORIGINAL, *library.recipes(backbone), *fitting, *([UPLOADED] if file else [])]
+    return [ORIGINAL, *library.recipes(backbone), *fitting]
 
 
-def weights_offered(
-    library: Library, backbone: str, file: str | None, chosen: str, ticked: list[str]
-) -> Any:
-    """Another backbone or file: what is ticked stays where it still fits."""
-    names = recipe_names(library, backbone, file, [*ticked, chosen])
+def weights_offered(library: Library, backbone: str, chosen: str, ticked: list[str]) -> Any:
+    """Another backbone: what is ticked stays where it still fits."""
+    names = recipe_names(library, backbone, [*ticked, chosen])
     kept = [name for name in ticked if name in names]
     if kept in ([], [ORIGINAL]):
         kept = [*dict.fromkeys((ORIGINAL, names[-1]))]
     return gr.update(choices=names, value=kept)
 
 
-def recipe_chosen(
-    library: Library, backbone: str, file: str | None, chosen: str, ticked: list[str]
-) -> Any:
+def recipe_chosen(library: Library, backbone: str, chosen: str, ticked: list[str]) -> Any:
     """The bar's recipe is measured beside the original weights; others can be ticked again."""
-    names = recipe_names(library, backbone, file, [*ticked, chosen])
+    names = recipe_names(library, backbone, [*ticked, chosen])
     wanted = [ORIGINAL] if chosen == NO_RECIPE else [ORIGINAL, chosen]
     return gr.update(choices=names, value=[name for name in wanted if name in names])
 
@@ -98,7 +92,7 @@ def build_choice(library: Library) -> Choice:
             )
         with gr.Column(scale=3, min_width=280):
             head("Detectors", "Every score under every one of the weights, in one pass.")
-            names = recipe_names(library, library.default, None)
+            names = recipe_names(library, library.default)
             ticked = [ORIGINAL, default_recipe(library, library.default)]
             recipes = gr.CheckboxGroup(
                 names,
@@ -106,7 +100,12 @@ def build_choice(library: Library) -> Choice:
                 label="Weights",
                 elem_id="bench-recipes",
             )
-            scores = gr.CheckboxGroup([], label="Scores", elem_id="bench-score-names")
+            scores = gr.CheckboxGroup(
+                score_choices(),
+                value=["mcm", "gl_mcm"],
+                label="Scores",
+                elem_id="bench-score-names",
+            )
     return Choice(recipes, scores, inside, id_zip, outside, ood_zips)
 
 

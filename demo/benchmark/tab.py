@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -22,15 +21,12 @@ from demo.benchmark.runs import Look, Run
 from demo.benchmark.sets import ZIP
 from demo.benchmark.view import View
 from demo.benchmark.words import GONE
-from demo.page.bar import Bar
 from demo.page.components.notices import Notices
+from demo.page.events import QUIET
 from demo.page.notices import empty, toast
+from demo.page.session import FAST, Bar, into_detect
 from demo.server.library import Library
-from setar_core.scores import SCORES
 
-# What Detect and the bar say is measured here too: their components, by what they are called.
-FROM_DETECT = ("labels", "prompt", "recipe-file", "temperature", "local-weight")
-OPEN = (Path(__file__).resolve().parent / "open_in_detect.js").read_text(encoding="utf-8")
 WATCHERS = 16  # pages that look on at once
 KEPT_KEY = "setar-explorer-benchmark"
 EMPTY = empty(
@@ -64,10 +60,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"bench-file-{kind}")
             for kind in (*KINDS, "html")
         }
-        chosen = gr.Textbox(visible="hidden", elem_id="bench-chosen", label="Chosen picture")
-    elsewhere = {block.elem_id: block for block in demo.blocks.values() if block.elem_id}
-    with elsewhere["bar"]:  # in a tab not yet opened it would hold nothing
-        kept = gr.BrowserState(None, storage_key=KEPT_KEY, secret=KEPT_KEY)
+    kept = bar.browser_state(KEPT_KEY)
     page = list(
         behind._replace(
             name=name,
@@ -80,16 +73,16 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         )
     )
     looked = [name, behind.detector, behind.ood]
-    asked = [bar.backbone, *(elsewhere[part] for part in FROM_DETECT), *choice]
+    asked = [*bar.settings, *choice]
 
     # Several clicks of Run may be on their way: it is shown again before its last event has ended.
     start.click(
         handlers.run, [name, *asked], page,
-        **_quiet(concurrency_limit=WATCHERS, trigger_mode="multiple"),
+        concurrency_limit=WATCHERS, trigger_mode="multiple", **QUIET,
     )  # fmt: skip
-    stop.click(handlers.stop, name, page, **_quiet(queue=False))
-    opened = demo.load(handlers.found, kept, page, **_quiet())
-    opened.then(handlers.watch, name, page, **_quiet(concurrency_limit=WATCHERS))
+    stop.click(handlers.stop, name, page, queue=False, **QUIET)
+    opened = demo.load(handlers.found, kept, page, **QUIET)
+    opened.then(handlers.watch, name, page, concurrency_limit=WATCHERS, **QUIET)
 
     def click(event: gr.EventData, *values: Any) -> View:
         return handlers.clicked(*values, event.index)
@@ -98,25 +91,25 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         return handlers.threshold_moved(*values, event.index)
 
     # One after another, or the answer to a drag may come after that to what was typed later.
-    last = _quiet(trigger_mode="always_last", concurrency_id="bench-look")
+    last = {**FAST, "concurrency_id": "bench-look"}
     table.select(click, name, page, **last)
     for part in (behind.detector, behind.ood):
         part.input(handlers.look, looked, page, **last)
     behind.rates.select(drag, looked, page, **last)
     for event in (behind.threshold.submit, behind.threshold.blur):
         event(handlers.threshold_moved, [*looked, behind.threshold], page, **last)
-    _join_files(handlers, looked, behind, keys, buttons, files, chosen)
-    _join_choice(demo, library, bar, elsewhere["recipe-file"], choice)
+    _join_files(handlers, bar, looked, behind, keys, buttons, files)
+    _join_choice(library, bar, choice)
 
 
 def _join_files(
     handlers: BenchmarkHandlers,
+    bar: Bar,
     looked: list,
     behind: View,
     keys: gr.HTML,
     buttons: dict[str, gr.Button],
     files: dict[str, gr.DownloadButton],
-    chosen: gr.Textbox,
 ) -> None:
     def save(kind: str, name: str | None) -> str:
         return saved(_run(handlers, name), kind)
@@ -124,35 +117,25 @@ def _join_files(
     def save_figure(event: gr.EventData, *values: Any) -> str:
         return figure_page(*_look(handlers, *values), event.index)
 
-    def pick(event: gr.EventData, *values: Any) -> str:
+    def pick(event: gr.EventData, *values: Any) -> list:
         try:
-            return picture(*_look(handlers, *values), event.index)
+            return into_detect(picture(*_look(handlers, *values), event.index))
         except ValueError as error:
             raise toast(error) from None
 
     here = [*looked, behind.threshold]
     for kind, button in buttons.items():
-        made = button.click(partial(save, kind), looked[0], files[kind], **_quiet())
+        made = button.click(partial(save, kind), looked[0], files[kind], **QUIET)
         made.then(None, None, None, js=_press(kind))
-    keys.select(save_figure, here, files["html"], **_quiet()).then(
-        None, None, None, js=_press("html")
-    )
-    behind.worst.select(pick, here, chosen, **_quiet()).then(None, chosen, None, js=OPEN)
+    keys.select(save_figure, here, files["html"], **QUIET).then(None, None, None, js=_press("html"))
+    behind.worst.select(pick, here, [bar.tabs, bar.to_detect], **QUIET)
 
 
-def _join_choice(
-    demo: gr.Blocks, library: Library, bar: Bar, recipe_file: gr.File, choice: Choice
-) -> None:
-    def scores() -> Any:
-        titles = [(score.title, name) for name, score in SCORES.items()]
-        return gr.update(choices=titles, value=["mcm", "gl_mcm"])
-
-    demo.load(scores, None, choice.scores, **_quiet())
-    asked = [bar.backbone, recipe_file, bar.recipe, choice.recipes]
-    for event in (bar.backbone.change, recipe_file.change):
-        event(partial(weights_offered, library), asked, choice.recipes, **_quiet())
-    bar.recipe.change(partial(recipe_chosen, library), asked, choice.recipes, **_quiet())
-    choice.id_zip.upload(lambda: ZIP, None, choice.inside, **_quiet())
+def _join_choice(library: Library, bar: Bar, choice: Choice) -> None:
+    asked = [bar.backbone, bar.recipe, choice.recipes]
+    bar.backbone.change(partial(weights_offered, library), asked, choice.recipes, **QUIET)
+    bar.recipe.change(partial(recipe_chosen, library), asked, choice.recipes, **QUIET)
+    choice.id_zip.upload(lambda: ZIP, None, choice.inside, **QUIET)
 
 
 def _run(handlers: BenchmarkHandlers, name: str | None) -> Run:
@@ -171,8 +154,3 @@ def _look(
 
 def _press(kind: str) -> str:
     return f"() => document.querySelector('#bench-file-{kind}').click()"
-
-
-def _quiet(**more: Any) -> dict[str, Any]:
-    """Options of every event: no overlay, and no endpoint for clients."""
-    return {"show_progress": "hidden", "api_visibility": "private", **more}

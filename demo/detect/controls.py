@@ -1,4 +1,4 @@
-"""The left side of Detect: labels, pictures, score and threshold, in the order of use."""
+"""The left side of Detect: pictures and thresholds, in the order of use."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import gradio as gr
 
 from demo.detect.components.thresholds import ThresholdList
 from demo.detect.judging import MAX_BATCH_BYTES, MAX_FILES
-from demo.page.bar import default_labels
 from demo.page.components.basic import head
-from demo.page.components.labels import LabelSummary, summary
 from demo.page.components.strip import Picture, Strip
 from demo.page.pictures import thumbnail
-from demo.server.library import Library, examples, label_set, shipped_calibration
+from demo.server.library import examples, shipped_calibration
 from demo.server.request import RECALL
 from setar_core.data.images import MAX_BYTES, MAX_PIXELS, read_image
-from setar_core.labels import PROMPT, LabelSet
+from setar_core.labels import LabelSet
 
 LIMITS = (
     f"Up to {MAX_FILES} pictures at once, {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} "
@@ -40,18 +38,6 @@ class Pictures(NamedTuple):
     files: gr.File
     examples: Strip
     camera: gr.Image
-
-
-class Controls(NamedTuple):
-    names: gr.Textbox
-    said: LabelSummary
-    prompt: gr.Textbox
-    score: gr.Dropdown
-    question: gr.HTML
-    temperature: gr.Number
-    local_weight: gr.Number
-    recipe_file: gr.File
-    judge: gr.Button
 
 
 class Thresholds(NamedTuple):
@@ -80,52 +66,6 @@ def build_pictures() -> Pictures:
         camera.preprocess = _as_file
     gr.HTML(f'<p class="hint">{LIMITS}</p>')
     return Pictures(files, strip, camera)
-
-
-def build_controls(library: Library) -> Controls:
-    labels = label_set(default_labels(library.default))
-    head("Your labels", "What the model may answer. Choose a set above, or write your own.")
-    said = LabelSummary(summary(labels.names, labels.duplicates, ()), elem_id="said")
-    with gr.Accordion("Edit the labels as text", open=False):
-        names = gr.Textbox(
-            "\n".join(labels.names),
-            label="Labels, one a line",
-            lines=6,
-            max_lines=10,
-            elem_id="labels",
-        )
-    head("Score", "How sure is the model that a picture shows one of your labels?")
-    score = gr.Dropdown([], value=None, label="Score", elem_id="score")
-    question = gr.HTML(elem_id="question")
-    with gr.Accordion("More", open=False):
-        prompt = gr.Textbox(
-            PROMPT, label="Prompt", info="The sentence each label is set into", elem_id="prompt"
-        )
-        with gr.Row():
-            temperature = gr.Number(
-                1.0,
-                label="Temperature",
-                info="Divides the similarities; 1 as published",
-                min_width=120,
-                elem_id="temperature",
-            )
-            local_weight = gr.Number(
-                1.0,
-                label="Local weight",
-                info="How much single places count (GL-MCM)",
-                min_width=120,
-                elem_id="local-weight",
-            )
-        recipe_file = gr.File(
-            file_types=[".json"],
-            label="A SeTAR recipe of your own (JSON)",
-            height=110,
-            elem_id="recipe-file",
-        )
-    judge = gr.Button("Judge", variant="primary", elem_id="judge")
-    return Controls(
-        names, said, prompt, score, question, temperature, local_weight, recipe_file, judge
-    )
 
 
 def build_thresholds() -> Thresholds:

@@ -123,14 +123,6 @@ class DetectHandlers:
         """A file was taken off the list: judge what is left, the examples where nothing is."""
         yield from self.judge(files or [str(path) for path in examples()], *controls)
 
-    def choice_made(self, said: list[notices.Notice], *controls: Any) -> Page:
-        """As `settings_changed`, under what is wrong with the choice that was just made."""
-        page = self.settings_changed(*controls)
-        if not any(notice.kind == "bad" for notice in said):
-            return page
-        more = page.notice if isinstance(page.notice, list) else []
-        return page._replace(notice=[*said, *(notice for notice in more if notice not in said)])
-
     def settings_changed(
         self, name: str | None, by: str, picked: int | None, *controls: Any
     ) -> Page:

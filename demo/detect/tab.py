@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from demo.detect import exports
 from demo.detect.controls import (
     OWN,
-    Controls,
     Pictures,
     Thresholds,
-    build_controls,
     build_pictures,
     build_thresholds,
     sources_offered,
@@ -21,11 +19,13 @@ from demo.detect.controls import (
 from demo.detect.handlers import AT_ONCE, DetectHandlers
 from demo.detect.results import Results, build_results
 from demo.detect.view import Page
-from demo.page import chosen, links
-from demo.page.bar import Bar, status
+from demo.page import links
+from demo.page.events import KEEP, QUIET
+from demo.page.session import FAST, Bar, Handover
 from demo.server.library import Library, examples
-from demo.server.request import ALTERED, ORIGINAL
+from demo.server.request import ALTERED, ORIGINAL, RECALL
 
+TO_TOP = "() => window.scrollTo({ top: 0 })"
 SHOW_PATCHES = (
     "(on, opacity) => { document.documentElement.style.setProperty('--patches', on ? opacity : 0);"
     " return [on, opacity]; }"
@@ -35,19 +35,17 @@ SHOW_PATCHES = (
 class Parts(NamedTuple):
     """Everything on the tab, and what its events need again and again.
 
-    `page` are the outputs of every handler, `asked` the inputs of `read_settings`, `view` what says
-    which batch is shown and how.
+    `page` are the outputs of every handler, `view` what says which batch is shown and how.
     """
 
     library: Library
     bar: Bar
     handlers: DetectHandlers
     pictures: Pictures
-    controls: Controls
+    judge: gr.Button
     thresholds: Thresholds
     results: Results
     page: list
-    asked: list
     view: list
 
 
@@ -60,7 +58,7 @@ def build_detect(handlers: DetectHandlers, demo: gr.Blocks, library: Library, ba
             with gr.Column(elem_id="left-pictures"):
                 pictures = build_pictures()
             with gr.Column(elem_id="left-settings"):
-                controls = build_controls(library)
+                judge = gr.Button("Judge", variant="primary", elem_id="judge")
                 thresholds = build_thresholds()
         with gr.Column(scale=8, min_width=300, elem_id="right"):
             results = build_results()
@@ -68,123 +66,73 @@ def build_detect(handlers: DetectHandlers, demo: gr.Blocks, library: Library, ba
         name, picked, results.notice, results.tally, results.rows, results.detail, results.axes,
         thresholds.found, thresholds.line, thresholds.line_altered,
     )  # fmt: skip
-    asked = [
-        bar.backbone, controls.names, controls.prompt, bar.recipe, controls.recipe_file,
-        controls.score, controls.temperature, controls.local_weight,
-    ]  # fmt: skip
     view = [name, results.by, picked]
-    parts = Parts(
-        library, bar, handlers, pictures, controls, thresholds, results, list(page), asked, view
-    )
-    _join_judging(demo, parts)
+    parts = Parts(library, bar, handlers, pictures, judge, thresholds, results, list(page), view)
+    _join_judging(parts)
     _join_thresholds(parts)
-    _join_choosing(parts)
+    bar.on_change(handlers.settings_changed, [*view, *bar.settings], parts.page)
     _join_results(parts)
 
 
-def _quiet(**more) -> dict:
-    """Options of every event of the page itself: no overlay, and no endpoint for clients."""
-    return {"show_progress": "hidden", "api_visibility": "private", **more}
+def _join_judging(on: Parts) -> None:
+    bar, handlers, files = on.bar, on.handlers, on.pictures.files
+    inputs = [on.view[0], on.results.by, on.thresholds.recall, *bar.settings]
+    busy = {**QUIET, "concurrency_limit": AT_ONCE}
 
-
-def _join_judging(demo: gr.Blocks, on: Parts) -> None:
-    inputs = [on.view[0], on.results.by, on.thresholds.recall, *on.asked]
-    busy = _quiet(concurrency_limit=AT_ONCE)
+    def recall(request: gr.Request) -> float:
+        return links.number(request.query_params.get("recall"), RECALL, 0.5, 1)
 
     def example(event: gr.EventData, *values):
-        yield from on.handlers.judge([str(examples()[event.index])], *values)
+        yield from handlers.judge([str(examples()[event.index])], *values)
 
     def camera(picture, *values):
         if picture:
-            yield from on.handlers.judge([picture], *values)
+            yield from handlers.judge([picture], *values)
 
-    bar, controls = on.bar, on.controls
-    opened = demo.load(
-        links.opened_by(on.library),
-        None,
-        [bar.backbone, bar.labels, bar.recipe, *on.asked[1:3], *on.asked[5:],
-         on.thresholds.recall, controls.said, controls.question],
-        **_quiet(concurrency_limit=None),
-    )  # fmt: skip
-    loaded = opened.then(
-        partial(links.arrived, on.library),
-        [bar.backbone, controls.names, controls.prompt],
-        _choice(on),
-        **_quiet(concurrency_limit=None),
-    )
-    files = on.pictures.files
+    def handed(over: Handover, *values):
+        judge = handlers.judge if over.pictures else handlers.judge_again
+        yield from judge(*values)
+
+    loaded = bar.opened.then(recall, None, on.thresholds.recall, **QUIET)
     for event, judge in (
-        (loaded.then, on.handlers.judge),
-        (files.upload, on.handlers.judge),
-        (files.delete, on.handlers.judge_left),
-        (files.clear, on.handlers.judge_left),
-        (controls.judge.click, on.handlers.judge_again),
+        (loaded.then, handlers.judge),
+        (files.upload, handlers.judge),
+        (files.delete, handlers.judge_left),
+        (files.clear, handlers.judge_left),
+        (on.judge.click, handlers.judge_again),
     ):
         event(judge, [files, *inputs], on.page, **busy)
     on.pictures.examples.select(example, inputs, on.page, **busy)
     on.pictures.camera.change(camera, [on.pictures.camera, *inputs], on.page, **busy)
-    told = partial(status, on.library)
-    gr.on([demo.load, gr.Timer(3).tick], told, None, bar.status, **_quiet(queue=False))
+    bar.to_detect.change(None, None, None, js=TO_TOP)
+    given = bar.to_detect.change(_listed, bar.to_detect, files, **QUIET)
+    given.then(handed, [bar.to_detect, files, *inputs], on.page, **busy)
+
+
+def _listed(over: Handover) -> Any:
+    """The pictures that came, in the list of files."""
+    return list(over.pictures) if over.pictures else KEEP
 
 
 def _join_thresholds(on: Parts) -> None:
-    part = on.thresholds
+    part, bar = on.thresholds, on.bar
     part.calibrate.click(
         on.handlers.calibrate,
-        [part.source, part.own, *on.view, part.recall, *on.asked],
+        [part.source, part.own, *on.view, part.recall, *bar.settings],
         on.page,
-        **_quiet(concurrency_limit=AT_ONCE),
+        concurrency_limit=AT_ONCE,
+        **QUIET,
     )
     part.source.change(
-        lambda source: gr.File(visible=source == OWN), part.source, part.own, **_quiet()
+        lambda source: gr.File(visible=source == OWN), part.source, part.own, **QUIET
     )
-    said = [on.bar.backbone, on.controls.names, on.controls.prompt, part.source]
-    for changed in (on.bar.backbone.change, on.controls.names.change):
-        changed(sources_offered, said, part.source, **_quiet(trigger_mode="always_last"))
-    fast = _quiet(trigger_mode="always_last", queue=False)
-    part.recall.input(on.handlers.recall_moved, [part.recall, *on.view], on.page, **fast)
+    said = [bar.backbone, bar.labels, bar.prompt, part.source]
+    for changed in (bar.backbone.change, bar.labels.change):
+        changed(sources_offered, said, part.source, **FAST)
+    at_once = {**FAST, "queue": False}
+    part.recall.input(on.handlers.recall_moved, [part.recall, *on.view], on.page, **at_once)
     for weights, line in ((ORIGINAL, part.line), (ALTERED, part.line_altered)):
-        line.input(partial(on.handlers.line_moved, weights), [line, *on.view], on.page, **fast)
-
-
-def _choice(on: Parts) -> list:
-    """The outputs of a `chosen.Choice`."""
-    bar, controls = on.bar, on.controls
-    return [bar.labels, controls.names, controls.said, bar.recipe, on.results.notice]
-
-
-def _join_choosing(on: Parts) -> None:
-    bar, controls = on.bar, on.controls
-    outdate = {
-        "fn": on.handlers.settings_changed,
-        "inputs": [*on.view, *on.asked],
-        "outputs": on.page,
-    }
-    heeding = outdate | {
-        "fn": on.handlers.choice_made,
-        "inputs": [on.results.notice, *outdate["inputs"]],
-    }
-    fast = _quiet(trigger_mode="always_last")
-    written = [bar.backbone, controls.names, controls.prompt]
-    given = [bar.backbone, controls.recipe_file]
-    labels = [bar.backbone, bar.labels, controls.prompt]
-    for event, choose, inputs, then in (
-        (bar.labels.input, chosen.labels_chosen, labels, outdate),
-        (controls.names.change, chosen.labels_written, written, outdate),
-        (bar.backbone.input, chosen.backbone_chosen, written, heeding),
-        (controls.recipe_file.change, chosen.recipe_given, given, heeding),
-    ):
-        # No limit: one visitor's slow backbone must not keep another's from being chosen.
-        choosing = partial(choose, on.library)
-        happened = event(choosing, inputs, _choice(on), concurrency_limit=None, **fast)
-        happened.then(**then, **fast)
-    edited = partial(chosen.labels_edited, on.library)
-    controls.prompt.change(edited, written, controls.said, **fast)
-    controls.score.input(chosen.score_chosen, controls.score, controls.question, **_quiet())
-    # A box's `input` event comes with key presses alone, not with a paste or a backspace.
-    boxes = (controls.prompt, controls.temperature, controls.local_weight)
-    for event in (bar.recipe.input, controls.score.input, *(part.change for part in boxes)):
-        event(**outdate, **fast)
+        line.input(partial(on.handlers.line_moved, weights), [line, *on.view], on.page, **at_once)
 
 
 def _join_results(on: Parts) -> None:
@@ -193,20 +141,24 @@ def _join_results(on: Parts) -> None:
     def pick(event: gr.EventData, name, by):
         return on.handlers.look(name, by, event.index)
 
-    results.rows.select(pick, on.view[:2], on.page, **_quiet(trigger_mode="always_last"))
-    results.by.input(on.handlers.look, on.view, on.page, **_quiet())
+    results.rows.select(pick, on.view[:2], on.page, **FAST)
+    results.by.input(on.handlers.look, on.view, on.page, **QUIET)
     for part in (results.patches, results.opacity):
-        part.change(None, [results.patches, results.opacity], None, js=SHOW_PATCHES, **_quiet())
+        part.change(None, [results.patches, results.opacity], None, js=SHOW_PATCHES, **QUIET)
     for kind, button in (("csv", results.csv), ("json", results.json)):
         saved = button.click(
-            partial(_saved, on.handlers, kind), on.view[0], results.files[kind], **_quiet()
+            partial(_saved, on.handlers, kind), on.view[0], results.files[kind], **QUIET
         )
         saved.then(None, None, None, js=f"() => document.querySelector('#file-{kind}').click()")
+
+    def address(recall, *bar):
+        return links.query(on.library, *bar, recall=recall)
+
     results.link.click(
-        partial(links.query, on.library),
-        [*on.asked, on.bar.labels, on.thresholds.recall],
+        address,
+        [on.thresholds.recall, on.bar.label_set, *on.bar.settings],
         results.address,
-        **_quiet(),
+        **QUIET,
     ).then(None, results.address, results.address, js=links.COPY)
 
 

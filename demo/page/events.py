@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
+# Options of an event of the page itself: no overlay, and no endpoint for clients.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 FORGOTTEN: dict = {}  # for a browser, names nothing; one that is told None keeps what it has
 
 

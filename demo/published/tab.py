@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo.page.bar import Bar
 from demo.page.components.notices import Notices
 from demo.page.events import KEEP
 from demo.page.notices import notice
+from demo.page.session import Bar
 from demo.published.components.bins import Bins, bound, compared
 from demo.published.components.search import PublishedSearch, search
 from demo.published.components.table import PublishedTable, columns, table

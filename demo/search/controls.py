@@ -7,21 +7,18 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from demo.page.bar import OWN_LABELS, default_labels
+from demo.page.choices import default_labels
 from demo.page.components.basic import head
 from demo.search.presets import OWN, PRESETS, Preset, fitting, proposed
 from demo.search.request import SHIPPED, ZIP
 from demo.server.library import Library, label_sets
+from setar_core.labels import LabelSet
 from setar_core.recipe import PRUNES
 from setar_core.search.plan import BLOCK_WEIGHTS, OBJECTIVES, ORDERS, PRECISIONS, RATIOS
 
-TO_PUBLISHED = """
-element.addEventListener('click', (event) => {
-  if (!event.target.closest('button.link')) return;
-  [...document.querySelectorAll('button[role=tab]')]
-    .find((tab) => tab.textContent.trim() === 'Published')?.click();
-});
-"""
+LINK = """element.addEventListener('click', (event) => {
+  if (event.target.closest('button.link')) trigger('select');
+});"""
 
 
 class Plan(NamedTuple):
@@ -35,8 +32,6 @@ class Plan(NamedTuple):
     order: gr.Dropdown
     weight: gr.Dropdown
     objective: gr.Dropdown
-    score: gr.Dropdown
-    temperature: gr.Number
     prune: gr.Dropdown
     projection: gr.Checkbox
     predicted_labels: gr.Checkbox
@@ -56,6 +51,7 @@ class Left(NamedTuple):
     file: gr.File
     go_on: gr.Button
     replay: gr.Button
+    published: gr.HTML
     keeping: gr.Column
     use: gr.Button
     fit: gr.HTML
@@ -70,18 +66,21 @@ def told_of(preset: Preset, top_k: int | None, count: int | None) -> str:
     return f'<p class="hint">λ {preset.lambda_ood:g}, K {k}: {preset.told}.</p>'
 
 
-def count_of(label_set: str) -> int | None:
-    """How many labels a shipped set has; None for the visitor's own."""
-    return None if label_set == OWN_LABELS else label_sets().get(label_set)
+def count_of(labels: str) -> int | None:
+    """How many labels the text has; None where it cannot be used."""
+    try:
+        return len(LabelSet.parse(labels))
+    except ValueError:
+        return None
 
 
 def build_plan(library: Library) -> Left:
     """Lay the left side out."""
     labels = default_labels(library.default)
     first = fitting(library.default, labels)
-    count = count_of(labels)
+    count = label_sets().get(labels)
     top_k = proposed(first, count)
-    head("What to search", "Backbone and labels are those of the bar above.")
+    head("What to search", "Backbone, labels and prompt are those of the bar above.")
     source = gr.Radio(
         [SHIPPED, ZIP],
         value=SHIPPED,
@@ -135,15 +134,15 @@ def build_plan(library: Library) -> Left:
         with gr.Row():
             go_on = gr.Button("Continue", min_width=100, elem_id="search-continue")
             replay = gr.Button("Look at it", min_width=100, elem_id="search-replay")
-        gr.HTML(
+        published = gr.HTML(
             '<p class="hint">Continuing takes the plan from the trace and needs the same backbone, '
             "labels and pictures; looking at it runs nothing. The authors' own searches are "
             'replayed under <button type="button" class="link">Published</button>.</p>',
-            js_on_load=TO_PUBLISHED,
+            js_on_load=LINK,
         )
     return Left(
         preset, told, Plan(source, zip_file, ratios, *plan), search, estimate, stop, resume, file,
-        go_on, replay, keeping, use, fit, recipe, trace,
+        go_on, replay, published, keeping, use, fit, recipe, trace,
     )  # fmt: skip
 
 
@@ -167,18 +166,10 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
     )  # fmt: skip
     objective = gr.Dropdown(
         [(objective.title, name) for name, objective in OBJECTIVES.items()],
-        value="locoop_loss", label="Objective", info="What a better candidate betters",
+        value="locoop_loss", label="Objective",
+        info="What a better candidate betters; the score is that of the bar above",
         elem_id="search-objective",
     )  # fmt: skip
-    with gr.Row():
-        score = gr.Dropdown(
-            [("GL-MCM", "gl_mcm")], value="gl_mcm", label="Score",
-            info="For AUROC, AUPR and FPR95", min_width=110, elem_id="search-score",
-        )  # fmt: skip
-        temperature = gr.Number(
-            1.0, label="Temperature", info="Inside that score", min_width=110,
-            elem_id="search-temperature",
-        )  # fmt: skip
     prune = gr.Dropdown(
         _choices(PRUNES), value="minor", label="What is dropped", info="Others are for comparison",
         elem_id="search-prune",
@@ -202,8 +193,8 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
         info="Of the network; losses are exact", visible=device.startswith("cuda"),
     )  # fmt: skip
     return [
-        lambda_ood, k, order, weight, objective, score, temperature, prune, projection, predicted,
-        batch, seed, precision,
+        lambda_ood, k, order, weight, objective, prune, projection, predicted, batch, seed,
+        precision,
     ]  # fmt: skip
 
 

@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from demo.page.bar import OWN_LABELS
-from demo.server.library import label_set
+from demo.server.library import calibration_folders
+from demo.server.request import Settings, checked_settings
 from setar_core.labels import LabelSet
-from setar_core.paths import BENCHMARK
-from setar_core.search.plan import SearchPlan
+from setar_core.search.plan import METRICS, SearchPlan
 
 SHIPPED, ZIP = "shipped pictures", "my own pictures (zip)"
-CALIBRATION = BENCHMARK / "calibration"
 MAX_RATIOS = 40
 MAX_TRACE = 20_000_000  # bytes of an uploaded trace
 
@@ -24,14 +22,14 @@ class SearchRequest:
     """One search.
 
     Attributes:
-        labels: None where the folders of the zip name them.
+        labels: those that are searched for, where the zip has a folder for each.
         zip: the visitor's pictures; None for the shipped ones.
         trace: the text of a trace to go on from; empty for a new search.
         only_estimate: measure the first candidates and stop.
     """
 
     backbone: str
-    labels: LabelSet | None
+    labels: LabelSet
     plan: SearchPlan
     zip: Path | None = None
     trace: str = ""
@@ -41,15 +39,19 @@ class SearchRequest:
     def title(self) -> str:
         """What is searched on what, in a few words."""
         pictures = "the shipped pictures" if self.zip is None else f"“{self.zip.name}”"
-        labels = "its folders as labels" if self.labels is None else f"{len(self.labels):,} labels"
-        return f"{self.backbone} on {pictures}, {labels}"
+        return f"{self.backbone} on {pictures}, {len(self.labels):,} labels"
 
 
 class Controls(NamedTuple):
-    """What the left side says, in the order of its components."""
+    """What the bar and the left side say, in the order of their components."""
 
     backbone: str
-    label_set: str
+    labels: str
+    prompt: str
+    recipe: str
+    score: str
+    temperature: float | None
+    local_weight: float | None
     source: str
     zip: str | None
     ratios: str
@@ -58,8 +60,6 @@ class Controls(NamedTuple):
     order: str | None
     weight: str
     objective: str
-    score: str
-    temperature: float | None
     prune: str
     projection: bool
     predicted_labels: bool
@@ -75,34 +75,37 @@ def read_search(*values: object) -> SearchRequest:
         ValueError: a setting that cannot be used, or no pictures for these labels.
     """
     said = Controls(*values)
-    plan = read_plan(said)
-    own = said.label_set == OWN_LABELS
+    settings = checked_settings(  # the search begins with the original weights
+        said.backbone, said.labels, said.prompt, None, said.score, said.temperature,
+        said.local_weight,
+    )  # fmt: skip
+    request = SearchRequest(settings.backbone, settings.labels, read_plan(said, settings))
     if said.source == ZIP:
         if not said.zip:
             raise ValueError(
                 "no zip is here; add one that holds one folder of pictures for each label, "
                 f"or choose “{SHIPPED}”"
             )
-        return SearchRequest(
-            said.backbone, None if own else label_set(said.label_set), plan, Path(said.zip)
-        )
-    if own or not has_shipped(label_set(said.label_set)):
-        what = (
-            "labels of your own" if own else f"the {len(label_set(said.label_set)):,} labels chosen"
-        )
+        return replace(request, zip=Path(said.zip))
+    names = settings.labels.names
+    bare = [name for name, at in zip(names, calibration_folders(names), strict=True) if not at]
+    if bare:
+        some = ", ".join(bare[:4]) + (", ..." if bare[4:] else "")
         raise ValueError(
-            f"there are no shipped pictures of {what}; choose the labels “animals” in the bar "
-            f"above, or “{ZIP}” and add a zip with one folder for each label"
+            f"there are no shipped pictures of {len(bare):,} of the {len(names):,} labels ({some});"
+            f" choose the labels “animals” in the bar above, or “{ZIP}” and add a zip with one "
+            "folder for each label"
         )
-    return SearchRequest(said.backbone, label_set(said.label_set), plan)
+    return request
 
 
-def read_plan(said: Controls) -> SearchPlan:
-    """The plan; an empty K is left open.
+def read_plan(said: Controls, settings: Settings) -> SearchPlan:
+    """The plan; an empty K is left open, and a score is only in it where the objective has one.
 
     Raises:
         ValueError: a setting that cannot be used.
     """
+    scored = {"score": settings.score, "temperature": settings.options.temperature}
     return SearchPlan(
         order=said.order or None,
         weight=said.weight,
@@ -110,8 +113,7 @@ def read_plan(said: Controls) -> SearchPlan:
         lambda_ood=_filled("the weight λ", said.lambda_ood),
         top_k=None if said.top_k is None else _whole("K", said.top_k),
         objective=said.objective,
-        score=said.score,
-        temperature=_filled("the temperature", said.temperature),
+        **(scored if said.objective in METRICS else {}),
         prune=said.prune,
         projection=bool(said.projection),
         predicted_labels=bool(said.predicted_labels),
@@ -145,12 +147,6 @@ def read_ratios(text: str) -> tuple[float, ...]:
         return SearchPlan(ratios=ratios).ratios
     except ValueError as error:  # which spells them out as a program does
         raise ValueError(f"{said}: {str(error).partition(': ')[2]}") from None
-
-
-def has_shipped(labels: LabelSet) -> bool:
-    """Whether the shipped calibration pictures are of exactly these labels."""
-    folders = sorted(path.name for path in CALIBRATION.glob("*") if path.is_dir())
-    return folders == sorted(labels.names)
 
 
 def going_on(request: SearchRequest, file: str | None) -> SearchRequest:

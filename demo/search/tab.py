@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo.page.bar import Bar, recipe_choices
+from demo.page.choices import recipe_choices, set_of
 from demo.page.components.notices import Notices
+from demo.page.events import QUIET
 from demo.page.notices import toast
+from demo.page.session import Bar, into_detect, opening
 from demo.search import words
 from demo.search.components.film import SearchFilm
 from demo.search.components.pictures import Pictures
@@ -20,15 +22,9 @@ from demo.search.presets import OWN, PRESETS, fitting, proposed
 from demo.search.request import ZIP
 from demo.search.view import SearchPage, film
 from demo.server.library import Library
-from setar_core.scores import SCORES
 
 EVERY = 0.4  # seconds between two looks at a search
-TO_DETECT = """() => {
-  [...document.querySelectorAll('button[role=tab]')]
-    .find((tab) => tab.textContent.trim() === 'Detect')?.click();
-  window.scrollTo({ top: 0 });
-  setTimeout(() => document.querySelector('#judge')?.click(), 400);
-}"""
+KEPT_KEY = "setar-explorer-search"
 
 
 class Right(NamedTuple):
@@ -60,7 +56,7 @@ def build_views(bar: Bar, left: Left) -> Right:
         for kind in ("recipe", "trace")
     }
     page = SearchPage(
-        name=gr.State(None), stored=bar.search,
+        name=gr.State(None), stored=bar.browser_state(KEPT_KEY),
         seen=gr.State(None), clock=gr.Timer(EVERY, active=False),
         state=state, search=left.search, estimate=left.estimate, stop=left.stop,
         resume=left.resume, go_on=left.go_on, replay=left.replay, film=shown, pictures=pictures,
@@ -69,33 +65,29 @@ def build_views(bar: Bar, left: Left) -> Right:
     return Right(page, files)
 
 
-def _quiet(**more: Any) -> dict:
-    """Options of every event: no overlay, and no endpoint for clients."""
-    return {"show_progress": "hidden", "api_visibility": "private", **more}
-
-
 def _join_plan(bar: Bar, left: Left) -> None:
     plan = left.plan
     filled = [left.preset, left.told, plan.lambda_ood, plan.top_k]
 
-    def fitted(backbone: str, label_set: str) -> list:
-        return _filled(fitting(backbone, label_set).title, label_set)
+    def fitted(backbone: str, labels: str) -> list:
+        return _filled(fitting(backbone, set_of(labels)).title, labels)
 
     for part in (bar.backbone, bar.labels):
-        part.change(fitted, [bar.backbone, bar.labels], filled, **_quiet())
-    left.preset.input(_filled, [left.preset, bar.labels], filled, **_quiet())
+        part.change(fitted, [bar.backbone, bar.labels], filled, **QUIET)
+    left.preset.input(_filled, [left.preset, bar.labels], filled, **QUIET)
     for part in (plan.lambda_ood, plan.top_k):
-        part.input(_own, None, [left.preset, left.told], **_quiet())
+        part.input(_own, None, [left.preset, left.told], **QUIET)
     plan.source.change(
-        lambda source: gr.File(visible=source == ZIP), plan.source, plan.zip, **_quiet()
+        lambda source: gr.File(visible=source == ZIP), plan.source, plan.zip, **QUIET
     )
+    left.published.select(partial(opening, "Published"), None, bar.tabs, **QUIET)
 
 
-def _filled(title: str, label_set: str) -> list:
+def _filled(title: str, labels: str) -> list:
     """A preset's settings for these labels."""
     if title not in PRESETS:
         return [gr.skip()] * 4
-    preset, count = PRESETS[title], count_of(label_set)
+    preset, count = PRESETS[title], count_of(labels)
     top_k = proposed(preset, count)
     return [title, told_of(preset, top_k, count), preset.lambda_ood, top_k]
 
@@ -108,7 +100,7 @@ def _join_searching(
     demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, right: Right
 ) -> None:
     page, shown = right.page, list(right.page)
-    asked = [bar.backbone, bar.labels, *left.plan]
+    asked = [*bar.settings, *left.plan]
 
     def searched(request: gr.Request, *values: Any) -> SearchPage:
         return searches.search(request.session_hash, *values)
@@ -134,20 +126,15 @@ def _join_searching(
     def left_page(request: gr.Request) -> None:
         searches.leave(request.session_hash)
 
-    left.search.click(searched, asked, shown, **_quiet())
-    left.estimate.click(estimated, asked, shown, **_quiet())
-    left.go_on.click(continued, [left.file, *asked], shown, **_quiet())
-    left.resume.click(resumed, page.name, shown, **_quiet())
-    left.replay.click(replayed, left.file, shown, **_quiet())
-    left.stop.click(searches.stop, page.name, shown, **_quiet(queue=False))
-    page.clock.tick(polled, [page.name, page.seen], shown, **_quiet(queue=False))
-    demo.load(found, page.stored, shown, **_quiet())
-    demo.load(_scores, [bar.backbone], left.plan.score, **_quiet())
+    left.search.click(searched, asked, shown, **QUIET)
+    left.estimate.click(estimated, asked, shown, **QUIET)
+    left.go_on.click(continued, [left.file, *asked], shown, **QUIET)
+    left.resume.click(resumed, page.name, shown, **QUIET)
+    left.replay.click(replayed, left.file, shown, **QUIET)
+    left.stop.click(searches.stop, page.name, shown, queue=False, **QUIET)
+    page.clock.tick(polled, [page.name, page.seen], shown, queue=False, **QUIET)
+    demo.load(found, page.stored, shown, **QUIET)
     demo.unload(left_page)
-
-
-def _scores(backbone: str) -> Any:
-    return gr.Dropdown([(score.title, name) for name, score in SCORES.items()], value="gl_mcm")
 
 
 def _join_keeping(
@@ -160,7 +147,8 @@ def _join_keeping(
             known, title = searches.use(name, backbone)
         except ValueError as error:
             raise toast(error) from None
-        return [known, gr.Dropdown([*recipe_choices(library, known), title], value=title)]
+        recipes = gr.Dropdown(recipe_choices(library, known, title), value=title)
+        return [known, recipes, *into_detect()]
 
     def saved(kind: str, name: str | None) -> str:
         try:
@@ -169,10 +157,10 @@ def _join_keeping(
             raise toast(error) from None
 
     for event in (name.change, bar.backbone.change):
-        event(searches.fit, [name, bar.backbone], [left.use, left.fit], **_quiet())
-    used = left.use.click(use, [name, bar.backbone], [bar.backbone, bar.recipe], **_quiet())
-    used.success(None, None, None, js=TO_DETECT)
+        event(searches.fit, [name, bar.backbone], [left.use, left.fit], **QUIET)
+    used = [bar.backbone, bar.recipe, bar.tabs, bar.to_detect]
+    left.use.click(use, [name, bar.backbone], used, **QUIET)
     for kind, button in (("recipe", left.recipe), ("trace", left.trace)):
         click = f"() => document.querySelector('#search-file-{kind}').click()"
-        made = button.click(partial(saved, kind), name, right.files[kind], **_quiet())
+        made = button.click(partial(saved, kind), name, right.files[kind], **QUIET)
         made.success(None, None, None, js=click)

@@ -44,15 +44,13 @@ def state(job: Search | None, before: list[Search]) -> Notice | list[Notice]:
         return busy("Stopping after this candidate …")
     if job.active and not job.trials:
         return busy(f"{job.request.title}. {job.progress.sentence} …")
-    said = _over(job) if not job.active else _running(job)
+    said = [_over(job) if not job.active else _running(job)]
+    if job.ready and job.ready.warning:
+        said.append(notice(job.ready.warning, "warn"))
     if job.ready and job.ready.problems:
         count = len(job.ready.problems)
-        left = notice(
-            f"{count} {'file was' if count == 1 else 'files were'} left out.",
-            "warn",
-            job.ready.problems,
-        )
-        return [said, left]
+        what = f"{count} {'file was' if count == 1 else 'files were'} left out."
+        said.append(notice(what, "warn", job.ready.problems))
     return said
 
 

@@ -6,20 +6,22 @@ The network is asked in turns of one candidate each; between two of them others 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from demo.page.pictures import seen
-from demo.search.request import CALIBRATION, SearchRequest
+from demo.search.request import SearchRequest
 from demo.server.jobs import Progress, Steps, each
-from demo.server.library import Library
-from setar_core.data.images import ImageError, read_image
+from demo.server.library import Library, calibration_folders
+from setar_core.data.images import ImageError, find_images, read_image
+from setar_core.labels import LabelSet
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
     from setar_core.data.calibration import CalibrationSet
-    from setar_core.labels import LabelSet
     from setar_core.recipe import Site
     from setar_core.search.eta import Eta
     from setar_core.search.plan import SearchPlan
@@ -43,7 +45,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Ready:
-    """What is known before the first candidate."""
+    """What is known before the first candidate; `warning` where labels are not as one may think."""
 
     plan: SearchPlan
     labels: LabelSet
@@ -53,14 +55,17 @@ class Ready:
     examples: tuple[Example, ...]
     problems: tuple[str, ...]
     eta: Eta
+    warning: str
 
 
 class Pictures(NamedTuple):
-    """The calibration set, some of it to look at, and which files were left out."""
+    """The calibration set, some of it to look at, which files were left out, and a warning where
+    the labels are not as one may think."""
 
     calibration: CalibrationSet
     examples: tuple[Example, ...]
     problems: tuple[str, ...]
+    warning: str = ""
 
 
 def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]:
@@ -70,7 +75,7 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
         ValueError: the backbone, the pictures, the plan or the trace to go on from do not fit.
     """
     backbone = yield from library.loading(request.backbone)
-    calibration, examples, problems = yield from _pictures(backbone, request, trace.parent)
+    calibration, examples, problems, warning = yield from _pictures(backbone, request, trace.parent)
 
     from setar_core.search.eta import Eta
     from setar_core.search.greedy import greedy_search
@@ -78,13 +83,17 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
     from setar_core.search.trace import header
 
     yield Progress("Checking the plan")
-    plan = resolve(request.plan, backbone, calibration)
+    plan = request.plan
+    if (plan.top_k or 0) >= len(calibration.labels) < len(request.labels):
+        plan = replace(plan, top_k=None)  # it was chosen for more labels
+    plan = resolve(plan, backbone, calibration)
     eta = Eta(plan, backbone)
     ranks = {site: min(backbone.weight(site).shape) for site in eta.sites}
     with _trace(trace, header(backbone, calibration, plan), request.trace) as file:
         yield Ready(
-            plan, calibration.labels, eta.sites, ranks, len(calibration), examples, problems, eta
-        )
+            plan, calibration.labels, eta.sites, ranks, len(calibration), examples, problems, eta,
+            warning,
+        )  # fmt: skip
         yield Progress("Measuring the original weights")
         trials = greedy_search(backbone, calibration, plan, done=file.done)
         while True:
@@ -117,9 +126,10 @@ def _trace(path: Path, first: dict, text: str) -> Trace:
 
 def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps[Pictures]:
     if request.zip is None:
-        return (yield from _read(backbone, CALIBRATION, request.labels))
+        shipped = calibration_folders(request.labels.names)
+        folders = sorted((folder, i) for i, folder in enumerate(shipped))
+        return (yield from _read(backbone, folders, request.labels))
     from setar_core.data.archives import inspect, unpacking, unwrapped
-    from setar_core.labels import LabelSet
 
     yield Progress("Looking through the zip")
     inspect(request.zip, MAX_IMAGES, MAX_UNPACKED)
@@ -127,26 +137,46 @@ def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps
         for done, total in unpacking(request.zip, unpacked, MAX_IMAGES, MAX_UNPACKED):
             yield Progress(f"Unpacking picture {done} of {total}", done / total)
         root = unwrapped(unpacked)
-        labels = request.labels
-        if labels is None:
-            names = sorted(path.name for path in root.iterdir() if path.is_dir())
-            labels = LabelSet(tuple(names))
         try:
-            return (yield from _read(backbone, root, labels))
+            folders, labels, warning = _folders(root, request.labels)
+            return (yield from _read(backbone, folders, labels))._replace(warning=warning)
         except ValueError as error:  # named as the visitor knows it
             raise ValueError(str(error).replace(str(root), request.zip.name)) from None
 
 
-def _read(backbone: Backbone, folder: Path, labels: LabelSet) -> Steps[Pictures]:
-    from setar_core.data.calibration import CalibrationSet, class_folders
-    from setar_core.data.images import find_images
+def _folders(root: Path, labels: LabelSet) -> tuple[list[tuple[Path, int]], LabelSet, str]:
+    """The folders of a zip with their label's index, the labels, and where these are not the bar's
+    or stand for them only by their order, that in words."""
+    from setar_core.data.calibration import class_folders
 
-    known = {
-        path: c for inside, c in class_folders(folder, labels) for path in find_images([inside])
-    }
+    try:
+        folders = class_folders(root, labels)
+    except ValueError:
+        names = sorted(path.name for path in root.iterdir() if path.is_dir())
+        own = LabelSet(tuple(names), labels.prompt)
+        warning = (
+            f"The zip's {len(names)} folders are not the bar's {len(labels):,} labels, so the "
+            "folders' names are the labels of this search."
+        )
+        return class_folders(root, own), own, warning
+    named = [(normalize("NFC", path.name), labels.names[i]) for path, i in folders]
+    others = [f"“{name}” for “{label}”" for name, label in named if name != label]
+    if not others:
+        return folders, labels, ""
+    pairs = ", ".join(others[:3])
+    more = " ..." if others[3:] else ""
+    return folders, labels, f"The zip's folders stand for the labels in their order: {pairs}{more}."
+
+
+def _read(
+    backbone: Backbone, folders: Sequence[tuple[Path, int]], labels: LabelSet
+) -> Steps[Pictures]:
+    from setar_core.data.calibration import CalibrationSet
+
+    known = {path: c for inside, c in folders for path in find_images([inside])}
     left_out: list[ImageError] = []
     yield Progress(f"Reading {len(known)} pictures")
-    reading = CalibrationSet.reading(folder, labels, backbone.preprocess, left_out.append)
+    reading = CalibrationSet.reading(folders, labels, backbone.preprocess, left_out.append)
     calibration = yield from each(
         reading, lambda seen: Progress(f"Reading {len(known)} pictures", seen[0] / seen[1])
     )

@@ -200,14 +200,16 @@ def examples() -> list[Path]:
 
 def shipped_calibration(backbone: str, labels: LabelSet) -> list[Path]:
     """Shipped pictures of these labels for the embedded backbone; none where a label has none."""
-    if backbone != EMBEDDED:
-        return []
-    folder = BENCHMARK / "calibration"
-    by_label = {path.name: path for path in folder.glob("*") if path.is_dir()}
-    folders = [by_label.get(name.replace(" ", "_"), by_label.get(name)) for name in labels.names]
-    if None in folders:
+    folders = calibration_folders(labels.names)
+    if backbone != EMBEDDED or None in folders:
         return []
     return [picture for path in dict.fromkeys(folders) for picture in _pictures(path)]
+
+
+def calibration_folders(names: Sequence[str]) -> list[Path | None]:
+    """The folder of shipped pictures of each label; None for one that has none."""
+    by_label = {path.name: path for path in (BENCHMARK / "calibration").glob("*") if path.is_dir()}
+    return [by_label.get(name.replace(" ", "_"), by_label.get(name)) for name in names]
 
 
 def _pictures(folder: Path) -> list[Path]:

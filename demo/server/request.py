@@ -14,7 +14,6 @@ ALTERED = "altered"
 TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
 NO_RECIPE = "none"
 TEMPERATURES = (0.001, 1000)  # the lowest and the highest that a page takes
-UPLOADED = "uploaded file"
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,18 @@ def read_settings(
     labels: str,
     prompt: str,
     recipe: str | None,
-    recipe_file: str | None,
     score: str,
     temperature: float | None,
     local_weight: float | None,
 ) -> Settings:
     """What the page's controls say.
 
-    `recipe` is `NO_RECIPE`, a shipped recipe's title, or `UPLOADED` for `recipe_file`.
+    `recipe` is `NO_RECIPE`, a shipped recipe's title, or one by which the library keeps a recipe.
 
     Raises:
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
-    given = given_recipe(library, backbone, recipe, recipe_file)
+    given = given_recipe(library, backbone, recipe)
     return checked_settings(backbone, labels, prompt, given, score, temperature, local_weight)
 
 
@@ -97,20 +95,14 @@ def checked_settings(
     )
 
 
-def given_recipe(
-    library: Library, backbone: str, title: str | None, file: str | None
-) -> Recipe | None:
-    """The recipe of that title, or the file where it is `UPLOADED`.
+def given_recipe(library: Library, backbone: str, title: str | None) -> Recipe | None:
+    """The recipe of that title.
 
     Raises:
-        ValueError: none of that title for this backbone, a file that is no recipe.
+        ValueError: none of that title for this backbone.
     """
     if title in (None, "", NO_RECIPE):
         return None
-    if title == UPLOADED:
-        if not file:
-            raise ValueError("no recipe file is here; upload a JSON file, or choose 'none'")
-        return Recipe.load(file)
     made = library.made_recipe(title)
     if made is not None:
         return made

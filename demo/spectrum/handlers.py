@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from demo.page import notices
-from demo.page.bar import recipe_choices
+from demo.page.choices import recipe_choices
 from demo.page.downloads import new_file
+from demo.page.session import into_detect
 from demo.server.jobs import Job, Jobs, each
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE
@@ -164,21 +165,23 @@ class SpectrumHandlers:
         found = block_choices(self.library.backbone(backbone), tower)
         return gr.Dropdown(found, value=found[0]), gr.Dropdown(found, value=found[-1])
 
-    def used(self, *controls: Any) -> tuple[Any, Any]:
-        """The recipe as the bar's choice, for Detect; or a notice that there is none."""
+    def used(self, *controls: Any) -> tuple:
+        """The recipe as the bar's choice, no notice, and the way into Detect; or a notice that
+        there is none."""
         asked = Asked(*controls)
         try:
             recipe = asked.recipe()
             if not recipe:
-                return gr.skip(), notices.notice(
+                notice = notices.notice(
                     "The recipe drops nothing yet; set a ratio above 0 first.", "warn"
                 )
+                return gr.skip(), notice, gr.skip(), gr.skip()
             self._loaded(asked).with_recipe(recipe)  # refused here, not in Detect
         except ValueError as error:
-            return gr.skip(), notices.notice(str(error), "bad")
+            return gr.skip(), notices.notice(str(error), "bad"), gr.skip(), gr.skip()
         title = self.library.keep_recipe(recipe, OWN)
-        choices = [*recipe_choices(self.library, asked.backbone), title]
-        return gr.Dropdown(choices, value=title), ""
+        choices = recipe_choices(self.library, asked.backbone, title)
+        return gr.Dropdown(choices, value=title), "", *into_detect()
 
     @refusing
     def recipe_file(self, *controls: Any) -> str:
@@ -235,7 +238,7 @@ class SpectrumHandlers:
 
     def _errors(self, backbone: Backbone, asked: Asked, site: Site) -> dict[float, float]:
         ratio = asked.recipe().ratios.get(site, 0.0)
-        return self.measured.errors(backbone, site, ratio, asked.labels)
+        return self.measured.errors(backbone, site, ratio, asked.texts)
 
     def _loaded(self, asked: Asked) -> Backbone:
         return self.library.backbone(asked.backbone)

@@ -12,11 +12,11 @@ from demo.server.library import (
     Library,
     examples,
     label_set,
-    label_sets,
     shipped_calibration,
 )
 from demo.server.store import Store
 from setar_core.data.images import read_image
+from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site, dropped
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ KEPT_PROBES = 4
 READ_SECONDS = 0.4  # of a turn, and between two looks at a map that fills
 
 Errors = dict[float, float]
+Texts = tuple[str, str]  # labels, one a line, and their prompt
 
 
 class Measured:
@@ -78,11 +79,11 @@ class Measured:
             done = len(sites) - len(left)
             yield Progress(f"Reading matrix {done} of {len(sites)}", done / len(sites))
 
-    def errors(self, backbone: Backbone, site: Site, ratio: float, labels: str) -> Errors:
+    def errors(self, backbone: Backbone, site: Site, ratio: float, texts: Texts) -> Errors:
         """Change of the block's output by ratio, on a grid and at `ratio`."""
 
         def measure() -> Errors:
-            probe, kept = self._probe(backbone, site.tower, labels)
+            probe, kept = self._probe(backbone, site.tower, texts)
             mine = kept.setdefault(site, {})
             wanted = [r for r in (*GRID, ratio) if r not in mine]
             mine |= dict(zip(wanted, probe.errors(site, wanted), strict=True)) if wanted else {}
@@ -90,30 +91,30 @@ class Measured:
 
         return self.library.turns.run(f"measuring {site} of {backbone.name}", measure)
 
-    def recipe_errors(self, backbone: Backbone, recipe: Recipe, labels: str) -> dict[str, float]:
+    def recipe_errors(self, backbone: Backbone, recipe: Recipe, texts: Texts) -> dict[str, float]:
         """Change of each touched tower's features under the recipe."""
         touched = {site.tower for site, ratio in recipe.ratios.items() if ratio > 0}
 
         def measure(tower: str) -> float:
-            return self._probe(backbone, tower, labels)[0].recipe_error(recipe)
+            return self._probe(backbone, tower, texts)[0].recipe_error(recipe)
 
         what = f"measuring a recipe on {backbone.name}"
         towers = [tower for tower in backbone.towers if tower in touched]
         return {tower: self.library.turns.run(what, measure, tower) for tower in towers}
 
-    def on(self, backbone: Backbone, tower: str, labels: str) -> str:
+    def on(self, backbone: Backbone, tower: str, texts: Texts) -> str:
         """What the errors are measured on, in words."""
-        found = self._probes.find(_key(backbone, tower, labels))
+        found = self._probes.find(_key(backbone, tower, texts))
         count = found[0].count if found else 0
         return f"measured on {count} {'pictures' if tower == 'visual' else 'labels'}"
 
-    def _probe(self, backbone: Backbone, tower: str, labels: str) -> tuple[Probe, dict]:
+    def _probe(self, backbone: Backbone, tower: str, texts: Texts) -> tuple[Probe, dict]:
         from setar_core.spectra.effect import Probe
 
-        key = _key(backbone, tower, labels)
+        key = _key(backbone, tower, texts)
         found = self._probes.find(key)
         if found is None:
-            found = (Probe(backbone, tower, _inputs(backbone, tower, labels)), {})
+            found = (Probe(backbone, tower, _inputs(backbone, tower, texts)), {})
             self._probes.put(key, found)
         return found
 
@@ -123,17 +124,16 @@ def counts(backbone: Backbone, ratios: Mapping[Site, float]) -> dict[Site, int]:
     return {s: dropped(min(backbone.weight(s).shape), ratio) for s, ratio in ratios.items()}
 
 
-def _key(backbone: Backbone, tower: str, labels: str) -> tuple:
-    return (backbone, tower, labels if tower == "text" else "")
+def _key(backbone: Backbone, tower: str, texts: Texts) -> tuple:
+    return (backbone, tower, texts if tower == "text" else "")
 
 
-def _inputs(backbone: Backbone, tower: str, labels: str):
-    """Shipped calibration pictures, one a label, or prompts of the label set."""
+def _inputs(backbone: Backbone, tower: str, texts: Texts):
+    """Shipped calibration pictures, one a label, or the first prompts of the labels."""
     import torch
 
     if tower == "text":
-        chosen = label_set(labels) if labels in label_sets() else label_set("animals")
-        return chosen.prompts[:PROMPTS]
+        return LabelSet.parse(*texts).prompts[:PROMPTS]
     paths = shipped_calibration(EMBEDDED, label_set("animals"))[::PER_LABEL]
     if backbone.name != EMBEDDED or not paths:
         paths = examples()[:FEW]

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo.page.bar import Bar
 from demo.page.components.basic import head
 from demo.page.components.notices import Notices
+from demo.page.session import FAST, Bar
 from demo.server.library import Library
 from demo.spectrum.components.map import LARGEST, STEP, Map, SpectrumMap
 from demo.spectrum.components.story import Story
@@ -22,15 +22,6 @@ OPEN_IF_SEEN = """() => {
   if (document.querySelector('#spectrum')?.offsetParent)
     document.querySelector('#spectrum-open').click();
 }"""
-TO_DETECT = """(recipe) => {
-  if (!document.querySelector('#spectrum-notice .notice.warn, #spectrum-notice .notice.bad')) {
-    [...document.querySelectorAll('button[role=tab]')]
-      .find((tab) => tab.textContent.trim() === 'Detect')?.click();
-    window.scrollTo({ top: 0 });
-    setTimeout(() => document.querySelector('#judge')?.click(), 300);
-  }
-}"""
-QUIET = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
 
 
 class Parts(NamedTuple):
@@ -149,15 +140,19 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
     )  # fmt: skip
     asked = list(
         Asked(
-            bar.backbone, bar.labels, ratios, part.site, part.measure, part.scale,
+            bar.backbone, bar.labels, bar.prompt, ratios, part.site, part.measure, part.scale,
             part.other_backbone, part.other_site,
         )
     )  # fmt: skip
 
     def opened(before: Any, recipe: str, *controls: Any):
-        now = [controls[0], recipe]
+        now = [*controls[:3], recipe]
         if before == now:
             yield (gr.skip(),) * (2 + len(view))
+            return
+        if before and (before[0], before[3]) == (now[0], now[3]):  # only the labels are others
+            for page in on.looked(*controls):
+                yield now, gr.skip(), *page
             return
         for page in on.opened(recipe, *controls):
             yield now, gr.skip(), *page
@@ -175,32 +170,30 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
         yield from on.ratio_set(event.site, event.ratio, *controls)
 
     for event in (frame.parent.select, opener.click):
-        event(opened, [seen, bar.recipe, *asked], [seen, part.other_site, *view], **QUIET)
-    for component in (bar.backbone, bar.recipe):
-        component.input(None, None, None, js=OPEN_IF_SEEN, **QUIET)
-    in_turn = {**QUIET, "trigger_mode": "multiple"}  # each event carries what was clicked
+        event(opened, [seen, bar.recipe, *asked], [seen, part.other_site, *view], **FAST)
+    for changed in (bar.backbone.input, bar.recipe.input, bar.labels.change, bar.prompt.change):
+        changed(None, None, None, js=OPEN_IF_SEEN, **FAST)
+    in_turn = {**FAST, "trigger_mode": "multiple"}  # each event carries what was clicked
     part.map.select(picked, asked, view, **in_turn)
     part.map.release(slid, asked, view, **in_turn)
     for component in (part.site, part.measure, part.scale, part.other_site):
-        component.input(on.looked, asked, view, **QUIET)
-    part.ratio.release(on.ratio_set, [part.site, part.ratio, *asked], view, **QUIET)
+        component.input(on.looked, asked, view, **FAST)
+    part.ratio.release(on.ratio_set, [part.site, part.ratio, *asked], view, **FAST)
     part.set_many.click(
-        on.range_set, [part.tower, part.first, part.last, part.many, *asked], view, **QUIET
+        on.range_set, [part.tower, part.first, part.last, part.many, *asked], view, **FAST
     )
-    part.tower.input(on.blocks, [bar.backbone, part.tower], [part.first, part.last], **QUIET)
-    part.clear.click(on.cleared, asked, view, **QUIET)
+    part.tower.input(on.blocks, [bar.backbone, part.tower], [part.first, part.last], **FAST)
+    part.clear.click(on.cleared, asked, view, **FAST)
     part.other_backbone.input(
         on.other_chosen, [bar.backbone, part.other_backbone],
-        [part.other_site, part.notice], **QUIET,
+        [part.other_site, part.notice], **FAST,
     )  # fmt: skip
-    part.use.click(on.used, asked, [bar.recipe, part.notice], **QUIET).then(
-        None, bar.recipe, None, js=TO_DETECT
-    )
+    part.use.click(on.used, asked, [bar.recipe, part.notice, bar.tabs, bar.to_detect], **FAST)
     for button, write in (
         (part.save, on.recipe_file),
         (part.csv, partial(on.values_file, False)),
         (part.csv_all, partial(on.values_file, True)),
     ):
-        button.click(write, asked, part.file, **QUIET).then(
+        button.click(write, asked, part.file, **FAST).then(
             None, None, None, js="() => document.querySelector('#spectrum-file').click()"
         )

@@ -25,12 +25,18 @@ class Asked(NamedTuple):
 
     backbone: str
     labels: str
+    prompt: str
     ratios: Mapping[str, float]
     site: str | None
     measure: str
     scale: str
     other_backbone: str
     other_site: str | None
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """Labels and prompt, on which the text tower is measured."""
+        return self.labels, self.prompt
 
     def recipe(self) -> Recipe:
         """The recipe under construction.
@@ -99,7 +105,7 @@ def with_effects(
     """The sentence with what the function loses, and the figure of all ratios."""
     one = measured.profile(backbone, site)
     ratio = asked.recipe().ratios.get(site, 0.0)
-    on = measured.on(backbone, site.tower, asked.labels)
+    on = measured.on(backbone, site.tower, asked.texts)
     energies = [one.energy(r) for r in errors]
     return View(
         story=story(one, ratio, errors[ratio], on),
@@ -110,7 +116,7 @@ def with_effects(
 def of_recipe(measured: Measured, backbone: Backbone, asked: Asked) -> View:
     """The sentence of the whole recipe, with what both towers lose."""
     recipe = asked.recipe()
-    errors = measured.recipe_errors(backbone, recipe, asked.labels)
+    errors = measured.recipe_errors(backbone, recipe, asked.texts)
     told = spectrum_words.recipe_told(recipe.ratios, counts(backbone, recipe.ratios), errors)
     return View(recipe=told)
 

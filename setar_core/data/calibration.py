@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class CalibrationSet:
             ValueError: no folder there, or not as many as labels; no image could be read.
             ImageError: a bad file, when `on_error` is None.
         """
-        steps = cls.reading(folder, labels, preprocess, on_error)
+        steps = cls.reading(class_folders(folder, labels), labels, preprocess, on_error)
         while True:
             try:
                 next(steps)
@@ -60,13 +60,18 @@ class CalibrationSet:
     @classmethod
     def reading(
         cls,
-        folder: str | Path,
+        folders: Sequence[tuple[Path, int]],
         labels: LabelSet,
         preprocess: Callable,
         on_error: Callable[[ImageError], object] | None = None,
     ) -> Generator[tuple[int, int], None, CalibrationSet]:
-        """As `from_folder`, batch by batch: yields how many of how many files are read."""
-        folders = class_folders(folder, labels)
+        """Folders of images, each with its label's index, batch by batch: yields how many of how
+        many files are read.
+
+        Raises:
+            ValueError: no image could be read.
+            ImageError: a bad file, when `on_error` is None.
+        """
         known = {path: c for inside, c in folders for path in find_images([inside])}
         images, classes = [], []
         for batch in batches(known, preprocess, on_error=on_error):
@@ -74,7 +79,8 @@ class CalibrationSet:
             classes += [known[path] for path in batch.paths]
             yield len(classes), len(known)
         if not images:
-            raise ValueError(f"no image in the {len(folders)} folders of {folder} could be read")
+            parent = folders[0][0].parent
+            raise ValueError(f"no image in the {len(folders)} folders of {parent} could be read")
         return cls(torch.cat(images), torch.tensor(classes), labels)
 
 

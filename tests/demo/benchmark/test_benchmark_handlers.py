@@ -23,7 +23,7 @@ from demo.benchmark.view import KEEP, View, mistakes
 from demo.page.events import FORGOTTEN
 from demo.server.jobs import ORPHANED, STOPPED, Job, result_of
 from demo.server.library import EMBEDDED, Library, label_set
-from demo.server.request import NO_RECIPE, UPLOADED
+from demo.server.request import NO_RECIPE
 from setar_core.benchmark.results import Detection
 from setar_core.labels import PROMPT
 from setar_core.paths import ASSETS
@@ -47,7 +47,8 @@ def controls(**changes):
         "backbone": EMBEDDED,
         "labels": ANIMALS,
         "prompt": PROMPT,
-        "recipe_file": None,
+        "recipe": NO_RECIPE,
+        "score": "mcm",
         "temperature": 1.0,
         "local_weight": 1.0,
         "recipes": [ORIGINAL],
@@ -425,17 +426,12 @@ def test_mistakes_and_false_positives_are_those_at_the_threshold(done):
 
 
 def test_a_mistake_is_handed_to_detect_byte_for_byte(done):
-    import base64
-
     handlers, name, _, _ = done
     run = handlers.runs.find(name)
     look = Look(Detection(ORIGINAL, "mcm"), "static", -1.0)
-    page = json.loads(picture(run, look, 0))
-    head, _, body = page["uri"].partition(",")
-    assert head == "data:image/webp;base64"
-    path = mistakes(run, look)[0].path
-    assert base64.b64decode(body) == path.read_bytes()
-    assert page["name"] == path.name
+    copy, path = Path(picture(run, look, 0)), mistakes(run, look)[0].path
+    assert copy.name == path.name and copy.read_bytes() == path.read_bytes()
+    assert Path(get_upload_folder()) in copy.parents  # and goes with the uploads
     with pytest.raises(ValueError, match="no longer"):
         picture(run, look, 99)
 
@@ -564,16 +560,17 @@ def test_a_recipe_made_here_is_measured_too(library, zips):
     recipe = Recipe({Site.parse("visual.5.up"): 0.3}, EMBEDDED)
     title = library.keep_recipe(recipe, "searched")
     other = library.keep_recipe(Recipe({Site.parse("visual.5.up"): 0.3}, "another"), "other")
-    shipped = recipe_names(library, EMBEDDED, None)
-    offered = recipe_chosen(library, EMBEDDED, None, title, [ORIGINAL, shipped[1]])
+    shipped = recipe_names(library, EMBEDDED)
+    offered = recipe_chosen(library, EMBEDDED, title, [ORIGINAL, shipped[1]])
     assert offered["choices"] == [*shipped, title]
     assert offered["value"] == [ORIGINAL, title]
-    later = recipe_chosen(library, EMBEDDED, "mine.json", UPLOADED, offered["value"])
-    assert later["choices"] == [*shipped, title, UPLOADED]
-    assert later["value"] == [ORIGINAL, UPLOADED]
-    assert recipe_chosen(library, EMBEDDED, None, NO_RECIPE, [title])["value"] == [ORIGINAL]
-    assert other not in recipe_chosen(library, EMBEDDED, None, other, [])["choices"]
-    away = weights_offered(library, "ViT-B-16/openai", None, title, offered["value"])
+    mine = library.keep_recipe(Recipe({Site.parse("visual.4.up"): 0.1}), "uploaded")
+    later = recipe_chosen(library, EMBEDDED, mine, offered["value"])
+    assert later["choices"] == [*shipped, title, mine]
+    assert later["value"] == [ORIGINAL, mine]
+    assert recipe_chosen(library, EMBEDDED, NO_RECIPE, [title])["value"] == [ORIGINAL]
+    assert other not in recipe_chosen(library, EMBEDDED, other, [])["choices"]
+    away = weights_offered(library, "ViT-B-16/openai", title, offered["value"])
     assert title not in away["choices"] and len(away["value"]) == 2
     asked = controls(
         recipes=offered["value"], scores=["mcm"], id_zip=zips["pets"], ood_zips=[zips["static"]]
@@ -584,6 +581,7 @@ def test_a_recipe_made_here_is_measured_too(library, zips):
 
 
 def test_the_weights_to_choose_from_follow_the_backbone(library):
-    names = recipe_names(library, EMBEDDED, None)
+    names = recipe_names(library, EMBEDDED)
     assert names[0] == ORIGINAL and len(names) > 1
-    assert recipe_names(library, "ViT-B-16/openai", "mine.json")[-1] == UPLOADED
+    other = recipe_names(library, "ViT-B-16/openai")
+    assert other[0] == ORIGINAL and not set(other[1:]) & set(names)

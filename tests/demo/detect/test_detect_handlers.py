@@ -6,13 +6,11 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from demo.build import build
 from demo.detect import exports
 from demo.detect import handlers as detect_handlers
 from demo.detect.components.detail import Detail
@@ -22,17 +20,15 @@ from demo.detect.controls import OWN, SHIPPED, sources_offered
 from demo.detect.handlers import DetectHandlers
 from demo.detect.judging import MAX_FILES, check_batch
 from demo.detect.view import Page
-from demo.page import chosen, links, notices
-from demo.page.bar import default_labels, default_recipe, status
+from demo.page import choices
+from demo.page.choices import default_recipe
 from demo.page.components.labels import LabelSummary
 from demo.page.components.notices import Notices
-from demo.page.figures import Axis, score_axes
-from demo.page.pictures import patch_map
-from demo.server.library import EMBEDDED, Library, examples, label_set, label_sets
-from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL, UPLOADED
+from demo.server.library import EMBEDDED, Library, examples, label_set
+from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL
 from demo.server.store import Store
 from setar_core.labels import PROMPT
-from setar_core.recipe import Recipe, Site
+from setar_core.recipe import Recipe
 from tests.demo.told import is_bad, words
 
 ANIMALS = "\n".join(label_set("animals").names)
@@ -56,7 +52,6 @@ def controls(**changes):
         "names": ANIMALS,
         "prompt": PROMPT,
         "recipe": NO_RECIPE,
-        "recipe_file": None,
         "score": "mcm",
         "temperature": 1.0,
         "local_weight": 1.0,
@@ -214,7 +209,6 @@ def test_unusual_images_are_judged(handlers, picture, tmp_path):
         ({"local_weight": None}, "local weight"),
         ({"score": "best"}, "score"),
         ({"recipe": "../secret"}, "recipe"),
-        ({"recipe": UPLOADED}, "upload"),
     ],
 )
 def test_a_bad_setting_is_said_and_nothing_is_lost(handlers, change, said):
@@ -228,25 +222,13 @@ def test_a_bad_setting_is_said_and_nothing_is_lost(handlers, change, said):
     ("text", "said"),
     [
         ('{"backbone": "ViT-B-16/openai", "ratios": {"visual.0.up": 0.1}}', "ViT-B-16/openai"),
-        ('{"ratios": {"visual.0.up": NaN}}', "nan"),
         ('{"ratios": {"visual.99.up": 0.1}}', "visual.99.up"),
-        ("not json", "JSON"),
     ],
 )
-def test_a_recipe_that_does_not_fit_is_refused(handlers, tmp_path, text, said):
-    file = tmp_path / "mine.json"
-    file.write_text(text)
-    page = judge(handlers, recipe=UPLOADED, recipe_file=str(file))
+def test_a_recipe_that_does_not_fit_is_refused(handlers, text, said):
+    title = handlers.library.keep_recipe(Recipe.loads(text), "uploaded")
+    page = judge(handlers, recipe=title)
     assert is_bad(page.notice) and said.lower() in words(page.notice).lower()
-
-
-def test_an_uploaded_recipe_joins_the_choices(library, tmp_path):
-    file = tmp_path / "mine.json"
-    file.write_text('{"ratios": {"visual.0.up": 0.1}}')
-    given = chosen.recipe_given(library, EMBEDDED, str(file))
-    assert given.recipe.value == UPLOADED
-    file.write_text('{"ratios": {"visual.0.up": 2}}')
-    assert is_bad(chosen.recipe_given(library, EMBEDDED, str(file)).notice)
 
 
 def test_many_labels_work(handlers):
@@ -270,7 +252,7 @@ def test_a_batch_has_limits(tmp_path):
 def test_markup_of_a_visitor_stays_text(handlers, picture):
     named = picture("<b onmouseover=alert(1)>x.png")
     page = judge(handlers, [named], names=f"{HOSTILE}\n<script>alert(2)</script>\n${{1+1}}")
-    said = chosen.labels_edited(Library(), EMBEDDED, f"{HOSTILE}\n{HOSTILE}")
+    said = choices.labels_counted(Library(), EMBEDDED, f"{HOSTILE}\n{HOSTILE}")
     sent = [
         Rows().postprocess(page.rows),
         Detail().postprocess(page.detail),
@@ -413,7 +395,7 @@ def test_calibrating_after_a_change_judges_first(handlers):
     assert batch.thresholds[ORIGINAL].recall == 0.9
 
 
-# The list, exports, links
+# The list and exports
 
 
 def test_rows_sort_and_select(handlers):
@@ -485,72 +467,6 @@ def test_a_cell_that_is_a_formula_is_guarded(handlers, picture):
     assert line["original_label_1"].startswith("'")
 
 
-def followed(library, link):
-    return links.read(library, dict(parse_qsl(link.value.removeprefix("?"))))
-
-
-def test_a_link_carries_the_settings(library):
-    said = controls(names="cat\ndog", score="energy", temperature=2.0)
-    found = followed(library, links.query(library, *said, "my own text", 0.8))
-    assert found.names == "cat\ndog" and found.score == "energy"
-    assert found.temperature == 2.0 and found.recall == 0.8
-
-
-@pytest.mark.parametrize("prune", ["minor", "random"])
-def test_a_link_carries_a_recipe_that_was_made_here(library, prune):
-    mine = Recipe({Site("visual", 4, "up"): 0.35, Site("text", 0, "q"): 0.1}, EMBEDDED, prune, 3)
-    title = library.keep_recipe(mine, "searched")
-    link = links.query(library, *controls(recipe=title), "animals", 0.95)
-    other = Library()  # another server
-    found = followed(other, link)
-    again = other.made_recipe(found.recipe)
-    assert again.fingerprint == mine.fingerprint and again.backbone == EMBEDDED
-    assert found.recipe in [choice[1] for choice in links.opening(other, dict(
-        parse_qsl(link.value.removeprefix("?"))))[2].choices]  # fmt: skip
-    assert link.info is None
-
-
-def test_a_link_says_what_it_cannot_hold(library):
-    many = "\n".join(f"label {i}" for i in range(900))
-    sites = [Site("visual", block, w) for block in range(6) for w in ("q", "k", "v", "o", "up")]
-    title = library.keep_recipe(Recipe(dict.fromkeys(sites, 0.123456), EMBEDDED), "searched")
-    link = links.query(library, *controls(names=many, recipe=title), "my own text", 0.95)
-    assert "left out of it: your labels" in link.info
-    assert followed(library, link).recipe.startswith("from a link")
-    gone = links.query(library, *controls(recipe="searched (gone)"), "animals", 0.95)
-    assert "left out of it: the recipe" in gone.info
-    assert followed(library, gone).recipe == NO_RECIPE
-
-
-def test_a_hostile_link_opens_the_page_as_always(library):
-    asked = {
-        "backbone": "local-dir:/etc",
-        "labels": "../../etc/passwd",
-        "score": "nothing",
-        "temperature": "nan",
-        "recall": "7",
-        "recipe": "/etc/passwd",
-    }
-    found = links.read(library, asked)
-    assert found.backbone == EMBEDDED
-    assert found.chosen_set == default_labels(EMBEDDED)
-    assert found.temperature == 1.0 and found.recall == 0.95
-    assert found.recipe == NO_RECIPE
-    for ratios in ("visual.1.up:7", "visual.1.up", "x:0.1", "visual.1.up:nan", ":"):
-        assert links.read(library, {"ratios": ratios}).recipe == NO_RECIPE
-    assert links.read(library, {"ratios": "visual.1.up:0.1", "seed": "x"}).recipe == NO_RECIPE
-
-
-def test_what_is_wrong_with_a_choice_is_not_talked_over(handlers):
-    first = judge(handlers)
-    wrong = notices.notice("RN50 is not supported: its image tower is a ResNet", "bad")
-    changed = controls(score="energy")
-    page = handlers.choice_made([wrong], first.batch, "score", None, *changed)
-    assert page.notice[0] == wrong and "Threshold void" in words(page.notice)
-    page = handlers.choice_made([], first.batch, "score", None, *changed)
-    assert "ResNet" not in words(page.notice) and "Threshold void" in words(page.notice)
-
-
 def test_judge_judges_what_is_shown(handlers):
     one, two = map(str, examples()[:2])
     args = ("score", 0.95, *controls())
@@ -562,42 +478,6 @@ def test_judge_judges_what_is_shown(handlers):
     assert [e.path for e in handlers.batches.find(left.batch).images] == [examples()[0]]
     empty = last(handlers.judge_left([], left.batch, *args))
     assert len(handlers.batches.find(empty.batch).images) == len(examples())
-
-
-def test_sentences_begin_with_a_capital_and_names_do_not():
-    for said, shown in (
-        ("there is no image", "There is no image"),
-        ("timm:x is not supported", "timm:x is not"),
-        ("notes.jpg: is empty", "notes.jpg: is"),
-        ("“a” is no label", "“a” is"),
-    ):
-        assert shown in notices.notice(said).sentence and shown in notices.busy(said).sentence
-
-
-# Labels and backbones
-
-
-def test_labels_are_counted_and_marked(library):
-    library.backbone(EMBEDDED)
-    said = words(chosen.labels_edited(library, EMBEDDED, "cat\ncat\nquark"))
-    assert "3 labels" in said and "“cat”" in said
-    assert "never seen" in said and "“quark”" in said
-    many = "\n".join(label_set("imagenet1k").names)
-    twice = words(chosen.labels_edited(library, "ViT-B-16/openai", many))
-    assert "1,000 labels" in twice and "more than once" in twice
-
-
-def test_unknown_words_of_the_prompt_are_marked(library):
-    library.backbone(EMBEDDED)
-    prompt = "a zeppelin of a {}"
-    for said in (
-        chosen.labels_edited(library, EMBEDDED, "cat\ndog", prompt),
-        chosen.labels_written(library, EMBEDDED, "cat\ndog", prompt).said,
-        chosen.labels_chosen(library, EMBEDDED, "animals", prompt).said,
-        links.opening(library, {"prompt": prompt})[-2],
-    ):
-        assert "“zeppelin”" in words(said)
-    assert not chosen.labels_edited(library, EMBEDDED, "cat\ndog").warnings
 
 
 def test_a_download_lies_among_the_uploads_and_goes_with_them(handlers):
@@ -621,51 +501,6 @@ def test_shipped_pictures_are_offered_where_there_are_any():
         assert [c[0] for c in offered.choices] == [OWN] and offered.value == OWN
 
 
-def test_only_a_change_by_hand_makes_labels_ones_own(library):
-    assert chosen.labels_written(library, EMBEDDED, ANIMALS).labels == "animals"
-    other = chosen.labels_written(library, EMBEDDED, "cat\ndog")
-    assert other.labels == "my own text" and "2 labels" in words(other.said)
-
-
-def test_label_sets_are_listed_with_counts():
-    assert label_sets()["animals"] == 40
-    with pytest.raises(ValueError, match="no label set"):
-        label_set("../../setup")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "local-dir:/etc",
-        "hf-hub:someone/model",
-        "timm:local-dir:/etc",
-        "timm:hf-hub:someone/model",
-        "LOCAL-DIR:/etc",
-        "/etc/passwd",
-        "../x",
-        "ViT-B-16/../../x",
-        "ViT-B-16//etc",
-        "https://example.org/x",
-        "",
-    ],
-)
-def test_a_visitor_cannot_name_a_path(library, name):
-    with pytest.raises(ValueError, match="cannot be opened from here"):
-        library.open(name)
-
-
-def test_a_folder_named_at_the_start_is_shown_without_its_path():
-    library = Library(["local-dir:/srv/models/mine", "emoji"])
-    assert library.backbones()[:2] == ["local-dir:mine", "emoji"]
-    with pytest.raises(ValueError, match="cannot be opened"):
-        library.open("local-dir:/srv/models/mine")
-
-
-def test_a_backbone_that_cannot_be_had_says_why(library):
-    steps = list(chosen.backbone_chosen(library, "ViT-B-99/none", ANIMALS))
-    assert is_bad(steps[-1].notice) and "ViT-B-99" in words(steps[-1].notice)
-
-
 def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypatch):
     mine = judge(handlers).batch  # with thresholds of its own
     monkeypatch.setattr(detect_handlers, "detectors", lambda *_: pytest.fail("a model was loaded"))
@@ -675,53 +510,9 @@ def test_too_many_files_are_refused_before_a_model_is_loaded(handlers, monkeypat
         assert f"at most {MAX_FILES}" in words(page.notice)
 
 
-def test_the_status_is_read_as_soon_as_a_page_opens(library, handlers):
-    page = build(library, handlers).config
-    (line,) = (c["id"] for c in page["components"] if c["props"].get("elem_id") == "status")
-    events = {e for d in page["dependencies"] if line in d["outputs"] for _, e in d["targets"]}
-    assert {"load", "tick"} <= events
-
-
-def test_the_status_says_what_is_loaded(library):
-    library.backbone(EMBEDDED)
-    assert EMBEDDED in words(status(library))
-    busy = library.turns.run("judging 3 pictures", status, library)
-    assert "judging 3 pictures" in words(busy)
-    assert "idle" in words(status(library))
-
-
-# Figures
-
-
-def test_the_axis_tells_cut_from_kept():
-    figure = score_axes([Axis("original", [0.3, 0.6], 0.6, 0.5, [0.4, 0.55, 0.7])], "MCM")
-    kept, cut = (sum(trace.y) for trace in figure.data[:2])
-    assert (kept, cut) == (2, 1)
-    assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-    assert "cuts 1 of 3" in figure.layout.annotations[0].text
-
-
-def test_the_axis_needs_no_calibration():
-    figure = score_axes([Axis("original", [0.3])], "MCM")
-    assert "no threshold yet" in figure.layout.annotations[0].text
-    assert figure.layout.yaxis.visible is False  # nothing is counted
-
-
-def test_the_patch_map_has_a_cell_a_patch():
-    names = [["fox", HOSTILE, "owl"], ["fox", "fox", "bee"]]
-    drawn = patch_map(np.array([[0.0, 0.5, 1.0], [0.2, 0.4, 0.6]]), names)
-    assert [words for _, words in drawn.cells][-1] == "bee 0.60" and len(drawn.cells) == 6
-    assert "2 by 3" in drawn.label
-
-
 def test_a_void_sheet_keeps_its_scores(handlers):
     batch = handlers.batches.find(judge(handlers).batch)
     outdated = replace(batch.with_thresholds({}), stale=("score",))
     assert [e.verdicts[ORIGINAL].score for e in outdated.images] == [
         e.verdicts[ORIGINAL].score for e in batch.images
     ]
-
-
-def test_shipped_recipes_fit_the_embedded_backbone(library):
-    for path in library.recipes(EMBEDDED).values():
-        assert library.backbone(EMBEDDED, Recipe.load(path)).recipe

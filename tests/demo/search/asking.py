@@ -3,15 +3,22 @@
 import time
 import zipfile
 
-from demo.page.bar import OWN_LABELS
 from demo.search.request import (
     ZIP,
     Controls,
 )
 from demo.search.view import SearchPage
+from demo.server.library import label_set
+from demo.server.request import NO_RECIPE
+from setar_core.labels import PROMPT
+from setar_core.paths import ASSETS
 
 SLOW = 240  # seconds; machines that run tests are busy
 TINY = "local-dir:clip"
+OBJECTS = "\n".join(  # whose pictures are beside the golden numbers
+    sorted(path.name for path in (ASSETS.parent / "tests/golden/clip/images").iterdir())
+)
+VOC, ANIMALS = ("\n".join(label_set(name).names) for name in ("voc20", "animals"))
 
 
 def zipped(path, folder, inside=""):
@@ -23,10 +30,10 @@ def zipped(path, folder, inside=""):
 
 
 def controls(**changes):
-    """What the left side says, in the order of `read_search`."""
+    """What the bar and the left side say, in the order of `read_search`."""
     said = Controls(
-        TINY, OWN_LABELS, ZIP, None, "0, 0.2, 0.4", 0.1, 12, "", "up", "locoop_loss", "gl_mcm",
-        1.0, "minor", False, False, 512, 0, "fp32",
+        TINY, OBJECTS, PROMPT, NO_RECIPE, "mcm", 1.0, 1.0, ZIP, None, "0, 0.2, 0.4", 0.1, 12, "",
+        "up", "locoop_loss", "minor", False, False, 512, 0, "fp32",
     )  # fmt: skip
     return said._replace(**changes)
 

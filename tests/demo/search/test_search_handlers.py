@@ -13,7 +13,6 @@ from demo.search.presets import OTHER, PRESETS, fitting, proposed
 from demo.search.request import (
     MAX_RATIOS,
     SHIPPED,
-    has_shipped,
     read_ratios,
     read_search,
 )
@@ -23,7 +22,18 @@ from demo.server.library import EMBEDDED
 from setar_core.labels import LabelSet
 from setar_core.search import plan as core
 from setar_core.search.trial import Trial
-from tests.demo.search.asking import cells, controls, finished, kept, started, until, zipped
+from tests.demo.search.asking import (
+    ANIMALS,
+    OBJECTS,
+    VOC,
+    cells,
+    controls,
+    finished,
+    kept,
+    started,
+    until,
+    zipped,
+)
 from tests.demo.told import is_bad, words
 
 
@@ -83,15 +93,19 @@ def test_a_k_is_proposed_for_any_number_of_labels():
         ({"seed": -1}, "at least 0"),
         ({"order": "sideways"}, "unknown"),
         ({"source": SHIPPED}, "no shipped pictures"),
-        ({"source": SHIPPED, "label_set": "voc20"}, "no shipped pictures"),
-        ({"label_set": "nothing like it"}, "no label set"),
+        ({"source": SHIPPED, "labels": VOC}, "no shipped pictures"),
+        (
+            {"source": SHIPPED, "labels": "fox\nquark"},
+            "no shipped pictures of 1 of the 2 labels (quark",
+        ),
+        ({"labels": ""}, "empty"),
+        ({"prompt": "no place"}, "{}"),
+        ({"temperature": None}, "temperature"),
         ({}, "no zip is here"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
     page = handlers.search("page", *controls(**{"zip": None, **changes}))
-    if "label_set" in changes and changes["label_set"] != "voc20":
-        page = handlers.search("page", *controls(zip="any.zip", **changes))
     assert is_bad(page.state) and said.lower() in words(page.state).lower()
     assert page.name is KEEP or page.name == KEEP
     assert not kept(handlers)
@@ -99,10 +113,30 @@ def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
 
 def test_an_empty_k_is_left_to_the_labels(pictures):
     request = read_search(*controls(zip=pictures, top_k=None))
-    assert request.plan.top_k is None and request.labels is None
-    assert has_shipped(LabelSet.load("animals")) and not has_shipped(LabelSet.load("voc20"))
-    request = read_search(*controls(source=SHIPPED, label_set="animals", backbone=EMBEDDED))
-    assert len(request.labels) == 40 and request.zip is None
+    assert request.plan.top_k is None
+
+
+def test_a_search_has_the_labels_and_the_score_of_the_bar(pictures):
+    mine = {
+        "labels": "owl\nfox",
+        "prompt": "a drawing of a {}",
+        "score": "energy",
+        "temperature": 2.0,
+    }
+    request = read_search(*controls(source=SHIPPED, backbone=EMBEDDED, **mine))
+    assert request.labels == LabelSet(("owl", "fox"), "a drawing of a {}") and request.zip is None
+    assert request.plan == read_search(*controls(zip=pictures)).plan  # a loss has no score
+    request = read_search(*controls(zip=pictures, objective="auroc", **mine))
+    assert (request.plan.score, request.plan.temperature) == ("energy", 2.0)
+
+
+def test_some_of_the_shipped_pictures_serve_some_labels(handlers):
+    job = finished(
+        handlers, backbone=EMBEDDED, source=SHIPPED, labels="owl\nfox\nbee", top_k=1, ratios="0"
+    )
+    assert job.state == FINISHED and job.ready.labels.names == ("owl", "fox", "bee")
+    assert {example.label for example in job.ready.examples} <= {"owl", "fox", "bee"}
+    assert job.trials[0].measures.losses.accuracy > 90
 
 
 def test_a_search_runs_to_its_end(handlers, pictures):
@@ -159,10 +193,25 @@ def test_an_estimate_runs_two_candidates(handlers, pictures):
 
 
 def test_labels_of_the_bar_go_with_a_zip(handlers, pictures):
-    job = finished(handlers, zip=pictures, label_set="voc20", top_k=6)
-    assert job.state == FAILED
-    assert "holds 40 folders and there are 20 labels" in job.problem
-    assert "pictures.zip" in job.problem and "/" not in job.problem.split("holds")[0]
+    reverse = "\n".join(reversed(OBJECTS.split("\n")))
+    job = finished(handlers, zip=pictures, labels=reverse, prompt="a {}", ratios="0")
+    assert job.state == FINISHED and job.ready.labels == LabelSet.parse(reverse, "a {}")
+    assert job.ready.warning == ""
+
+
+def test_a_zip_of_other_folders_is_searched_with_their_names_and_says_so(handlers, pictures):
+    job = finished(handlers, zip=pictures, labels=ANIMALS + "\nquark", top_k=40, ratios="0")
+    assert job.state == FINISHED and job.ready.labels == LabelSet.parse(OBJECTS)
+    assert job.ready.plan.top_k == 12  # a share of the labels there are
+    said = words(handlers.poll("page", job.name, None).state)
+    assert "40 folders" in said and "41 labels" in said
+
+
+def test_folders_that_stand_for_labels_by_their_order_are_told(handlers, pictures):
+    things = "\n".join(f"thing {i}" for i in range(40))
+    job = finished(handlers, zip=pictures, labels=things, ratios="0")
+    assert job.state == FINISHED and job.ready.labels == LabelSet.parse(things)
+    assert "“abacus” for “thing 0”" in words(handlers.poll("page", job.name, None).state)
 
 
 @pytest.mark.parametrize("kind", ["text", "traversal", "no image", "empty folder", "broken image"])

@@ -1,9 +1,9 @@
-"""What visitors share is told apart by the whole of it, never by a short fingerprint of it."""
+"""The shelves: what a visitor may open, and what is told apart by the whole of it."""
 
 import pytest
 
 from demo.server.jobs import result_of
-from demo.server.library import EMBEDDED, KEPT_RECIPES, Library
+from demo.server.library import EMBEDDED, KEPT_RECIPES, Library, label_set, label_sets
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site
 
@@ -54,3 +54,42 @@ def test_the_last_recipes_are_kept():
     for i in range(KEPT_RECIPES):
         library.keep_recipe(Recipe({UP: (i + 1) / 1000}), "searched")
     assert library.made_recipe(first) is None
+
+
+def test_label_sets_are_listed_with_counts():
+    assert label_sets()["animals"] == 40
+    with pytest.raises(ValueError, match="no label set"):
+        label_set("../../setup")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "local-dir:/etc",
+        "hf-hub:someone/model",
+        "timm:local-dir:/etc",
+        "timm:hf-hub:someone/model",
+        "LOCAL-DIR:/etc",
+        "/etc/passwd",
+        "../x",
+        "ViT-B-16/../../x",
+        "ViT-B-16//etc",
+        "https://example.org/x",
+        "",
+    ],
+)
+def test_a_visitor_cannot_name_a_path(library, name):
+    with pytest.raises(ValueError, match="cannot be opened from here"):
+        library.open(name)
+
+
+def test_a_folder_named_at_the_start_is_shown_without_its_path():
+    library = Library(["local-dir:/srv/models/mine", "emoji"])
+    assert library.backbones()[:2] == ["local-dir:mine", "emoji"]
+    with pytest.raises(ValueError, match="cannot be opened"):
+        library.open("local-dir:/srv/models/mine")
+
+
+def test_shipped_recipes_fit_the_embedded_backbone(library):
+    for path in library.recipes(EMBEDDED).values():
+        assert library.backbone(EMBEDDED, Recipe.load(path)).recipe

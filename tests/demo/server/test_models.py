@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from demo.page import chosen, links
+from demo.page import choices, links
+from demo.page.events import KEEP
 from demo.server.library import EMBEDDED, Library
 from demo.server.models import MAX_COMING, MAX_FETCHED, without_folders
 from tests.demo.told import is_bad, words
@@ -97,7 +98,7 @@ def test_a_load_that_fails_is_tried_once(loader):
     with pytest.raises(ValueError, match="unknown backbone"):
         list(library.loading("none/x"))
     loader.limits.clear()
-    steps = list(chosen.backbone_chosen(library, "none/x", "cat\ndog"))
+    steps = list(choices.backbone_chosen(library, "none/x", "cat\ndog"))
     assert is_bad(steps[-1].notice)
     assert list(loader.limits) == ["none/x"]
 
@@ -132,9 +133,9 @@ def test_a_page_that_opens_waits_for_no_slow_backbone(loader):
     found = links.read(library, {"backbone": "ViT-B-16/openai", "score": "energy"})
     assert (found.backbone, found.score) == ("ViT-B-16/openai", "energy")
     assert not library.is_loaded("ViT-B-16/openai")
-    coming = links.arrived(library, "ViT-B-16/openai", found.names)
+    coming = links.arrived(library, "ViT-B-16/openai", found.labels)
     assert "Loading ViT-B-16/openai" in words(next(coming).notice)
     loader.gate.set()
     last = list(coming)[-1]
-    assert "labels" in last.said and last.recipe == chosen.KEEP
-    assert [step.notice for step in links.arrived(library, EMBEDDED, "cat\ndog")] == [chosen.KEEP]
+    assert "labels" in words(last.label_count) and last.recipe == KEEP
+    assert [step.notice for step in links.arrived(library, EMBEDDED, "cat\ndog")] == [KEEP]

@@ -16,10 +16,12 @@ from demo.spectrum.figures import CUMULATIVE, LINEAR, LOG, SCALES, Curve, curve
 from demo.spectrum.handlers import SpectrumHandlers
 from demo.spectrum.view import NOTHING, Asked, View
 from demo.spectrum.words import percent, recipe_told
+from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 from setar_core.spectra.profiles import profile
 from tests.demo.told import is_bad, words
 
+ANIMALS = "\n".join(label_set("animals").names)
 SLOW = 180_000  # milliseconds; machines that run tests are busy
 
 
@@ -34,7 +36,7 @@ def handlers(library):
 
 
 def controls(**changes) -> Asked:
-    asked = Asked(EMBEDDED, "animals", {}, None, "tail", LINEAR, EMBEDDED, NOTHING)
+    asked = Asked(EMBEDDED, ANIMALS, PROMPT, {}, None, "tail", LINEAR, EMBEDDED, NOTHING)
     return asked._replace(**changes)
 
 
@@ -116,15 +118,30 @@ def test_every_view_is_drawn(handlers, measure, scale):
 
 def test_the_recipe_goes_to_detect_and_to_a_file(library, handlers):
     asked = controls(ratios={"visual.5.up": 0.2})
-    chosen, notice = handlers.used(*asked)
-    assert notice == "" and chosen.value in dict(chosen.choices).values()
-    names = "\n".join(label_set("animals").names)
-    settings = read_settings(library, EMBEDDED, names, "a {}", chosen.value, None, "mcm", 1.0, 1.0)
+    chosen, notice, tabs, _ = handlers.used(*asked)
+    assert (
+        notice == "" and tabs.selected == "detect" and chosen.value in dict(chosen.choices).values()
+    )
+    settings = read_settings(library, EMBEDDED, ANIMALS, PROMPT, chosen.value, "mcm", 1.0, 1.0)
     assert dict(settings.recipe.ratios) == {Site("visual", 5, "up"): 0.2}
     assert library.backbone(EMBEDDED, settings.recipe).recipe is not None
     page = json.loads(Path(handlers.recipe_file(*asked)).read_text())
     assert page["ratios"] == {"visual.5.up": 0.2} and page["backbone"] == EMBEDDED
     assert "drops nothing" in words(handlers.used(*controls())[1])
+    assert handlers.used(*controls())[2:] == (gr.skip(), gr.skip())  # one stays where one is
+
+
+def test_the_text_tower_is_measured_on_the_labels_of_the_bar(handlers):
+    asked = controls(site="text.1.q", ratios={"text.1.q": 0.4}, labels="fox\nowl\nquark")
+    mine = last(handlers.looked(*asked))
+    assert "measured on 3 labels" in mine.story
+    prompted = last(handlers.looked(*asked._replace(prompt="a drawing of a {}")))
+    assert list(prompted.effect.data[0].y) != list(mine.effect.data[0].y)
+    refused = last(handlers.looked(*asked._replace(labels="")))
+    assert "label set is empty" in words(refused.notice)
+    there = {"site": "visual.1.q", "ratios": {"visual.1.q": 0.4}}
+    seen = last(handlers.looked(*asked._replace(labels="", **there)))
+    assert "pictures" in seen.story  # which need no labels
 
 
 def test_values_are_saved_as_csv(handlers):

@@ -1,0 +1,148 @@
+"""What the bar offers, and what follows when a visitor chooses labels, a score or a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from demo.page import notices
+from demo.page.components.labels import Summary, summary
+from demo.page.events import KEEP
+from demo.page.words import STAY
+from demo.server.jobs import told
+from demo.server.library import EMBEDDED, Library, label_set, label_sets
+from demo.server.request import NO_RECIPE
+from setar_core.labels import PROMPT, LabelSet
+from setar_core.recipe import Recipe
+from setar_core.scores import SCORES
+
+if TYPE_CHECKING:
+    from setar_core.backbones import Backbone
+
+OWN_LABELS = "my own text"
+
+
+class Choice(NamedTuple):
+    """One value for each component that a choice may change; KEEP changes nothing."""
+
+    label_set: Any = KEEP
+    labels: Any = KEEP
+    label_count: Any = KEEP
+    recipe: Any = KEEP
+    notice: Any = KEEP
+
+
+def label_choices() -> list[tuple[str, str]]:
+    """Shipped sets with their counts, and the visitor's own text."""
+    shipped = [(f"{name} ({count:,})", name) for name, count in label_sets().items()]
+    return [*shipped, (OWN_LABELS, OWN_LABELS)]
+
+
+def score_choices() -> list[tuple[str, str]]:
+    return [(score.title, name) for name, score in SCORES.items()]
+
+
+def default_labels(backbone: str) -> str:
+    """The set that a backbone opens with."""
+    wanted = "animals" if backbone == EMBEDDED else "voc20"
+    return wanted if wanted in label_sets() else next(iter(label_sets()), OWN_LABELS)
+
+
+def default_recipe(library: Library, backbone: str) -> str:
+    """The first shipped recipe of the backbone."""
+    return next(iter(library.recipes(backbone)), NO_RECIPE)
+
+
+def recipe_choices(library: Library, backbone: str, *more: str) -> list[str]:
+    """None, the shipped recipes of the backbone, and `more` that are on no list."""
+    return list(dict.fromkeys((NO_RECIPE, *library.recipes(backbone), *more)))
+
+
+def labels_chosen(library: Library, backbone: str, chosen: str, prompt: str = PROMPT) -> Choice:
+    """A shipped set as text; the visitor's own text stays as it is."""
+    if chosen == OWN_LABELS:
+        return Choice()
+    labels = "\n".join(label_set(chosen).names)
+    return Choice(labels=labels, label_count=labels_counted(library, backbone, labels, prompt))
+
+
+def labels_written(library: Library, backbone: str, labels: str, prompt: str = PROMPT) -> Choice:
+    """The text was changed: it is a shipped set's, or the visitor's own."""
+    return Choice(
+        label_set=set_of(labels),
+        label_count=labels_counted(library, backbone, labels, prompt),
+    )
+
+
+def set_of(labels: str) -> str:
+    """The shipped set whose text this is; else `OWN_LABELS`."""
+    lines = tuple(labels.split("\n"))
+    same = (name for name in label_sets() if label_set(name).names == lines)
+    return next(same, OWN_LABELS)
+
+
+def labels_counted(library: Library, backbone: str, labels: str, prompt: str = PROMPT) -> Summary:
+    """The count, labels that are there twice, and words of theirs or of the prompt that the
+    backbone never saw."""
+    try:
+        parsed = LabelSet.parse(labels or "", prompt or "")
+    except ValueError as error:
+        return Summary(problem=notices.begun(str(error)))
+    unknown: tuple[str, ...] = ()
+    if library.is_loaded(backbone):
+        unknown = library.backbone(backbone).unknown_words("\n".join(parsed.prompts))
+    return summary(parsed.names, parsed.duplicates, unknown)
+
+
+def score_explained(score: str) -> str:
+    """The score in plain words, then its formula and source."""
+    if score not in SCORES:
+        return ""
+    found = SCORES[score]
+    return (
+        f'<p class="hint">{escape(found.question)} <code>{escape(found.formula)}</code>, '
+        f"{escape(found.source)}</p>"
+    )
+
+
+def backbone_chosen(
+    library: Library, backbone: str, labels: str, prompt: str = PROMPT
+) -> Iterator[Choice]:
+    """Load it, in the background if the visitor leaves; a classifier brings its own labels."""
+    recipes = recipe_choices(library, backbone)
+    try:
+        yield Choice(
+            recipe=gr.Dropdown(recipes, value=default_recipe(library, backbone)),
+            notice=notices.busy(f"Loading {backbone}"),
+        )
+        for step in told("", library.loading(backbone), STAY):
+            yield Choice(notice=notices.busy(*step))
+        loaded = library.backbone(backbone)
+    except ValueError as error:
+        yield Choice(notice=notices.notice(str(error), "bad"))
+        return
+    choice = Choice(notice=None)
+    if not loaded.has_text:
+        labels = "\n".join(own_labels(loaded))
+        choice = choice._replace(label_set=OWN_LABELS, labels=labels)
+    yield choice._replace(label_count=labels_counted(library, backbone, labels, prompt))
+
+
+def own_labels(backbone: Backbone) -> tuple[str, ...]:
+    """A classifier's classes, by number where it does not name them."""
+    return backbone.class_names or tuple(f"class {i}" for i in range(backbone.num_classes))
+
+
+def recipe_given(library: Library, backbone: str, file: str | None) -> Choice:
+    """An uploaded recipe becomes the choice, once it can be read."""
+    chosen, notice = default_recipe(library, backbone), None
+    if file:
+        try:
+            chosen = library.keep_recipe(Recipe.load(file), "uploaded")
+        except ValueError as error:
+            chosen, notice = NO_RECIPE, notices.notice(str(error), "bad")
+    recipes = recipe_choices(library, backbone, chosen)
+    return Choice(recipe=gr.Dropdown(recipes, value=chosen), notice=notice)

@@ -1,0 +1,243 @@
+"""The bar above all tabs: every setting that they share, what is loaded and what runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from demo.page import choices, links
+from demo.page.components.labels import LabelSummary, summary
+from demo.page.components.notices import Notices
+from demo.page.components.status import State, Status
+from demo.page.events import QUIET
+from demo.server.library import Library, label_set
+from setar_core.labels import PROMPT, LabelSet
+
+SENTENCE = (
+    "Does a picture show one of your labels, or something the model should not put a name to? "
+    "Drop pictures in and see what the model says, why, and how SeTAR, which drops the smallest "
+    "parts of the model's weights, changes its mind."
+)
+MORE = "More: labels as text, prompt, temperature, a recipe of your own"
+EVERY = 3  # seconds between two looks at what runs
+FAST = {**QUIET, "trigger_mode": "always_last"}
+
+
+class Handover(NamedTuple):
+    """What a tab wants Detect to judge: these pictures, or where there are none what it shows."""
+
+    pictures: tuple[str, ...]
+    time: int  # so that it differs from the one before
+
+
+class Bar(NamedTuple):
+    """The settings of one page, and what is said of them; every tab asks with these.
+
+    Attributes:
+        place: where the bar is; what a tab puts here is there before the tab is opened.
+        tabs: to open another.
+        to_detect: a `Handover`; Detect judges when it changes.
+        opened: happens once the page has its settings, from its address or the usual ones.
+        changes: what happens whenever a setting has become another.
+    """
+
+    place: gr.Row
+    backbone: gr.Dropdown
+    label_set: gr.Dropdown
+    recipe: gr.Dropdown
+    score: gr.Dropdown
+    labels: gr.Textbox
+    prompt: gr.Textbox
+    temperature: gr.Number
+    local_weight: gr.Number
+    recipe_file: gr.File
+    label_count: LabelSummary
+    explanation: gr.HTML
+    status: Status
+    notice: Notices
+    tabs: gr.Tabs
+    to_detect: gr.State
+    opened: Any = None
+    changes: tuple[Callable, ...] = ()
+
+    @property
+    def settings(self) -> list:
+        """The inputs that `read_settings` takes."""
+        return [
+            self.backbone, self.labels, self.prompt, self.recipe, self.score, self.temperature,
+            self.local_weight,
+        ]  # fmt: skip
+
+    def on_change(self, handler: Callable, inputs: Sequence, outputs: Sequence) -> None:
+        """Call it whenever a setting has become another."""
+        for change in self.changes:
+            change(handler, inputs, outputs, **FAST)
+
+    def browser_state(self, key: str) -> gr.BrowserState:
+        """What a browser keeps; made in a tab, it would hold nothing until that is opened."""
+        with self.place:
+            return gr.BrowserState(None, storage_key=key, secret=key)
+
+
+def opening(tab: str) -> gr.Tabs:
+    """The tabs, with another of them open."""
+    return gr.Tabs(selected=tab.lower())
+
+
+def into_detect(*pictures: str) -> list:
+    """For `tabs` and `to_detect`: the settings, and pictures where there are any, go to Detect."""
+    return [opening("Detect"), Handover(pictures, time.time_ns())]
+
+
+def build_session(demo: gr.Blocks, library: Library) -> Bar:
+    """Lay the bar out and join its parts: the few settings that matter open, the others behind
+    More."""
+    labels = label_set(choices.default_labels(library.default))
+    with gr.Column(elem_id="session"):
+        gr.HTML(f"<h1>SeTAR Explorer</h1><p>{SENTENCE}</p>", elem_id="title")
+        with gr.Row(elem_id="bar") as place:
+            backbone, label_sets, recipe, score = _build_choices(library)
+        with gr.Row(elem_id="bar-told"):
+            count = LabelSummary(summary(labels.names, labels.duplicates, ()), elem_id="said")
+            explanation = gr.HTML(choices.score_explained(score.value), elem_id="question")
+        with gr.Accordion(MORE, open=False, elem_id="more"), gr.Row(equal_height=False):
+            names, prompt, temperature, local_weight, recipe_file = _build_more(labels)
+        status = Status(status_of(library), elem_id="status")
+        notice = Notices(elem_id="bar-notice")
+    bar = Bar(
+        place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
+        recipe_file, count, explanation, status, notice, gr.Tabs(), gr.State(None),
+    )  # fmt: skip
+    return bar._replace(opened=_join_opening(demo, library, bar), changes=_join(library, bar))
+
+
+def status_of(library: Library) -> State:
+    loaded, running = (", ".join(names) for names in library.status())
+    return State(loaded or "nothing yet", running or "idle", library.device, bool(running))
+
+
+def _build_choices(library: Library) -> tuple[gr.Dropdown, ...]:
+    backbone = gr.Dropdown(
+        library.backbones(),
+        value=library.default,
+        label="Backbone",
+        info="The model that looks",
+        allow_custom_value=True,
+        min_width=180,
+        elem_id="backbone",
+    )
+    labels = gr.Dropdown(
+        choices.label_choices(),
+        value=choices.default_labels(library.default),
+        label="Labels",
+        info="What it may answer",
+        min_width=180,
+        elem_id="label-set",
+    )
+    recipe = gr.Dropdown(
+        choices.recipe_choices(library, library.default),
+        value=choices.default_recipe(library, library.default),
+        label="SeTAR recipe",
+        info="Which parts of the weights are dropped",
+        allow_custom_value=True,  # else gradio refuses it, in words of its own
+        min_width=180,
+        elem_id="recipe",
+    )
+    score = gr.Dropdown(
+        choices.score_choices(),
+        label="Score",
+        info="How sure it is that it is one of them",
+        min_width=180,
+        elem_id="score",
+    )
+    return backbone, labels, recipe, score
+
+
+def _build_more(labels: LabelSet) -> tuple:
+    with gr.Column(scale=4, min_width=260):
+        names = gr.Textbox(
+            "\n".join(labels.names),
+            label="Labels, one a line",
+            lines=6,
+            max_lines=10,
+            elem_id="labels",
+        )
+    with gr.Column(scale=5, min_width=260):
+        prompt = gr.Textbox(
+            PROMPT, label="Prompt", info="The sentence each label is set into", elem_id="prompt"
+        )
+        with gr.Row():
+            temperature = gr.Number(
+                1.0,
+                label="Temperature",
+                info="Divides the similarities; 1 as published",
+                min_width=120,
+                elem_id="temperature",
+            )
+            local_weight = gr.Number(
+                1.0,
+                label="Local weight",
+                info="How much single places count (GL-MCM)",
+                min_width=120,
+                elem_id="local-weight",
+            )
+    with gr.Column(scale=3, min_width=220):
+        recipe_file = gr.File(
+            file_types=[".json"],
+            label="A SeTAR recipe of your own (JSON)",
+            height=140,
+            elem_id="recipe-file",
+        )
+    return names, prompt, temperature, local_weight, recipe_file
+
+
+def _chosen(bar: Bar) -> list:
+    """The outputs of a `Choice`."""
+    return [bar.label_set, bar.labels, bar.label_count, bar.recipe, bar.notice]
+
+
+def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
+    told = partial(status_of, library)
+    gr.on([demo.load, gr.Timer(EVERY).tick], told, None, bar.status, **QUIET, queue=False)
+
+    def opening(request: gr.Request) -> list:
+        return links.opening(library, dict(request.query_params))
+
+    # No limit: one visitor's slow backbone must not keep another's page from opening.
+    opened = demo.load(
+        opening,
+        None,
+        [bar.label_set, *bar.settings, bar.label_count, bar.explanation],
+        concurrency_limit=None,
+        **QUIET,
+    )
+    return opened.then(
+        partial(links.arrived, library),
+        [bar.backbone, bar.labels, bar.prompt],
+        _chosen(bar),
+        concurrency_limit=None,
+        **QUIET,
+    )
+
+
+def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
+    """Join what follows from a choice; gives what is to happen after each."""
+    written = [bar.backbone, bar.labels, bar.prompt]
+    bar.score.change(choices.score_explained, bar.score, bar.explanation, **FAST)
+    bar.prompt.change(partial(choices.labels_counted, library), written, bar.label_count, **FAST)
+    followed = [
+        event(partial(choose, library), inputs, _chosen(bar), concurrency_limit=None, **FAST).then
+        for event, choose, inputs in (
+            (bar.backbone.input, choices.backbone_chosen, written),
+            (bar.label_set.input, choices.labels_chosen, [bar.backbone, bar.label_set, bar.prompt]),
+            (bar.labels.change, choices.labels_written, written),
+            (bar.recipe_file.change, choices.recipe_given, [bar.backbone, bar.recipe_file]),
+        )
+    ]
+    # A box's `input` event comes with key presses alone, not with a paste or a backspace.
+    others = (bar.recipe, bar.score, bar.prompt, bar.temperature, bar.local_weight)
+    return (*followed, *(part.change for part in others))
