@@ -22,7 +22,7 @@ from demo.server.store import Store
 NEW, WAITING, RUNNING = "new", "waiting", "running"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 ORPHANED = 30.0  # seconds without a page
-SILENT = 90.0  # the same of pages that never left; a tab out of sight may settings once a minute
+SILENT = 90.0  # the same of pages that never left; a tab out of sight may ask once a minute
 KEPT_SECONDS = 3600.0  # since it was last asked for
 LOOK = 0.2  # seconds between two looks at work that goes on
 

@@ -134,7 +134,7 @@ def test_the_recipe_goes_to_detect_and_to_a_file(library, handlers):
 def test_the_text_tower_is_measured_on_the_labels_of_the_bar(handlers):
     asked = controls(site="text.1.q", ratios={"text.1.q": 0.4}, labels="fox\nowl\nquark")
     mine = last(handlers.looked(*asked))
-    assert "measured on 3 labels" in mine.story
+    assert "measured on 3 labels" in str(mine.story)
     prompted = last(handlers.looked(*asked._replace(prompt="a drawing of a {}")))
     assert list(prompted.effect.data[0].y) != list(mine.effect.data[0].y)
     refused = last(handlers.looked(*asked._replace(labels="")))
