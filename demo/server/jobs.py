@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from demo.server.store import Store
 
@@ -145,7 +145,7 @@ class Job(Generic[Result]):
         self.wait()
         if self.state != FINISHED:
             raise ValueError(self.problem or f"{self.title} was stopped before its end")
-        return self.result
+        return cast("Result", self.result)
 
     def steps(self) -> Steps[Result]:
         """Its progress as steps of the work that needs its result.
@@ -195,6 +195,7 @@ class Job(Generic[Result]):
     def _run(self) -> None:
         state = FAILED
         try:
+            assert self._work is not None, "nothing is run of what is only kept"
             steps = self._work()
             try:
                 while self.wanted():

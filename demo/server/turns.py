@@ -55,4 +55,4 @@ class TurnQueue:
         """What runs now, and how many wait, in words; empty when nothing does."""
         with self._changed:
             what, waiting = self._what, max(0, len(self._line) - 1)
-        return [what] * (what is not None) + [f"{waiting} waiting"] * (waiting > 0)
+        return ([what] if what else []) + [f"{waiting} waiting"] * (waiting > 0)
