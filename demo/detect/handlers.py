@@ -6,11 +6,11 @@ Every handler returns or yields a `Page`; a ValueError of the core becomes a not
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from demo.detect import words
 from demo.detect.batch import Batch
@@ -37,6 +37,8 @@ LONGEST_LINE = 64
 KEPT_CALIBRATIONS = 16
 KEPT_BATCHES = 100
 
+Result = TypeVar("Result")
+
 
 class DetectHandlers:
     """Holds the shelves, the judged batches, and scores of the shipped calibration pictures."""
@@ -44,7 +46,7 @@ class DetectHandlers:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.batches = Store[Batch](KEPT_BATCHES)
-        self.jobs = Jobs(
+        self.jobs = Jobs[Job](
             AT_ONCE, LONGEST_LINE, waiting="waiting until other visitors' pictures are judged"
         )
         self._shipped = Store[dict[str, tuple[float, ...]]](KEPT_CALIBRATIONS)  # by settings
@@ -184,11 +186,13 @@ class DetectHandlers:
                 self._openings.put(settings, job)
         return job
 
-    def _started(self, paths: list[Path], work: Callable[[list[Path]], Steps]) -> Job:
+    def _started(
+        self, paths: list[Path], work: Callable[[list[Path]], Steps[Result]]
+    ) -> Job[Result]:
         return self.jobs.start(Job(f"judging {len(paths)} pictures", partial(work, paths)))
 
-    def _shown(self, job: Job, by: str) -> Iterator[Page]:
-        """The job as pages; returns its result."""
+    def _shown(self, job: Job[Result], by: str) -> Generator[Page, None, Result]:
+        """The job as pages, and its result."""
         yield Page(notice=notices.busy("Getting ready"))
         for progress in job.watching():
             page = Page(notice=notices.busy(*progress))

@@ -27,6 +27,7 @@ KEPT_SECONDS = 3600.0  # since it was last asked for
 LOOK = 0.2  # seconds between two looks at work that goes on
 
 Result = TypeVar("Result")
+JobT = TypeVar("JobT", bound="Job[Any]")
 Steps = Generator[Any, None, Result]
 Clock = Callable[[], float]
 
@@ -232,7 +233,7 @@ class Job(Generic[Result]):
             self._folder = None
 
 
-class Jobs:
+class Jobs(Generic[JobT]):
     """The line of one kind of work, and the last of it, kept for an hour.
 
     Args:
@@ -258,11 +259,11 @@ class Jobs:
         self.full, self.waiting = full, waiting
         self.lasting = lasting
         self.clock = clock
-        self._line: list[Job] = []  # in the order of asking
-        self._kept = Store[Job](kept, Job.discard)
+        self._line: list[JobT] = []  # in the order of asking
+        self._kept = Store[JobT](kept, Job.discard)
         self._lock = threading.RLock()
 
-    def start(self, job: Job[Result], page: str | None = None) -> Job[Result]:
+    def start(self, job: JobT, page: str | None = None) -> JobT:
         """Put it at the end of the line; one that is over goes on as its work does.
 
         Raises:
@@ -281,7 +282,7 @@ class Jobs:
             self._advance()
         return job
 
-    def keep(self, job: Job, page: str | None = None) -> None:
+    def keep(self, job: JobT, page: str | None = None) -> None:
         """So that it is found again; nothing is run."""
         now = job.asked = self.clock()
         for name, other in self._kept.items():
@@ -292,14 +293,14 @@ class Jobs:
         if page is not None:
             self.watch(job, page)
 
-    def find(self, name: object) -> Job | None:
+    def find(self, name: object) -> JobT | None:
         """The job, or None when it is not kept any more; a browser may send anything."""
         job = self._kept.find(name)
         if job is not None:
             job.asked = self.clock()
         return job
 
-    def watch(self, job: Job, page: str) -> None:
+    def watch(self, job: JobT, page: str) -> None:
         """A page looks at one job at a time."""
         for _, other in self._kept.items():
             if other is not job:
@@ -311,12 +312,12 @@ class Jobs:
         for _, job in self._kept.items():
             job.leave(page)
 
-    def stop(self, job: Job) -> None:
+    def stop(self, job: JobT) -> None:
         """End it at its next step, or now where it waits."""
         job.stop()
         self._advance()
 
-    def before(self, job: Job) -> list[Job]:
+    def before(self, job: JobT) -> list[JobT]:
         """Those that come first, the running ones at the head."""
         self._advance()
         with self._lock:
@@ -337,7 +338,7 @@ class Jobs:
                     job.began, job.state = self.clock(), RUNNING
                     threading.Thread(target=self._run, args=(job,), daemon=True).start()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: JobT) -> None:
         try:
             job._run()
         finally:

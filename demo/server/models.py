@@ -49,8 +49,8 @@ class ModelStore:
         self.forgotten = forgotten
         self._loads: dict[str, Job[Backbone]] = {}
         self._others = Store[str](KEPT, self._forget)  # loaded, and may make room
-        self._trusted = Jobs(at_once=math.inf, longest=math.inf, lasting=True)
-        self._visitors = Jobs(
+        self._trusted: Jobs[Job[Backbone]] = Jobs(at_once=math.inf, longest=math.inf, lasting=True)
+        self._visitors: Jobs[Job[Backbone]] = Jobs(
             longest=MAX_COMING,
             full="{title!r} cannot be loaded now: {count} others are on their way ({titles}); wait "
             "until one has come, or choose one that is loaded",
