@@ -55,7 +55,7 @@ def roc(found: Curve, now: Rates) -> go.Figure:
 
 def precision_recall(found: Curve, threshold: float) -> go.Figure:
     """The share of ID among what is accepted over the recall; the diamond is the threshold."""
-    at = min(np.searchsorted(-found.thresholds, -threshold, "right"), len(found.thresholds)) - 1
+    at = int(np.searchsorted(-found.thresholds, -threshold, "right")) - 1
     point = (found.recall[at], found.precision[at]) if at >= 0 else (0.0, 1.0)
     figure = _curve(found.recall, found.precision, found.thresholds, point)
     figure.update_xaxes(title_text="ID kept (recall)")

@@ -51,7 +51,7 @@ def picture(run: Run, look: Look, index: int) -> str:
         raise ValueError("this picture is no longer among the mistakes; choose another")
     path = found[index].path
     try:
-        return shutil.copy(path, new_file(path.name))
+        return str(shutil.copy(path, new_file(path.name)))
     except OSError:
         raise ValueError(f"{path.name} is no longer here; run the benchmark again") from None
 

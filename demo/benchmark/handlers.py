@@ -54,15 +54,17 @@ class BenchmarkHandlers:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self.runs = Jobs(AT_ONCE, LONGEST_LINE, FULL, WAITING, kept=KEPT_RUNS)
+        self.runs: Jobs[Run] = Jobs(AT_ONCE, LONGEST_LINE, FULL, WAITING, kept=KEPT_RUNS)
 
     def run(self, name: str | None, *controls: Any) -> Iterator[View]:
         """Score what is asked, or go on where the same was stopped."""
         before = self.runs.find(name)
         try:
             request = self._read(Controls(*controls))
-            same = before is not None and before.request == request
-            run = before if same else Run(request, self._steps)
+            if before is not None and before.request == request:
+                run = before
+            else:
+                run = Run(request, self._steps)
             if not run.active:
                 self.runs.start(run)
         except ValueError as error:
@@ -70,7 +72,7 @@ class BenchmarkHandlers:
             return
         yield View(name=run.name, stored=run.name)
         yield from self._watched(run)
-        if run.bench is None and before not in (None, run):  # its table is still shown
+        if run.made is None and before and before is not run:  # its table is still shown
             stopped = notices.notice(words.NOT_BEGUN, "warn") if run.state == STOPPED else KEEP
             yield View(name=before.name, stored=before.name, notice=stopped)
 
@@ -94,7 +96,7 @@ class BenchmarkHandlers:
         if run is None:
             gone = View(notice=notices.notice(words.GONE), stored=FORGOTTEN)
             return gone if stored else View()
-        if run.bench is None:
+        if run.made is None:
             return View(name=stored)
         return self._drawn(run, anew=True)._replace(name=stored, notice=words.found_again(run))
 
@@ -110,7 +112,7 @@ class BenchmarkHandlers:
     def clicked(self, name: str | None, index: int) -> View:
         """A cell of the table."""
         run = self.runs.find(name)
-        if run is None or run.bench is None:
+        if run is None or run.made is None:
             return View() if run else View(notice=notices.notice(words.GONE, "warn"))
         detector, column = divmod(int(index), len(run.bench.oods))
         if not 0 <= detector < len(run.bench.detections):
@@ -133,12 +135,12 @@ class BenchmarkHandlers:
         yield View(notice=notices.busy(*run.progress), **_keys(run))
         drawn = None
         for progress in run.watching():
-            page, now = View(), run.bench and len(run.events)
+            page, now = View(), run.made and len(run.events)
             if now != drawn:
                 page = self._drawn(run, anew=not drawn)
                 drawn = now
             yield page._replace(notice=notices.busy(*progress))
-        page = View() if run.bench is None else self._drawn(run, anew=not drawn)
+        page = View() if run.made is None else self._drawn(run, anew=not drawn)
         yield page._replace(notice=words.over(run), **_keys(run))
 
     def _drawn(self, run: Run, anew: bool) -> View:
@@ -156,8 +158,8 @@ class BenchmarkHandlers:
     def _steps(self, run: Run) -> Steps[None]:
         """Signs of life, and the rows of a set as an event."""
         run.look = None
-        if run.bench is None:
-            run.bench = yield from self._made(run)
+        if run.made is None:
+            run.made = yield from self._made(run)
         steps, begun = run.bench.steps(IMAGES_WATCHED), time.monotonic()
         before, total = words.seen(run)
         while True:

@@ -19,7 +19,7 @@ from demo.page.choices import default_recipe, score_choices
 from demo.page.components.basic import head
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE
-from setar_core.data.archives import MAX_FILES, MAX_TOTAL
+from setar_core.data.contents import MAX_FILES, MAX_TOTAL
 
 LIMITS = (
     f"A zip is one set: up to {MAX_FILES:,} images and {MAX_TOTAL // 10**9} GB unpacked, in a "

@@ -36,15 +36,21 @@ class Run(Job[None]):
     """A benchmark as a job; a stopped one goes on where it was.
 
     Attributes:
-        bench: None until its sets and detectors are there.
+        made: its sets and detectors; None until they are there.
         look: the cell that is open.
     """
 
     def __init__(self, request: BenchmarkRequest, work: Callable[[Run], Steps[None]]) -> None:
         super().__init__("the benchmark", lambda: work(self))
         self.request = request
-        self.bench: Benchmark | None = None
+        self.made: Benchmark | None = None
         self.look: Look | None = None
+
+    @property
+    def bench(self) -> Benchmark:
+        """What was made; for those who know that it is there."""
+        assert self.made is not None
+        return self.made
 
     @property
     def rows(self) -> list[Row]:
@@ -54,7 +60,7 @@ class Run(Job[None]):
     def ready(self) -> list[str]:
         """OOD sets that have rows, in order."""
         named = {row.ood for row in self.rows}
-        oods = self.bench.oods if self.bench else ()
+        oods = self.made.oods if self.made else ()
         return [ood.images.name for ood in oods if ood.images.name in named]
 
     def ood(self, name: str) -> SetScores:

@@ -67,14 +67,16 @@ def opened(
         ValueError: nothing chosen, a set that is not offered or given twice, ID and OOD sets that
             share images, a zip that is refused.
     """
-    if asked.inside == ZIP and not asked.id_zip:
-        raise ValueError("the ID set is to be your own zip, and none is here; upload one")
+    inside = asked.inside
+    if inside == ZIP:
+        if not asked.id_zip:
+            raise ValueError("the ID set is to be your own zip, and none is here; upload one")
+        inside = asked.id_zip
     if not (asked.outside or asked.ood_zips):
         raise ValueError("no OOD set is chosen; tick at least one, or upload a zip")
     unpacked = tempfile.mkdtemp(dir=folder)  # a new one when a stopped run goes on
     places: list[tuple[str, Path]] = []
-    wanted = [asked.id_zip if asked.inside == ZIP else asked.inside, *asked.outside]
-    for i, value in enumerate([*wanted, *asked.ood_zips]):
+    for i, value in enumerate([inside, *asked.outside, *asked.ood_zips]):
         if value in (asked.id_zip, *asked.ood_zips):
             target, name = Path(unpacked, str(i)), Path(value).stem
             for done, total in unpacking(value, target):
@@ -103,7 +105,7 @@ def _offered(library: Library, value: str) -> tuple[str, Path]:
     kind, _, name = value.partition(":")
     if kind == "shipped" and name in TITLES:
         return TITLES[ID] if name == ID else name, BENCHMARK / name
-    if kind == "data" and name in folders(library):
+    if kind == "data" and library.data is not None and name in folders(library):
         return name, unwrapped(library.data / name)
     raise ValueError(f"no set {value[:80]!r} is offered here; choose from the list, or give a zip")
 

@@ -84,11 +84,11 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     opened = demo.load(handlers.found, kept, page, **QUIET)
     opened.then(handlers.watch, name, page, concurrency_limit=WATCHERS, **QUIET)
 
-    def click(event: gr.EventData, *values: Any) -> View:
-        return handlers.clicked(*values, event.index)
+    def click(event: gr.EventData, name: str | None) -> View:
+        return handlers.clicked(name, event.index)
 
-    def drag(event: gr.EventData, *values: Any) -> View:
-        return handlers.threshold_moved(*values, event.index)
+    def drag(event: gr.EventData, name: str | None, detector: int, ood: str) -> View:
+        return handlers.threshold_moved(name, detector, ood, event.index)
 
     # One after another, or the answer to a drag may come after that to what was typed later.
     last = {**FAST, "concurrency_id": "bench-look"}

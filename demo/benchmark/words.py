@@ -47,7 +47,7 @@ def over(run: Run) -> Notice | list[Notice]:
 
 
 def _stopped(run: Run) -> str:
-    if run.bench is None:
+    if run.made is None:
         return "Stopped before anything was scored."
     scored, total = seen(run)
     return f"Stopped at {scored:,} of {total:,} images; their scores are kept. Press Run to go on."

@@ -51,15 +51,15 @@ def fit(library: Library, job: Search | None, backbone: str) -> str:
     goes without saying."""
     if job is None:
         return ""
-    backbone = backbone or "none"
-    if not fits(library, job.backbone, backbone):
+    backbone, made_for = backbone or "none", job.backbone
+    if made_for is not None and not fits(library, made_for, backbone):
         return _hint(
-            f"This recipe is for <b>{escape(job.backbone)}</b>, and the bar above has "
-            f"{escape(backbone)}. Choose {escape(job.backbone)} there to use it in Detect."
+            f"This recipe is for <b>{escape(made_for)}</b>, and the bar above has "
+            f"{escape(backbone)}. Choose {escape(made_for)} there to use it in Detect."
         )
     if job.request is not None:
         return ""
-    if job.backbone is None:
+    if made_for is None:
         return _hint(
             "It is not told which backbone this recipe is for; Detect will say whether it fits "
             f"{escape(backbone)}, which is in the bar above."

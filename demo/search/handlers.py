@@ -6,7 +6,7 @@ Every handler returns a `SearchPage`; a ValueError of the core becomes a notice 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
@@ -50,9 +50,9 @@ class SearchHandlers:
     A browser keeps the name of its search, so that a reload finds it again.
     """
 
-    def __init__(self, library: Library, jobs: Jobs | None = None) -> None:
+    def __init__(self, library: Library, jobs: Jobs[Search] | None = None) -> None:
         self.library = library
-        self.jobs = jobs or Jobs(longest=LONGEST_LINE, kept=KEPT, full=FULL)
+        self.jobs: Jobs[Search] = jobs or Jobs(longest=LONGEST_LINE, kept=KEPT, full=FULL)
 
     @telling
     def search(self, page: str, *controls: Any) -> SearchPage:
@@ -73,7 +73,7 @@ class SearchHandlers:
     def resume(self, page: str, name: str | None) -> SearchPage:
         """Go on with a stopped search from its own trace."""
         job = self.jobs.find(name)
-        if job is None or not job.resumable:
+        if job is None or job.request is None or not job.resumable:
             raise ValueError("there is no stopped search to resume; press Search for a new one")
         request = job.request
         if request.zip is not None and not request.zip.is_file():
@@ -112,7 +112,7 @@ class SearchHandlers:
         self.jobs.watch(job, page)
         return self._whole(job)
 
-    def poll(self, page: str, name: str | None, seen: object) -> SearchPage:
+    def poll(self, page: str, name: str | None, seen: Sequence[Any] | None) -> SearchPage:
         """How far it is; whoever asks keeps it alive."""
         job = self.jobs.find(name)
         if job is None:

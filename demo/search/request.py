@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from demo.server.library import calibration_folders
 from demo.server.request import Settings, checked_settings
@@ -68,7 +68,7 @@ class Controls(NamedTuple):
     precision: str
 
 
-def read_search(*values: object) -> SearchRequest:
+def read_search(*values: Any) -> SearchRequest:
     """The search that the controls ask for.
 
     Raises:
@@ -105,7 +105,7 @@ def read_plan(said: Controls, settings: Settings) -> SearchPlan:
     Raises:
         ValueError: a setting that cannot be used.
     """
-    scored = {"score": settings.score, "temperature": settings.options.temperature}
+    scored: dict[str, Any] = {"score": settings.score, "temperature": settings.options.temperature}
     return SearchPlan(
         order=said.order or None,
         weight=said.weight,

@@ -75,8 +75,8 @@ def _join_plan(bar: Bar, left: Left) -> None:
     for part in (bar.backbone, bar.labels):
         part.change(fitted, [bar.backbone, bar.labels], filled, **QUIET)
     left.preset.input(_filled, [left.preset, bar.labels], filled, **QUIET)
-    for part in (plan.lambda_ood, plan.top_k):
-        part.input(_own, None, [left.preset, left.told], **QUIET)
+    for number in (plan.lambda_ood, plan.top_k):
+        number.input(_own, None, [left.preset, left.told], **QUIET)
     plan.source.change(
         lambda source: gr.File(visible=source == ZIP), plan.source, plan.zip, **QUIET
     )
@@ -96,6 +96,12 @@ def _own() -> list:
     return [OWN, '<p class="hint">Your own λ and K. K must stay below the number of labels.</p>']
 
 
+def _open_page(request: gr.Request) -> str:
+    """The name of the visitor's page, which every event of a browser bears."""
+    assert request.session_hash is not None
+    return request.session_hash
+
+
 def _join_searching(
     demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, right: Right
 ) -> None:
@@ -103,28 +109,28 @@ def _join_searching(
     asked = [*bar.settings, *left.plan]
 
     def searched(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.search(request.session_hash, *values)
+        return searches.search(_open_page(request), *values)
 
     def estimated(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.estimate(request.session_hash, *values)
+        return searches.estimate(_open_page(request), *values)
 
     def continued(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.go_on(request.session_hash, *values)
+        return searches.go_on(_open_page(request), *values)
 
     def resumed(request: gr.Request, name: str | None) -> SearchPage:
-        return searches.resume(request.session_hash, name)
+        return searches.resume(_open_page(request), name)
 
     def replayed(request: gr.Request, file: str | None) -> SearchPage:
-        return searches.replay(request.session_hash, file)
+        return searches.replay(_open_page(request), file)
 
     def found(request: gr.Request, stored: Any) -> SearchPage:
-        return searches.found(request.session_hash, stored)
+        return searches.found(_open_page(request), stored)
 
     def polled(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.poll(request.session_hash, *values)
+        return searches.poll(_open_page(request), *values)
 
     def left_page(request: gr.Request) -> None:
-        searches.leave(request.session_hash)
+        searches.leave(_open_page(request))
 
     left.search.click(searched, asked, shown, **QUIET)
     left.estimate.click(estimated, asked, shown, **QUIET)

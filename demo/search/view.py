@@ -50,7 +50,9 @@ def whole(job: Search | None, before: list[Search], others: Mapping[str, Recipe]
         state=words.state(job, before),
         search=gr.Button(visible=not active),
         estimate=gr.Button(visible=not active),
-        stop=gr.Button(visible=active, interactive=active and not job.stopping),
+        stop=gr.Button(
+            visible=active, interactive=job is not None and job.active and not job.stopping
+        ),
         resume=gr.Button(visible=job is not None and job.resumable),
         go_on=gr.Button(interactive=not active),
         replay=gr.Button(interactive=not active),

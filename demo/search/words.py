@@ -42,7 +42,7 @@ def state(job: Search | None, before: list[Search]) -> Notice | list[Notice]:
         return _waiting(job, before)
     if job.stopping:
         return busy("Stopping after this candidate …")
-    if job.active and not job.trials:
+    if job.active and job.request is not None and not job.trials:
         return busy(f"{job.request.title}. {job.progress.sentence} …")
     said = [_over(job) if not job.active else _running(job)]
     if job.ready and job.ready.warning:
@@ -55,7 +55,8 @@ def state(job: Search | None, before: list[Search]) -> Notice | list[Notice]:
 
 
 def _running(job: Search) -> Notice:
-    trial, left = job.trials[-1], job.ready.eta.remaining
+    assert job.ready is not None  # it came before the first trial
+    trial, left = job.trials[-1], job.ready.eta.remaining or 0.0
     return busy(
         f"Candidate {len(job.trials)} of {trial.total}: {where(trial)}. "
         f"{seconds(job.elapsed)} so far, about {seconds(left)} to go.",
@@ -87,7 +88,7 @@ def _over(job: Search) -> Notice:
         return notice("An uploaded recipe, shown below. Nothing is run.")
     if job.is_replay:
         return notice(replay_of(job))
-    if job.is_estimate:
+    if job.is_estimate and job.ready is not None:
         eta = job.ready.eta
         whole = (eta.remaining or 0.0) + sum(trial.seconds for trial in job.trials)
         return notice(

@@ -126,9 +126,9 @@ def _trace(path: Path, first: dict, text: str) -> Trace:
 
 def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps[Pictures]:
     if request.zip is None:
-        shipped = calibration_folders(request.labels.names)
-        folders = sorted((folder, i) for i, folder in enumerate(shipped))
-        return (yield from _read(backbone, folders, request.labels))
+        found = enumerate(calibration_folders(request.labels.names))
+        shipped = sorted((folder, i) for i, folder in found if folder is not None)
+        return (yield from _read(backbone, shipped, request.labels))
     from setar_core.data.archives import inspect, unpacking, unwrapped
 
     yield Progress("Looking through the zip")

@@ -79,7 +79,7 @@ class SpectrumHandlers:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.measured = Measured(library)
-        self.jobs = Jobs(AT_ONCE, LONGEST_LINE)
+        self.jobs: Jobs[Job[None]] = Jobs(AT_ONCE, LONGEST_LINE)
         self._lock = threading.Lock()
         self._readings = Store[Job[None]](KEPT_READINGS)  # by backbone
 
@@ -125,7 +125,7 @@ class SpectrumHandlers:
     def ratio_set(self, site: str | None, ratio: float, *controls: Any) -> Iterator[View]:
         """A slider was let go: the ratio of one matrix."""
         asked = Asked(*controls)
-        yield from self._changed(asked, {site or asked.site: ratio})
+        yield from self._changed(asked, {str(site or asked.site): ratio})
 
     @telling
     def range_set(

@@ -64,7 +64,7 @@ def build_spectrum(demo: gr.Blocks, library: Library, bar: Bar) -> None:
                 right = _build_right(library)
         file = gr.DownloadButton("file", visible="hidden", elem_id="spectrum-file")
         opener = gr.Button("open", visible="hidden", elem_id="spectrum-open")
-    _join(SpectrumHandlers(library), bar, frame, opener, Parts(notice, *left, *right, file))
+    _join(SpectrumHandlers(library), bar, frame, opener, Parts._make((notice, *left, *right, file)))
 
 
 def _build_left() -> tuple:
@@ -138,11 +138,11 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
             part.effect, part.recipe, part.tower, part.first, part.last,
         )
     )  # fmt: skip
-    asked = list(
-        Asked(
+    asked: list[Any] = list(
+        Asked._make((
             bar.backbone, bar.labels, bar.prompt, ratios, part.site, part.measure, part.scale,
             part.other_backbone, part.other_site,
-        )
+        ))
     )  # fmt: skip
 
     def opened(before: Any, recipe: str, *controls: Any):
@@ -169,7 +169,9 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
     def slid(event: gr.EventData, *controls: Any):
         yield from on.ratio_set(event.site, event.ratio, *controls)
 
-    for event in (frame.parent.select, opener.click):
+    tab = frame.parent
+    assert isinstance(tab, gr.Tab)
+    for event in (tab.select, opener.click):
         event(opened, [seen, bar.recipe, *asked], [seen, part.other_site, *view], **FAST)
     for changed in (bar.backbone.input, bar.recipe.input, bar.labels.change, bar.prompt.change):
         changed(None, None, None, js=OPEN_IF_SEEN, **FAST)

@@ -72,7 +72,7 @@ def test_the_mean_is_seen_first_and_exported_last(done):
     run = handlers.runs.find(name)
     found = table(run, None)
     assert found.heads == ["mean", "static", "cloth"]
-    assert [[cell.index for cell in row.cells] for row in found.rows] == [
+    assert [[cell.place for cell in row.cells] for row in found.rows] == [
         [None, 0, 1], [None, 2, 3],
     ]  # fmt: skip
     assert [row.ood for row in run.rows[::2]] == ["static", "cloth", "mean"]

@@ -23,10 +23,10 @@ class Number(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """The metrics of one OOD set; those of the mean have no scores behind them, so no index."""
+    """The metrics of one OOD set; those of the mean have no scores behind them, so no place."""
 
     numbers: Sequence[Number]
-    index: int | None
+    place: int | None
     told: str
     chosen: bool
 
@@ -50,7 +50,7 @@ class Table(NamedTuple):
 
 
 class BenchmarkTable(Picker):
-    """Its value is a `Table`; the index that is chosen is row * OOD sets + column."""
+    """Its value is a `Table`; the place that is chosen is row * OOD sets + column."""
 
 
 def table(run: Run, look: Look | None) -> Table:
@@ -89,15 +89,15 @@ def options(detections: Sequence[Detection]) -> list[tuple[str, int]]:
     return [(name, i) for i, name in enumerate(names)]
 
 
-def _cell(detection: Detection, row: Measured, index: int | None, chosen: bool) -> Cell:
+def _cell(detection: Detection, row: Measured, place: int | None, chosen: bool) -> Cell:
     said = ", ".join(f"{t} {100 * v:.1f} %" for t, v in zip(TITLES, row.metrics, strict=True))
     numbers = [
         Number(
             f"{100 * value:.2f}",
             row.standing[i],
-            f"{100 * row.low[i]:.0f}–{100 * row.high[i]:.0f}" if row.low else "",
+            f"{100 * row.low[i]:.0f}–{100 * row.high[i]:.0f}" if row.low and row.high else "",
         )
         for i, value in enumerate(row.metrics)
     ]
     told = f"{detection.recipe}, {score_title(detection)} on {row.ood}: {said}"
-    return Cell(numbers, index, told, chosen)
+    return Cell(numbers, place, told, chosen)

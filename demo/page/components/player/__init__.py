@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from demo.page.components.base import Part
 from demo.page.components.loss_chart import Chart, LossChart, chart, plain
@@ -51,8 +51,8 @@ class Player(Part):
     """Its value has a `film`; `at` is how many candidates are shown, None for all, and `playing`
     whether more of them come by themselves."""
 
-    inside = (LossChart, RatioMap)
-    state = ("at", "playing")
+    inside: ClassVar[tuple[type[Part], ...]] = (LossChart, RatioMap)
+    state: ClassVar[tuple[str, ...]] = ("at", "playing")
 
 
 def film(

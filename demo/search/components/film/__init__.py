@@ -101,12 +101,12 @@ def _term(
 
 def _patches(trials: Sequence[Trial], examples: Sequence[Example]) -> Patches:
     tables = [trial.measures.ood for trial in trials]
-    size = next((tuple(table.shape[1:]) for table in tables if table is not None), (1, 1))
+    sizes = ((table.shape[1], table.shape[2]) for table in tables if table is not None)
     marks = [
         None if table is None else [_hexadecimal(table[example.place]) for example in examples]
         for table in tables
     ]
-    return Patches([example.label for example in examples], size, marks)
+    return Patches([example.label for example in examples], next(sizes, (1, 1)), marks)
 
 
 def _hexadecimal(table: Tensor) -> str:

@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
     title: str
     sentence: str
-    measured: Sequence[tuple[str, str, str]] = ()
+    measured: Sequence[tuple[str, ...]] = ()
     cut: Sequence[tuple[str, str, str]] = ()
     others: Sequence[tuple[str, Ratios]] = ()
     own: Ratios | None = None
