@@ -22,6 +22,7 @@ from typing import Any, get_args, get_origin
 
 import gradio as gr
 from gradio import FileData
+from gradio.events import api
 
 from demo.detect.batch import Batch
 from demo.detect.exports import as_dict
@@ -43,7 +44,11 @@ from demo.spectrum.measure import GRID, Measured
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 
-KINDS = {str: (str, "text"), float: ((int, float), "a number"), list: (list, "a list of files")}
+KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
+    str: (str, "text"),
+    float: ((int, float), "a number"),
+    list: (list, "a list of files"),
+}
 
 
 class Endpoints:
@@ -230,9 +235,9 @@ def build_api(library: Library) -> None:
     """What asks a network shares one limit: calls take turns, and some wait long for a model."""
     on = Endpoints(library)
     for function in (on.verdict, on.scores, on.spectrum):
-        gr.api(endpoint(function), concurrency_limit=AT_ONCE, concurrency_id="api")
-    for function in (on.recipes, on.label_sets):
-        gr.api(endpoint(function))
+        api(endpoint(function), concurrency_limit=AT_ONCE, concurrency_id="api")
+    for listing in (on.recipes, on.label_sets):
+        api(endpoint(listing))
 
 
 def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -248,7 +253,7 @@ def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
-    answer.__signature__ = signature
+    answer.__signature__ = signature  # type: ignore[attr-defined]  # `inspect` reads it
     return answer
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from demo.server.request import ALTERED, ORIGINAL, Settings
 
@@ -54,7 +54,7 @@ class Batch:
 
     def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Batch:
         """The same scores decided anew; asks no network."""
-        values = {weights: float(getattr(t, "value", t)) for weights, t in thresholds.items()}
+        values = {weights: _value(t) for weights, t in thresholds.items()}
         images = tuple(
             image._replace(
                 verdicts={
@@ -84,7 +84,7 @@ class Batch:
         if weights in self.calibration:
             values += self.calibration[weights].scores
         if threshold is not None:
-            values.append(float(getattr(threshold, "value", threshold)))
+            values.append(_value(threshold))
         low, high = min(values), max(values)
         width = (high - low) or max(abs(high), 1e-6)
         digits = 2 - math.floor(math.log10(width))
@@ -94,7 +94,7 @@ class Batch:
     def order(self, by: str) -> list[int]:
         """Places of the images by `score` (highest first), `name` or `disagreements` first."""
         last = ALTERED if ALTERED in self.settings.weights else ORIGINAL
-        keys = {
+        keys: dict[str, Callable[[int], Any]] = {
             "score": lambda i: -self.images[i].verdicts[last].score,
             "name": lambda i: self.images[i].name.lower(),
             "disagreements": lambda i: (
@@ -103,3 +103,7 @@ class Batch:
             ),
         }
         return sorted(range(len(self.images)), key=keys[by])
+
+
+def _value(threshold: Threshold | float) -> float:
+    return float(threshold) if isinstance(threshold, (int, float)) else threshold.value

@@ -63,7 +63,7 @@ def build_pictures() -> Pictures:
     strip = Strip([_example(path) for path in examples()], group="Examples", elem_id="examples")
     with gr.Accordion("Take a picture", open=False):
         camera = gr.Image(sources=["webcam"], label="Webcam", height=220, elem_id="camera")
-        camera.preprocess = _as_file
+        camera.preprocess = _as_file  # type: ignore[method-assign]  # Gradio has no option for it
     gr.HTML(f'<p class="hint">{LIMITS}</p>')
     return Pictures(files, strip, camera)
 

@@ -219,6 +219,7 @@ class DetectHandlers:
     ) -> Steps[tuple[Batch, tuple[str, ...]]]:
         """The batch with thresholds anew, judged first where the settings changed; problems."""
         made = yield from detectors(self.library, settings)
+        found: dict[str, tuple[float, ...]] | None
         problems: tuple[str, ...] = ()
         if own is not None:
             found, problems = yield from scores(self.library, made, own)

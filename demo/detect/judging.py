@@ -111,8 +111,10 @@ def check_batch(files: Sequence[Path]) -> None:
 def _chunk(made: Detectors, files: Sequence[Path]) -> Chunk:
     problems: list[str] = []
     good = _read(made, files, problems)
-    pixels = _stacked(good) if good else None
-    verdicts = {weights: d.verdicts_of(pixels) for weights, d in made.items() if good}
+    if not good:
+        return Chunk((), tuple(problems))
+    pixels = _stacked(good)
+    verdicts = {weights: detector.verdicts_of(pixels) for weights, detector in made.items()}
     images = tuple(
         Judged(path, path.name, small, {weights: verdicts[weights][i] for weights in made})
         for i, (path, small, _) in enumerate(good)

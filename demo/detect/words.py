@@ -30,7 +30,8 @@ def of_batch(batch: Batch) -> list[Notice]:
         what = "One file was" if count == 1 else f"{count} files were"
         rest = "The others are judged." if batch.images else ""
         parts.append(notice(f"{what} left out. {rest}".strip(), "bad", batch.problems))
-    warnings = [t.warning for t in batch.thresholds.values() if getattr(t, "warning", None)]
+    found = (getattr(t, "warning", None) for t in batch.thresholds.values())
+    warnings = [warning for warning in found if warning]
     if warnings:
         parts.append(notice("A threshold from few images.", "warn", warnings[:1]))
     return parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import gradio as gr
 
@@ -21,6 +21,7 @@ from setar_core.scores import SCORES
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
+    from setar_core.backbones.vision import VisionBackbone
 
 OWN_LABELS = "my own text"
 
@@ -133,7 +134,9 @@ def backbone_chosen(
 
 def own_labels(backbone: Backbone) -> tuple[str, ...]:
     """A classifier's classes, by number where it does not name them."""
-    return backbone.class_names or tuple(f"class {i}" for i in range(backbone.num_classes))
+    if backbone.class_names:
+        return backbone.class_names
+    return tuple(f"class {i}" for i in range(cast("VisionBackbone", backbone).num_classes))
 
 
 def recipe_given(library: Library, backbone: str, file: str | None) -> Choice:

@@ -56,7 +56,8 @@ def query(library: Library, *bar: Any, **more: Any) -> Any:
         settings["recipe"] = now.recipe
     else:
         try:
-            settings |= _written(given_recipe(library, now.backbone, now.recipe))
+            recipe = given_recipe(library, now.backbone, now.recipe)
+            settings |= {"recipe": NO_RECIPE} if recipe is None else _written(recipe)
         except ValueError:
             settings["recipe"] = NO_RECIPE
             left_out.append("the recipe")
@@ -116,7 +117,7 @@ def opening(library: Library, query: Mapping[str, str]) -> list:
     now = read(library, query)
     recipes = choices.recipe_choices(library, now.backbone, now.recipe)
     return [
-        *now._replace(recipe=gr.Dropdown(recipes, value=now.recipe)),
+        *(now._asdict() | {"recipe": gr.Dropdown(recipes, value=now.recipe)}).values(),
         choices.labels_counted(library, now.backbone, now.labels, now.prompt),
         choices.score_explained(now.score),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -66,7 +66,7 @@ def _square(image: Image.Image, share: float) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _steps(preprocess: Callable) -> dict[str, object]:
+def _steps(preprocess: Callable) -> dict[str, Any]:
     return {type(step).__name__: step for step in getattr(preprocess, "transforms", ())}
 
 
@@ -82,7 +82,7 @@ def _margin(preprocess: Callable) -> float:
     return min(1.0, crop / resize)
 
 
-def _side(step: object) -> int:
+def _side(step: Any) -> int:
     size = step.size
     return min(size) if isinstance(size, (tuple, list)) else size
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.page.components.notices import Notices
-from demo.page.events import KEEP
+from demo.page.events import KEEP, QUIET
 from demo.page.notices import notice
 from demo.page.session import Bar
 from demo.published.components.bins import Bins, bound, compared
@@ -67,7 +67,7 @@ def settled(choice: Choice) -> Choice:
     Raises:
         ValueError: a network that is none of theirs, or a measure that is none.
     """
-    if choice.backbone not in dict(map(reversed, NETWORKS)):
+    if choice.backbone not in [name for _, name in NETWORKS]:
         raise ValueError(f"nothing was published for {choice.backbone!r}; choose one of the list")
     if choice.measure not in MEASURES:
         raise ValueError(f"{choice.measure!r} is no measure; use {', '.join(MEASURES)}")
@@ -173,7 +173,7 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     shown = View(
         id_set, score, method, ood_set, lead, runs, picture, bins, notes, found, trace
     )  # fmt: skip
-    quiet = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
+    quiet = QUIET | {"trigger_mode": "always_last"}
     for part in (network, id_set):
         part.input(partial(chosen, library), asked, list(shown), **quiet)
     for part in (score, measure):

@@ -370,7 +370,7 @@ def told(before: str, steps: Steps[Result], after: str = "") -> Steps[Result]:
     return each(steps, lambda step: Progress(f"{before}{step.sentence}{after}", step.share))
 
 
-def reporting(sentence: str, call: Callable[[Callable[[str], object]], Result]) -> Steps[Result]:
+def reporting(sentence: str, call: Callable[[Callable[[str], None]], Result]) -> Steps[Result]:
     """A call that tells a callback what it does, as steps; once begun it goes on to its end."""
     sentences = deque([sentence], maxlen=1)
     future: Future[Result] = Future()

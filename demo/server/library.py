@@ -136,7 +136,7 @@ class Library:
             yield from self.loading(name)
             what = f"reading {len(labels):,} labels"
 
-            def read(report: Callable[[str], object]) -> Detector:
+            def read(report: Callable[[str], None]) -> Detector:
                 from setar_core.detector import Detector
 
                 return Detector(self.backbone(name, recipe), labels, progress=report)
@@ -170,7 +170,7 @@ class Library:
     def _forget(self, name: str) -> None:
         for store in (self._altered, self._detectors):
             for key, _ in store.items():
-                if key[0] == name:
+                if isinstance(key, tuple) and key[0] == name:
                     store.drop(key)
 
 
@@ -200,8 +200,8 @@ def examples() -> list[Path]:
 
 def shipped_calibration(backbone: str, labels: LabelSet) -> list[Path]:
     """Shipped pictures of these labels for the embedded backbone; none where a label has none."""
-    folders = calibration_folders(labels.names)
-    if backbone != EMBEDDED or None in folders:
+    folders = [path for path in calibration_folders(labels.names) if path is not None]
+    if backbone != EMBEDDED or len(folders) < len(labels.names):
         return []
     return [picture for path in dict.fromkeys(folders) for picture in _pictures(path)]
 

@@ -79,19 +79,16 @@ def checked_settings(
     Raises:
         ValueError: labels that cannot be used, a number that is missing or out of its range.
     """
-    for name, value, low, high in (
-        ("temperature", temperature, *TEMPERATURES),
-        ("local weight", local_weight, 0, 100),
-    ):
-        if value is None or not low <= value <= high:
-            said = "empty" if value is None else f"{value:g}"
-            raise ValueError(f"the {name} is {said}; give a number from {low:g} to {high:g}")
+    options = ScoreOptions(
+        _within("temperature", temperature, *TEMPERATURES),
+        _within("local weight", local_weight, 0, 100),
+    )
     return Settings(
         backbone,
         LabelSet.parse(labels or "", prompt or ""),
         recipe,
         score or "mcm",
-        ScoreOptions(temperature, local_weight),
+        options,
     )
 
 
@@ -113,6 +110,13 @@ def given_recipe(library: Library, backbone: str, title: str | None) -> Recipe |
             f"{', '.join((NO_RECIPE, *shipped))}"
         )
     return Recipe.load(Path(shipped[title]))
+
+
+def _within(name: str, value: float | None, low: float, high: float) -> float:
+    if value is None or not low <= value <= high:
+        said = "empty" if value is None else f"{value:g}"
+        raise ValueError(f"the {name} is {said}; give a number from {low:g} to {high:g}")
+    return value
 
 
 def _drops(recipe: Recipe | None) -> str:

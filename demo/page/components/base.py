@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gradio as gr
-from gradio.component_meta import updateable
+from gradio.component_meta import ComponentMeta, updateable
 
 from demo.page.words import text
 
 
-class _WithoutStub(type(gr.HTML)):
+class _WithoutStub(ComponentMeta):
     """Makes the class without Gradio's type stub, a `.pyi` written beside its source."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> type:
@@ -49,7 +49,7 @@ class Part(gr.HTML, metaclass=_WithoutStub):
 
     inside: ClassVar[tuple[type[Part], ...]] = ()
     state: ClassVar[tuple[str, ...]] = ()
-    _files: ClassVar[dict[str, str]] = {}
+    _files: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -407,7 +407,7 @@ def test_rows_sort_and_select(handlers):
     assert names == sorted(names)
     picked = handlers.look(page.batch, "name", 3)
     assert picked.detail.name == batch.images[3].name
-    assert [row.index for row in picked.rows if row.picked] == [3]
+    assert [row.place for row in picked.rows if row.picked] == [3]
 
 
 def test_disagreements_come_first(library, handlers):

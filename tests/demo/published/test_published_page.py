@@ -86,14 +86,14 @@ def test_a_cell_is_picked_with_its_method_and_set():
     shown = look()
     lines = table(B16, "imagenet1k", "mcm")
     place = [line.run.method for line in lines].index("SeTAR+FT")
-    at = shown.table.rows[place].cells[3].index
+    at = shown.table.rows[place].cells[3].place
     view = clicked(at, *settled(Choice()))
     assert (view.method, view.ood_set) == ("SeTAR+FT", "places")
-    assert len(chosen_cells(view)) == 2 and at in {cell.index for cell in chosen_cells(view)}
+    assert len(chosen_cells(view)) == 2 and at in {cell.place for cell in chosen_cells(view)}
     kept = clicked(2, *settled(Choice()))  # the original's row
     assert (kept.method, kept.ood_set) == ("SeTAR", "sun")
     assert clicked(0, *settled(Choice())) == clicked(999, *settled(Choice())) == View()
-    assert all(row.cells[0].index is None for row in shown.table.rows)  # the mean
+    assert all(row.cells[0].place is None for row in shown.table.rows)  # the mean
 
 
 def test_the_picture_is_of_the_chosen_set_with_its_bin_error():

@@ -10,7 +10,7 @@ from demo.page.components.base import Part
 from demo.page.pictures import PatchMap, patch_map
 from demo.page.words import number
 from demo.server.request import TITLES
-from setar_core.verdict import IN, OUT, Verdict
+from setar_core.verdict import Verdict
 
 
 class Column(NamedTuple):
@@ -57,14 +57,9 @@ def _column(title: str, verdict: Verdict, score_title: str) -> Column:
 
 def _sentence(verdict: Verdict, score: str) -> tuple[str, str]:
     """What is said of the best label, before it and after it."""
-    if verdict.decision == IN:
-        return (
-            "It shows one of your labels, most likely ",
-            f": {score} reaches {number(verdict.threshold)}.",
-        )
-    if verdict.decision == OUT:
-        return (
-            "It is probably none of your labels; ",
-            f" is nearest: {score} is below {number(verdict.threshold)}.",
-        )
-    return "The nearest label is ", f": {score}. Without a threshold nothing is decided."
+    if verdict.threshold is None:
+        return "The nearest label is ", f": {score}. Without a threshold nothing is decided."
+    line = number(verdict.threshold)
+    if verdict.in_distribution:
+        return "It shows one of your labels, most likely ", f": {score} reaches {line}."
+    return "It is probably none of your labels; ", f" is nearest: {score} is below {line}."

@@ -27,9 +27,9 @@ class Line(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One image; `index` is its place in the batch."""
+    """One image; `place` is where it is in the batch."""
 
-    index: int
+    place: int
     picked: bool
     thumbnail: str
     name: str

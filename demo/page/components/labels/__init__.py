@@ -12,7 +12,7 @@ class Summary(NamedTuple):
     """What is said of some labels: how many, the first of them, and what may be wrong with them;
     or the problem for which there are none."""
 
-    count: str = ""
+    total: str = ""
     names: str = ""
     warnings: Sequence[str] = ()
     problem: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from demo.page.components.base import Part
@@ -12,8 +11,8 @@ from demo.page.notices import Notice
 class Notices(Part):
     """Its value is a `Notice`, or several."""
 
-    def postprocess(self, value: Notice | Sequence[Notice] | None) -> Any:
+    def postprocess(self, value: Any) -> Any:
         return super().postprocess([value] if isinstance(value, Notice) else value)
 
-    def preprocess(self, payload: Any) -> list[Notice]:
+    def preprocess(self, payload: Any) -> Any:
         return [Notice(**one) for one in super().preprocess(payload) or ()]

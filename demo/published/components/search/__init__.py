@@ -45,6 +45,7 @@ class PublishedSearch(Player):
 def search(library: Library, run: Run) -> Search:
     """The search of a published run."""
     recipe, settings = run.recipe, run.settings
+    assert recipe is not None, "what is searched for is a recipe"
     return Search(
         film(run.slug, run.trace(), tuple(recipe.ratios)),
         run.title,

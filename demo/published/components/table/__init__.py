@@ -14,13 +14,13 @@ ACCURACY = "imagenet1k"
 
 class Cell(NamedTuple):
     """A number and its change, `kind` of which is good, worse, same or nothing; the mean has no
-    picture behind it, so no index."""
+    picture behind it, so no place."""
 
     value: str
     best: bool
     change: str
     kind: str
-    index: int | None = None
+    place: int | None = None
     told: str = ""
     chosen: bool = False
 
@@ -64,7 +64,7 @@ def table(lines: Sequence[Line], measure: str, method: str, ood_set: str) -> Tab
             *METHODS[line.run.method],
             [
                 _cell(lines, line, field, name)._replace(
-                    index=None if name == MEAN else place * len(names) + at,
+                    place=None if name == MEAN else row * len(names) + at,
                     chosen=line.run.method in (method, VANILLA) and name == ood_set,
                 )
                 for at, name in enumerate(names)
@@ -72,7 +72,7 @@ def table(lines: Sequence[Line], measure: str, method: str, ood_set: str) -> Tab
             percent(line.run.accuracy[ACCURACY]),
             line.run.accuracy[ACCURACY] == most,
         )
-        for place, line in enumerate(lines)
+        for row, line in enumerate(lines)
     ]
     heads = [f"{SETS[name]}\u00a0{measure[-1]}" for name in names]
     return Table(measure, meaning, heads, rows, unlike([line.run for line in lines]))

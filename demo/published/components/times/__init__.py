@@ -45,6 +45,7 @@ class Times(Part):
 
 def times(run: Run, found: SearchTimes | None) -> TimesTold:
     """The authors' time of a run, and a pair of bars for each search that we measured."""
+    assert run.search_seconds is not None, "a published search was timed"
     candidates = len(run.trace())
     theirs = TimesTold(
         minutes(run.search_seconds), candidates, f"{run.search_seconds / candidates:.1f} s"
