@@ -86,6 +86,7 @@ def _join_judging(on: Parts) -> None:
         yield from handlers.judge([str(examples()[event.index])], *values)
 
     def camera(picture, *values):
+        yield Page()  # outputs of a generator that yields nothing are emptied
         if picture:
             yield from handlers.judge([picture], *values)
 

@@ -159,16 +159,19 @@ def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips):
 
 @pytest.fixture
 def slow(monkeypatch):
-    """While it is set, every batch of a benchmark takes two seconds."""
-    slow, run = threading.Event(), TurnQueue.run
+    """A benchmark takes its time; while this is set, a batch does not end."""
+    held, run = threading.Event(), TurnQueue.run
 
     def late(self, what, *args):
-        if what.startswith("benchmark") and slow.is_set():
-            time.sleep(2)
+        if what.startswith("benchmark"):
+            time.sleep(0.3)
+            while held.is_set():
+                time.sleep(0.05)
         return run(self, what, *args)
 
     monkeypatch.setattr(TurnQueue, "run", late)
-    return slow
+    yield held
+    held.clear()
 
 
 def test_run_is_heard_as_soon_as_the_stop_is_told(opened, slow):
@@ -176,16 +179,16 @@ def test_run_is_heard_as_soon_as_the_stop_is_told(opened, slow):
     page = opened()
     start, stop = page.locator("#bench-run"), page.locator("#bench-stop")
     expect(stop).to_be_hidden()
-    slow.set()
     start.click()
     expect(start).to_be_hidden()
     expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    slow.set()
     stop.click()
     expect(stop).to_contain_text("Stopping")
     expect(stop).to_be_disabled()
     expect(start).to_be_hidden()
-    expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
     slow.clear()
+    expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
     start.click()
     expect(stop).to_have_text("Stop")
     expect(page.locator("#bench-notice")).not_to_contain_text("Press Run to go on")
@@ -196,9 +199,9 @@ def test_run_is_heard_as_soon_as_the_stop_is_told(opened, slow):
 
 def test_a_run_goes_on_when_the_page_is_loaded_anew(opened, slow):
     page = opened()
-    slow.set()
     page.locator("#bench-run").click()
     expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
+    slow.set()
     page.reload()
     page.locator("#rows button.row").first.wait_for()
     page.get_by_role("tab", name="Benchmark").click()

@@ -73,7 +73,7 @@ def test_a_page_that_is_loaded_anew_shows_the_last_run(done):
     assert page.name == name and page.results["visible"] and page.behind["visible"]
     assert "Your last benchmark: emoji with 40 labels" in words(page.notice)
     assert "static" in page.table.heads and not waiting(page.table)
-    assert list(handlers.watch(name)) == list(handlers.watch("unknown")) == []
+    assert list(handlers.watch(name)) == list(handlers.watch("unknown")) == [View()]
     assert handlers.found("unknown").stored == FORGOTTEN
     assert "no longer kept" in words(handlers.found("unknown").notice)
     for nothing in (None, "", FORGOTTEN):
@@ -91,7 +91,7 @@ def test_a_run_goes_on_when_its_page_is_loaded_anew(library, zips, held):
     assert waiting(page.table) == 2 and page.behind == KEEP
     assert "still running: emoji with 40 labels" in words(page.notice)
     again = handlers.watch(name)
-    assert next(again).stop.visible
+    assert next(again) == View() and next(again).stop.visible
     held.set()
     assert "Done." in words(filled(list(again), "notice")[-1])
     assert "still running" not in words(handlers.found(name).notice)
