@@ -24,6 +24,7 @@ from demo.server.library import Library
 from demo.server.request import RECALL
 from demo.spectrum.tab import build_spectrum
 
+# Gradio sets a prefix before each part of a selector between commas: no `:is(a, b)` in these.
 STYLES = [CSS, *(style for style in CSS.parents[1].glob("*/*.css") if style.parent != CSS.parent)]
 KEPT_SECONDS = 3600  # how long uploads stay, and how often old ones are looked for
 

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from functools import partial
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from demo.benchmark.components.table import BenchmarkTable, Number
 from demo.benchmark.components.table import Cell as MeasuredCell
 from demo.benchmark.components.table import Row as MeasuredRow
 from demo.benchmark.components.table import Table as MeasuredTable
+from demo.build import STYLES
 from demo.detect.components import detail, rows, tally, thresholds
 from demo.detect.components.chip import Chip, Decision
 from demo.page.components import strip
@@ -181,6 +183,11 @@ def test_an_update_may_make_a_part_anew(part):
     assert made.constructor_args == {"value": sample, "elem_id": "it"}
     again = part(**made.constructor_args)
     assert again.get_config().keys() == made.get_config().keys()
+
+
+@pytest.mark.parametrize("sheet", STYLES, ids=lambda sheet: sheet.name)
+def test_a_sheet_has_no_list_within_a_selector(sheet):
+    assert not re.search(r":\w+\([^(){}]*,[^{}]*\{", sheet.read_text(encoding="utf-8"))
 
 
 class Sentence(NamedTuple):
