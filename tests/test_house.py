@@ -154,6 +154,16 @@ def test_the_core_names_no_face(path):
     assert not words
 
 
+def test_only_one_file_of_the_core_touches_threads():
+    words = re.compile(r"\b(threading|concurrent\.futures|set_num_threads)\b")
+    found = [
+        path.name
+        for path in sorted(ROOT.glob("setar_core/**/*.py"))
+        if words.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["parallel.py"]
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_has_one_subject(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
