@@ -18,6 +18,7 @@ from demo.benchmark.sets import SetsAsked, opened
 from demo.benchmark.view import KEEP, View, shown
 from demo.page import notices
 from demo.page.events import FORGOTTEN
+from demo.page.words import duration
 from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, Settings, read_settings
@@ -68,7 +69,7 @@ class BenchmarkHandlers:
             if not run.active:
                 self.runs.start(run)
         except ValueError as error:
-            yield View(notice=notices.notice(str(error), "bad"))
+            yield View(notice=notices.failure(error))
             return
         yield View(name=run.name, stored=run.name)
         yield from self._watched(run)
@@ -172,7 +173,7 @@ class BenchmarkHandlers:
             left = ""
             if step.done > before and step.done < total:
                 seconds = (time.monotonic() - begun) * (total - step.done) / (step.done - before)
-                left = f", about {words.duration(seconds)} left"
+                left = f", about {duration(seconds)} left"
             verb = "Scoring" if step.places or step.left_out else "Comparing on"
             name = step.set_scores.images.name
             sentence = f"{verb} {name}: {step.done:,} of {total:,} images{left}"

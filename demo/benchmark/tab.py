@@ -22,9 +22,10 @@ from demo.benchmark.sets import ZIP
 from demo.benchmark.view import View
 from demo.benchmark.words import GONE
 from demo.page.components.notices import Notices
-from demo.page.events import QUIET
-from demo.page.notices import empty, toast
-from demo.page.session import FAST, Bar, into_detect
+from demo.page.downloads import download
+from demo.page.events import FAST, QUIET
+from demo.page.notices import empty, toasting_errors
+from demo.page.session import Bar, into_detect
 from demo.server.library import Library
 
 WATCHERS = 16  # pages that look on at once
@@ -56,10 +57,6 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
                     for kind, title in KINDS.items()
                 }
         behind, keys = build_behind()
-        files = {
-            kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"bench-file-{kind}")
-            for kind in (*KINDS, "html")
-        }
     kept = bar.browser_state(KEPT_KEY)
     page = list(
         behind._replace(
@@ -98,7 +95,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     behind.rates.select(drag, looked, page, **last)
     for event in (behind.threshold.submit, behind.threshold.blur):
         event(handlers.threshold_moved, [*looked, behind.threshold], page, **last)
-    _join_files(handlers, bar, looked, behind, keys, buttons, files)
+    _join_files(handlers, bar, looked, behind, keys, buttons)
     _join_choice(library, bar, choice)
 
 
@@ -109,7 +106,6 @@ def _join_files(
     behind: View,
     keys: gr.HTML,
     buttons: dict[str, gr.Button],
-    files: dict[str, gr.DownloadButton],
 ) -> None:
     def save(kind: str, name: str | None) -> str:
         return saved(_run(handlers, name), kind)
@@ -117,17 +113,14 @@ def _join_files(
     def save_figure(event: gr.EventData, *values: Any) -> str:
         return figure_page(*_look(handlers, *values), event.index)
 
+    @toasting_errors
     def pick(event: gr.EventData, *values: Any) -> list:
-        try:
-            return into_detect(picture(*_look(handlers, *values), event.index))
-        except ValueError as error:
-            raise toast(error) from None
+        return into_detect(picture(*_look(handlers, *values), event.index))
 
     here = [*looked, behind.threshold]
     for kind, button in buttons.items():
-        made = button.click(partial(save, kind), looked[0], files[kind], **QUIET)
-        made.then(None, None, None, js=_press(kind))
-    keys.select(save_figure, here, files["html"], **QUIET).then(None, None, None, js=_press("html"))
+        download(button.click, partial(save, kind), looked[0])
+    download(keys.select, save_figure, here)
     behind.worst.select(pick, here, [bar.tabs, bar.to_detect], **QUIET)
 
 
@@ -141,7 +134,7 @@ def _join_choice(library: Library, bar: Bar, choice: Choice) -> None:
 def _run(handlers: BenchmarkHandlers, name: str | None) -> Run:
     run = handlers.runs.find(name)
     if run is None or not run.ready:
-        raise gr.Error(GONE if name else "Press Run first.", print_exception=False)
+        raise ValueError(GONE if name else "Press Run first.")
     return run
 
 
@@ -150,7 +143,3 @@ def _look(
 ) -> tuple[Run, Look]:
     run = _run(handlers, name)
     return run, Look(run.bench.detections[int(detector)], ood, float(threshold))
-
-
-def _press(kind: str) -> str:
-    return f"() => document.querySelector('#bench-file-{kind}').click()"

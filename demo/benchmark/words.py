@@ -5,6 +5,7 @@ from __future__ import annotations
 from demo.benchmark.runs import Run
 from demo.page import notices
 from demo.page.notices import Notice
+from demo.page.words import left_out
 from demo.server.jobs import FAILED, FINISHED, STOPPED
 
 GONE = "This benchmark is no longer kept on the server. Press Run to make it again."
@@ -30,9 +31,8 @@ def over(run: Run) -> Notice | list[Notice]:
         for reason in scored.left_out.values()
     ]
     if problems:
-        count = len(problems)
-        what = "One image was" if count == 1 else f"{count} images were"
-        parts.append(notices.notice(f"{what} left out; the others are measured.", "bad", problems))
+        told = f"{left_out(len(problems), 'image')}; the others are measured."
+        parts.append(notices.notice(told, "bad", problems))
     inside = run.bench.id.images
     if inside.classes is None:
         strange = f" ({', '.join(inside.strangers[:4])})" if inside.strangers else ""
@@ -69,9 +69,3 @@ def found_again(run: Run) -> Notice:
         "own settings chosen above, Run goes on from there.",
         "warn",
     )
-
-
-def duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

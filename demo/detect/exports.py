@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from demo.detect.batch import Batch, Judged
 from demo.page.downloads import new_file
+from setar_core.benchmark.tables import guarded
 
 if TYPE_CHECKING:
     from setar_core.threshold import Threshold
     from setar_core.verdict import Verdict
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def as_dict(batch: Batch) -> dict[str, Any]:
@@ -46,7 +45,7 @@ def as_csv(batch: Batch) -> str:
     if lines:
         writer.writerow(lines[0])
     for line in lines:
-        writer.writerow(map(_safe, line.values()))
+        writer.writerow(guarded(c) if isinstance(c, str) else c for c in line.values())
     return out.getvalue()
 
 
@@ -85,7 +84,3 @@ def _threshold(threshold: Threshold | float) -> dict[str, Any]:
     page = threshold.page()
     how = {name: page[name] for name in ("recall", "reached", "interval")}
     return {"value": threshold.value, "found": "by calibration", **how, "images": threshold.n}
-
-
-def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -24,8 +24,9 @@ from demo.detect.judging import (
     judged,
     scores,
 )
-from demo.detect.view import Page, shown, telling
+from demo.detect.view import Page, reporting_errors, shown
 from demo.page import notices
+from demo.page.words import left_out
 from demo.server.jobs import Job, Jobs, Steps
 from demo.server.library import Library, examples, shipped_calibration
 from demo.server.request import RECALL, Settings, read_settings
@@ -53,7 +54,7 @@ class DetectHandlers:
         self._openings = Store[Job[Batch]](1)  # by settings
         self._lock = threading.Lock()
 
-    @telling
+    @reporting_errors
     def judge(
         self,
         files: Sequence[str] | None,
@@ -85,7 +86,7 @@ class DetectHandlers:
             now = yield from self._shown(self._started(paths, work), by)
         yield self._kept(name, now, by)
 
-    @telling
+    @reporting_errors
     def calibrate(
         self,
         source: str,
@@ -109,8 +110,8 @@ class DetectHandlers:
         now, problems = yield from self._shown(self.jobs.start(Job("calibrating", work)), by)
         page = self._kept(name, now, by, picked)
         if problems:
-            left = notices.notice("Some calibration files were left out.", "bad", problems)
-            page = page._replace(notice=[*page.notice, left])
+            told = f"{left_out(len(problems), 'calibration file')}."
+            page = page._replace(notice=[*page.notice, notices.notice(told, "bad", problems)])
         yield page
 
     def judge_again(
@@ -138,7 +139,7 @@ class DetectHandlers:
         try:
             settings = read_settings(self.library, *controls)
         except ValueError as error:
-            return Page(notice=notices.notice(str(error), "bad"))
+            return Page(notice=notices.failure(error))
         stale = tuple(settings.changed(now.settings))
         if stale == now.stale:
             return Page(notice=words.of_batch(now))

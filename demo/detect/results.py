@@ -25,7 +25,6 @@ class Results(NamedTuple):
     csv: gr.Button
     json: gr.Button
     link: gr.Button
-    files: dict[str, gr.DownloadButton]
     address: gr.Textbox
 
 
@@ -56,10 +55,6 @@ def build_results() -> Results:
     address = gr.Textbox(
         label="Link to these settings", visible=False, interactive=False, elem_id="address"
     )
-    files = {
-        kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"file-{kind}")
-        for kind in ("csv", "json")
-    }
     return Results(
-        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, link, files, address
+        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, link, address
     )

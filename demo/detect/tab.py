@@ -20,8 +20,9 @@ from demo.detect.handlers import AT_ONCE, DetectHandlers
 from demo.detect.results import Results, build_results
 from demo.detect.view import Page
 from demo.page import links
-from demo.page.events import KEEP, QUIET
-from demo.page.session import FAST, Bar, Handover
+from demo.page.downloads import download
+from demo.page.events import FAST, KEEP, QUIET
+from demo.page.session import Bar, Handover
 from demo.server.library import Library, examples
 from demo.server.request import ALTERED, ORIGINAL, RECALL
 
@@ -147,10 +148,7 @@ def _join_results(on: Parts) -> None:
     for part in (results.patches, results.opacity):
         part.change(None, [results.patches, results.opacity], None, js=SHOW_PATCHES, **QUIET)
     for kind, button in (("csv", results.csv), ("json", results.json)):
-        saved = button.click(
-            partial(_saved, on.handlers, kind), on.view[0], results.files[kind], **QUIET
-        )
-        saved.then(None, None, None, js=f"() => document.querySelector('#file-{kind}').click()")
+        download(button.click, partial(_saved, on.handlers, kind), on.view[0])
 
     def address(recall, *bar):
         return links.query(on.library, *bar, recall=recall)
@@ -163,8 +161,8 @@ def _join_results(on: Parts) -> None:
     ).then(None, results.address, results.address, js=links.COPY)
 
 
-def _saved(handlers: DetectHandlers, kind: str, name: str | None) -> str | None:
+def _saved(handlers: DetectHandlers, kind: str, name: str | None) -> str:
     batch = handlers.batches.find(name)
     if batch is None or not batch.images:
-        raise gr.Error("Judge some pictures first.", print_exception=False)
+        raise ValueError("judge some pictures first")
     return exports.saved(batch, kind)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import lru_cache, wraps
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,20 +44,7 @@ class Page(NamedTuple):
     line_altered: Any = KEEP
 
 
-Told = Callable[..., Iterator[Page]]
-
-
-def telling(handler: Told) -> Told:
-    """The handler, with the core's ValueErrors as a notice on the page."""
-
-    @wraps(handler)
-    def told(*args: Any) -> Iterator[Page]:
-        try:
-            yield from handler(*args)
-        except ValueError as error:
-            yield Page(notice=notices.notice(str(error), "bad"))
-
-    return told
+reporting_errors = notices.reporting_errors(lambda notice: Page(notice=notice))
 
 
 def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from demo.detect.batch import Batch
 from demo.page.notices import Notice, notice
+from demo.page.words import left_out
 
 
 def of_batch(batch: Batch) -> list[Notice]:
@@ -26,10 +27,8 @@ def of_batch(batch: Batch) -> list[Notice]:
             )
         )
     if batch.problems:
-        count = len(batch.problems)
-        what = "One file was" if count == 1 else f"{count} files were"
-        rest = "The others are judged." if batch.images else ""
-        parts.append(notice(f"{what} left out. {rest}".strip(), "bad", batch.problems))
+        rest = " The others are judged." if batch.images else ""
+        parts.append(notice(f"{left_out(len(batch.problems))}.{rest}", "bad", batch.problems))
     found = (getattr(t, "warning", None) for t in batch.thresholds.values())
     warnings = [warning for warning in found if warning]
     if warnings:

@@ -123,7 +123,7 @@ def backbone_chosen(
             yield Choice(notice=notices.busy(*step))
         loaded = library.backbone(backbone)
     except ValueError as error:
-        yield Choice(notice=notices.notice(str(error), "bad"))
+        yield Choice(notice=notices.failure(error))
         return
     choice = Choice(notice=None)
     if not loaded.has_text:
@@ -146,6 +146,6 @@ def recipe_given(library: Library, backbone: str, file: str | None) -> Choice:
         try:
             chosen = library.keep_recipe(Recipe.load(file), "uploaded")
         except ValueError as error:
-            chosen, notice = NO_RECIPE, notices.notice(str(error), "bad")
+            chosen, notice = NO_RECIPE, notices.failure(error)
     recipes = recipe_choices(library, backbone, chosen)
     return Choice(recipe=gr.Dropdown(recipes, value=chosen), notice=notice)

@@ -8,7 +8,6 @@ import gradio as gr
 
 # Options of an event of the page itself: no overlay, and no endpoint for clients.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+FAST = {**QUIET, "trigger_mode": "always_last"}  # what comes while one is at work: the last of it
 FORGOTTEN: dict = {}  # for a browser, names nothing; one that is told None keeps what it has
-
-
 KEEP = gr.skip()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 SHOWN_PROBLEMS = 12
+Handler = Callable[..., Any]
 
 
 class Notice(NamedTuple):
@@ -41,9 +44,45 @@ def empty(sentence: str, more: str) -> Notice:
     return Notice("empty", sentence, [more])
 
 
-def toast(error: Exception) -> gr.Error:
-    """A refusal in the corner of the page; raise it."""
-    return gr.Error(begun(str(error)), print_exception=False)
+def failure(error: Exception) -> Notice:
+    """What went wrong."""
+    return notice(str(error), "bad")
+
+
+def reporting_errors(show: Callable[[Notice], Any]) -> Callable[[Handler], Handler]:
+    """Handlers, functions or generators, whose ValueErrors are shown by the view of a notice."""
+
+    def reporting(handler: Handler) -> Handler:
+        @wraps(handler)
+        def once(*args: Any) -> Any:
+            try:
+                return handler(*args)
+            except ValueError as error:
+                return show(failure(error))
+
+        @wraps(handler)
+        def in_steps(*args: Any) -> Iterator[Any]:
+            try:
+                yield from handler(*args)
+            except ValueError as error:
+                yield show(failure(error))
+
+        return in_steps if isgeneratorfunction(handler) else once
+
+    return reporting
+
+
+def toasting_errors(handler: Handler) -> Handler:
+    """The handler, with its ValueErrors as messages in the corner of the page."""
+
+    @wraps(handler)
+    def toasting(*args: Any) -> Any:
+        try:
+            return handler(*args)
+        except ValueError as error:
+            raise gr.Error(begun(str(error)), print_exception=False) from None
+
+    return toasting
 
 
 def begun(text: str) -> str:

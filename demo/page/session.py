@@ -13,7 +13,7 @@ from demo.page import choices, links
 from demo.page.components.labels import LabelSummary, summary
 from demo.page.components.notices import Notices
 from demo.page.components.status import State, Status
-from demo.page.events import QUIET
+from demo.page.events import FAST, QUIET
 from demo.server.library import Library, label_set
 from setar_core.labels import PROMPT, LabelSet
 
@@ -24,7 +24,6 @@ SENTENCE = (
 )
 MORE = "More: labels as text, prompt, temperature, a recipe of your own"
 EVERY = 3  # seconds between two looks at what runs
-FAST = {**QUIET, "trigger_mode": "always_last"}
 
 
 class Handover(NamedTuple):

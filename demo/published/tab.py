@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.page.components.notices import Notices
-from demo.page.events import KEEP, QUIET
+from demo.page.events import FAST, KEEP
 from demo.page.notices import notice
 from demo.page.session import Bar
 from demo.published.components.bins import Bins, bound, compared
@@ -173,16 +173,15 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     shown = View(
         id_set, score, method, ood_set, lead, runs, picture, bins, notes, found, trace
     )  # fmt: skip
-    quiet = QUIET | {"trigger_mode": "always_last"}
     for part in (network, id_set):
-        part.input(partial(chosen, library), asked, list(shown), **quiet)
+        part.input(partial(chosen, library), asked, list(shown), **FAST)
     for part in (score, measure):
-        part.input(looked, asked, list(shown), **quiet)
+        part.input(looked, asked, list(shown), **FAST)
 
     def pick(event: gr.EventData, *values: Any) -> View:
         return clicked(event.index, *values)
 
-    runs.select(pick, asked, list(shown), **quiet)
+    runs.select(pick, asked, list(shown), **FAST)
 
 
 def _same(run: published.Run, choice: Choice) -> bool:

@@ -6,9 +6,9 @@ Every handler returns a `SearchPage`; a ValueError of the core becomes a notice 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -31,17 +31,7 @@ LONGEST_LINE = 10
 FULL = "{count} searches are waiting already; try again in a few minutes"
 
 
-def telling(handler: Callable[..., SearchPage]) -> Callable[..., SearchPage]:
-    """The handler, with the core's ValueErrors as a notice on the page."""
-
-    @wraps(handler)
-    def told(*args: Any) -> SearchPage:
-        try:
-            return handler(*args)
-        except ValueError as error:
-            return SearchPage(state=notices.notice(str(error), "bad"))
-
-    return told
+reporting_errors = notices.reporting_errors(lambda notice: SearchPage(state=notice))
 
 
 class SearchHandlers:
@@ -54,22 +44,22 @@ class SearchHandlers:
         self.library = library
         self.jobs: Jobs[Search] = jobs or Jobs(longest=LONGEST_LINE, kept=KEPT, full=FULL)
 
-    @telling
+    @reporting_errors
     def search(self, page: str, *controls: Any) -> SearchPage:
         """A new search."""
         return self._started(page, read_search(*controls))
 
-    @telling
+    @reporting_errors
     def estimate(self, page: str, *controls: Any) -> SearchPage:
         """Measure the first candidates, to tell how long all of them would take."""
         return self._started(page, replace(read_search(*controls), only_estimate=True))
 
-    @telling
+    @reporting_errors
     def go_on(self, page: str, file: str | None, *controls: Any) -> SearchPage:
         """Continue where a trace ends."""
         return self._started(page, going_on(read_search(*controls), file))
 
-    @telling
+    @reporting_errors
     def resume(self, page: str, name: str | None) -> SearchPage:
         """Go on with a stopped search from its own trace."""
         job = self.jobs.find(name)
@@ -83,7 +73,7 @@ class SearchHandlers:
             )
         return self._whole(self.jobs.start(job, page))
 
-    @telling
+    @reporting_errors
     def replay(self, page: str, file: str | None) -> SearchPage:
         """Look at a trace or at a recipe; nothing is run."""
         text = read_trace(file)

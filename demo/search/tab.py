@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
 from demo.page.choices import recipe_choices, set_of
 from demo.page.components.notices import Notices
+from demo.page.downloads import download
 from demo.page.events import QUIET
-from demo.page.notices import toast
+from demo.page.notices import toasting_errors
 from demo.page.session import Bar, into_detect, opening
 from demo.search import words
 from demo.search.components.film import SearchFilm
@@ -27,11 +28,6 @@ EVERY = 0.4  # seconds between two looks at a search
 KEPT_KEY = "setar-explorer-search"
 
 
-class Right(NamedTuple):
-    page: SearchPage
-    files: dict[str, gr.DownloadButton]
-
-
 def build_search(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     """Lay the tab out and join it to its handlers."""
     searches = SearchHandlers(library)
@@ -39,30 +35,25 @@ def build_search(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         with gr.Column(scale=4, min_width=300, elem_id="search-left"):
             left = build_plan(library)
         with gr.Column(scale=8, min_width=300, elem_id="search-right"):
-            right = build_views(bar, left)
+            page = build_views(bar, left)
     _join_plan(bar, left)
-    _join_searching(demo, searches, bar, left, right)
-    _join_keeping(searches, library, bar, left, right)
+    _join_searching(demo, searches, bar, left, page)
+    _join_keeping(searches, library, bar, left, page)
 
 
-def build_views(bar: Bar, left: Left) -> Right:
+def build_views(bar: Bar, left: Left) -> SearchPage:
     """The right side: how far it is, the drawings, and what was found."""
     state = Notices(words.state(None, []), elem_id="search-state")
     shown = SearchFilm(film(None), elem_id="search-film")
     pictures = Pictures(elem_id="search-pictures")
     result = Result(elem_id="search-result")
-    files = {
-        kind: gr.DownloadButton(kind, visible="hidden", elem_id=f"search-file-{kind}")
-        for kind in ("recipe", "trace")
-    }
-    page = SearchPage(
+    return SearchPage(
         name=gr.State(None), stored=bar.browser_state(KEPT_KEY),
         seen=gr.State(None), clock=gr.Timer(EVERY, active=False),
         state=state, search=left.search, estimate=left.estimate, stop=left.stop,
         resume=left.resume, go_on=left.go_on, replay=left.replay, film=shown, pictures=pictures,
         result=result, keeping=left.keeping, trace=left.trace,
     )  # fmt: skip
-    return Right(page, files)
 
 
 def _join_plan(bar: Bar, left: Left) -> None:
@@ -103,9 +94,9 @@ def _open_page(request: gr.Request) -> str:
 
 
 def _join_searching(
-    demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, right: Right
+    demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, page: SearchPage
 ) -> None:
-    page, shown = right.page, list(right.page)
+    shown = list(page)
     asked = [*bar.settings, *left.plan]
 
     def searched(request: gr.Request, *values: Any) -> SearchPage:
@@ -144,29 +135,22 @@ def _join_searching(
 
 
 def _join_keeping(
-    searches: SearchHandlers, library: Library, bar: Bar, left: Left, right: Right
+    searches: SearchHandlers, library: Library, bar: Bar, left: Left, page: SearchPage
 ) -> None:
-    name = right.page.name
+    name = page.name
 
+    @toasting_errors
     def use(name: str | None, backbone: str) -> list:
-        try:
-            known, title = searches.use(name, backbone)
-        except ValueError as error:
-            raise toast(error) from None
+        known, title = searches.use(name, backbone)
         recipes = gr.Dropdown(recipe_choices(library, known, title), value=title)
         return [known, recipes, *into_detect()]
 
     def saved(kind: str, name: str | None) -> str:
-        try:
-            return searches.saved_recipe(name) if kind == "recipe" else searches.saved_trace(name)
-        except ValueError as error:
-            raise toast(error) from None
+        return searches.saved_recipe(name) if kind == "recipe" else searches.saved_trace(name)
 
     for event in (name.change, bar.backbone.change):
         event(searches.fit, [name, bar.backbone], [left.use, left.fit], **QUIET)
     used = [bar.backbone, bar.recipe, bar.tabs, bar.to_detect]
     left.use.click(use, [name, bar.backbone], used, **QUIET)
     for kind, button in (("recipe", left.recipe), ("trace", left.trace)):
-        click = f"() => document.querySelector('#search-file-{kind}').click()"
-        made = button.click(partial(saved, kind), name, right.files[kind], **QUIET)
-        made.success(None, None, None, js=click)
+        download(button.click, partial(saved, kind), name)

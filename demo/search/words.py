@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from demo.page.components.player import shown, where
 from demo.page.notices import Notice, busy, notice
+from demo.page.words import duration
 from demo.search.components.result import Found, found, uploaded
 from demo.search.fit import replay_of
 from demo.search.job import Search
@@ -21,17 +22,6 @@ START = (
     "of a matrix can be dropped, and keeps what lowers the loss."
 )
 GONE = "That search is no longer kept here. Start a new one, or upload its trace to go on."
-
-
-def seconds(value: float) -> str:
-    """A length of time as people say it."""
-    if value < 1.5:
-        return "1 s" if value >= 0.5 else "under 1 s"
-    if value < 90:
-        return f"{value:.0f} s"
-    if value < 5400:
-        return f"{value / 60:.0f} min"
-    return f"{value / 3600:.1f} h"
 
 
 def state(job: Search | None, before: list[Search]) -> Notice | list[Notice]:
@@ -59,7 +49,7 @@ def _running(job: Search) -> Notice:
     trial, left = job.trials[-1], job.ready.eta.remaining or 0.0
     return busy(
         f"Candidate {len(job.trials)} of {trial.total}: {where(trial)}. "
-        f"{seconds(job.elapsed)} so far, about {seconds(left)} to go.",
+        f"{duration(job.elapsed)} so far, about {duration(left)} to go.",
         len(job.trials) / trial.total,
     )
 
@@ -73,7 +63,7 @@ def _waiting(job: Search, before: list[Search]) -> Notice:
     left = ""
     if first.trials and first.ready and first.ready.eta.remaining is not None:
         left = f" The one that runs is at candidate {len(first.trials)} of {first.ready.eta.total}"
-        left += f" and needs about {seconds(first.ready.eta.remaining)}."
+        left += f" and needs about {duration(first.ready.eta.remaining)}."
     return busy(
         f"In the queue: {told} before yours.{left} It starts by itself. You can use Detect "
         "meanwhile."
@@ -92,9 +82,9 @@ def _over(job: Search) -> Notice:
         eta = job.ready.eta
         whole = (eta.remaining or 0.0) + sum(trial.seconds for trial in job.trials)
         return notice(
-            f"About {seconds(whole)} for {eta.total} candidates on {job.ready.images} pictures, "
+            f"About {duration(whole)} for {eta.total} candidates on {job.ready.images} pictures, "
             f"told from the first {count}, which took "
-            f"{seconds(sum(trial.seconds for trial in job.trials))}. Press Search to run it.",
+            f"{duration(sum(trial.seconds for trial in job.trials))}. Press Search to run it.",
             "good",
         )
     if job.state == STOPPED and not count:
@@ -112,7 +102,7 @@ def _over(job: Search) -> Notice:
     before, after = (shown(m, objective) for m in (job.trials[0].measures, job.trials[-1].best))
     return notice(
         f"Done: {OBJECTIVES[objective].name} {before} → {after}. {count} candidates in "
-        f"{seconds(job.elapsed)}, {run} of them were run, the others known.",
+        f"{duration(job.elapsed)}, {run} of them were run, the others known.",
         "good",
     )
 

@@ -7,8 +7,8 @@ Every handler yields a `View`; a ValueError of the core becomes a notice on it. 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from functools import partial, wraps
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -44,33 +44,7 @@ OWN = "set by hand"
 AT_ONCE = 4
 LONGEST_LINE = 16
 KEPT_READINGS = 4
-Telling = Callable[..., Iterator[View]]
-
-
-def telling(handler: Telling) -> Telling:
-    """The handler, with the core's ValueErrors as a notice on the page."""
-
-    @wraps(handler)
-    def told(*args: Any) -> Iterator[View]:
-        try:
-            yield from handler(*args)
-        except ValueError as error:
-            yield View(notice=notices.notice(str(error), "bad"))
-
-    return told
-
-
-def refusing(handler: Callable[..., str]) -> Callable[..., str]:
-    """The handler of a download, with the core's ValueErrors as a message of the page."""
-
-    @wraps(handler)
-    def told(*args: Any) -> str:
-        try:
-            return handler(*args)
-        except ValueError as error:
-            raise notices.toast(error) from None
-
-    return told
+reporting_errors = notices.reporting_errors(lambda notice: View(notice=notice))
 
 
 class SpectrumHandlers:
@@ -83,7 +57,7 @@ class SpectrumHandlers:
         self._lock = threading.Lock()
         self._readings = Store[Job[None]](KEPT_READINGS)  # by backbone
 
-    @telling
+    @reporting_errors
     def opened(self, recipe: str, *controls: Any) -> Iterator[View]:
         """Another backbone, or the first look: read its matrices, start from the bar's recipe."""
         asked = Asked(*controls)
@@ -111,7 +85,7 @@ class SpectrumHandlers:
         )
         yield from self._effects(backbone, asked, site)
 
-    @telling
+    @reporting_errors
     def looked(self, *controls: Any) -> Iterator[View]:
         """Another matrix, scale, measure or comparison."""
         asked = Asked(*controls)
@@ -121,13 +95,13 @@ class SpectrumHandlers:
         errors = self._errors(backbone, asked, site)
         yield with_effects(self.measured, backbone, asked, site, errors)
 
-    @telling
+    @reporting_errors
     def ratio_set(self, site: str | None, ratio: float, *controls: Any) -> Iterator[View]:
         """A slider was let go: the ratio of one matrix."""
         asked = Asked(*controls)
         yield from self._changed(asked, {str(site or asked.site): ratio})
 
-    @telling
+    @reporting_errors
     def range_set(
         self, tower: str, first: str, last: str, ratio: float, *controls: Any
     ) -> Iterator[View]:
@@ -142,7 +116,7 @@ class SpectrumHandlers:
         names = [f"{tower}.{block}.{weight}" for block in blocks[low : high + 1]]
         yield from self._changed(asked, dict.fromkeys(names, ratio))
 
-    @telling
+    @reporting_errors
     def cleared(self, *controls: Any) -> Iterator[View]:
         """Every ratio back to 0."""
         yield from self._changed(Asked(*controls)._replace(ratios={}), {})
@@ -156,7 +130,7 @@ class SpectrumHandlers:
             )
             sites = self.measured.sites(loaded)
         except ValueError as error:
-            yield gr.skip(), notices.notice(str(error), "bad")
+            yield gr.skip(), notices.failure(error)
             return
         yield gr.Dropdown([NOTHING, *site_choices(sites)], value=NOTHING), ""
 
@@ -178,19 +152,17 @@ class SpectrumHandlers:
                 return gr.skip(), notice, gr.skip(), gr.skip()
             self._loaded(asked).with_recipe(recipe)  # refused here, not in Detect
         except ValueError as error:
-            return gr.skip(), notices.notice(str(error), "bad"), gr.skip(), gr.skip()
+            return gr.skip(), notices.failure(error), gr.skip(), gr.skip()
         title = self.library.keep_recipe(recipe, OWN)
         choices = recipe_choices(self.library, asked.backbone, title)
         return gr.Dropdown(choices, value=title), "", *into_detect()
 
-    @refusing
     def recipe_file(self, *controls: Any) -> str:
         """The path of a new JSON file."""
         path = new_file("recipe.json")
         Asked(*controls).recipe().save(path)
         return str(path)
 
-    @refusing
     def values_file(self, every: bool, *controls: Any) -> str:
         """The path of a new CSV file: the matrix in view, or all that have been read."""
         from setar_core.spectra.profiles import as_csv

@@ -9,7 +9,9 @@ import gradio as gr
 
 from demo.page.components.basic import head
 from demo.page.components.notices import Notices
-from demo.page.session import FAST, Bar
+from demo.page.downloads import download
+from demo.page.events import FAST
+from demo.page.session import Bar
 from demo.server.library import Library
 from demo.spectrum.components.map import LARGEST, STEP, Map, SpectrumMap
 from demo.spectrum.components.story import Story
@@ -49,7 +51,6 @@ class Parts(NamedTuple):
     other_site: gr.Dropdown
     csv: gr.Button
     csv_all: gr.Button
-    file: gr.DownloadButton
 
 
 def build_spectrum(demo: gr.Blocks, library: Library, bar: Bar) -> None:
@@ -62,9 +63,8 @@ def build_spectrum(demo: gr.Blocks, library: Library, bar: Bar) -> None:
                 left = _build_left()
             with gr.Column(scale=6, min_width=300, elem_id="spectrum-right"):
                 right = _build_right(library)
-        file = gr.DownloadButton("file", visible="hidden", elem_id="spectrum-file")
         opener = gr.Button("open", visible="hidden", elem_id="spectrum-open")
-    _join(SpectrumHandlers(library), bar, frame, opener, Parts._make((notice, *left, *right, file)))
+    _join(SpectrumHandlers(library), bar, frame, opener, Parts._make((notice, *left, *right)))
 
 
 def _build_left() -> tuple:
@@ -196,6 +196,4 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
         (part.csv, partial(on.values_file, False)),
         (part.csv_all, partial(on.values_file, True)),
     ):
-        button.click(write, asked, part.file, **FAST).then(
-            None, None, None, js="() => document.querySelector('#spectrum-file').click()"
-        )
+        download(button.click, write, asked, **FAST)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from demo.page.components.ratio_map import TOWERS
 from demo.page.events import KEEP
+from demo.page.words import TOWERS
 from demo.spectrum import words as spectrum_words
 from demo.spectrum.components.map import Map, spectrum_map
 from demo.spectrum.components.story import story

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from demo.page.components.ratio_map import TOWERS
+from demo.page.words import place
 from setar_core.recipe import Site
 
 LEAD = (
@@ -38,12 +38,9 @@ TAIL = 0.2
 
 def name(site: Site) -> str:
     """A site in words."""
-    tower = TOWERS[site.tower]
-    if site.block is None:
-        return f"{tower}, projection"
-    if isinstance(site.block, tuple):
-        return f"{tower}, stage {site.block[0]}, block {site.block[1]}, {site.weight}"
-    return f"{tower}, block {site.block}, {site.weight}"
+    where = place(site)
+    weight = "" if site.block is None else f", {site.weight}"
+    return f"{where[0].upper()}{where[1:]}{weight}"
 
 
 def percent(share: float) -> str:

@@ -22,7 +22,7 @@ FPR95 = (
     "MCM and SeTAR read it; ID is the positive class"
 )
 TITLES = Metrics("FPR95", "AUROC", "AUPR")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_SIGNS = tuple("=+-@＝＋－＠")  # of a formula; the wide ones where one writes with them
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
@@ -88,6 +88,12 @@ def thresholds(bench: Benchmark) -> list[dict[str, Any]]:
     return found
 
 
+def guarded(cell: str) -> str:
+    """The text with a quote before it, where a spreadsheet would run it as a formula."""
+    begins = cell.startswith(("\t", "\r", "\n")) or cell.lstrip().startswith(_SIGNS)
+    return f"'{cell}" if begins else cell
+
+
 def as_csv(rows: Sequence[Row]) -> str:
     """One line a row, in percent; a cell that a spreadsheet would run starts with a quote."""
     out = io.StringIO()
@@ -99,7 +105,7 @@ def as_csv(rows: Sequence[Row]) -> str:
         bounds = [f"{100 * end:.6g}" for pair in _ends(row) for end in pair] or [""] * 6
         writer.writerow(
             [
-                *(f"'{name}" if name.startswith(_FORMULA) else name for name in names),
+                *map(guarded, names),
                 *(f"{100 * value:.6g}" for value in row.metrics),
                 *bounds,
                 row.n_id,

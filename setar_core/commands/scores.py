@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 
+from ..benchmark.tables import guarded
 from ..scores import SCORES, check_scores
 from . import (
     Skipped,
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         for some, evidence in detector.read(paths, skipped, needs):
             columns = [detector.score_of(evidence, name).tolist() for name in names]
             for path, *row in zip(some, *columns, strict=True):
-                table.writerow([harmless(printable(path)), *map(repr, row)])
+                table.writerow([guarded(printable(path)), *map(repr, row)])
             bar.update(len(some))
             if args.logits:
                 read += map(str, some)
@@ -70,8 +71,3 @@ def run(args: argparse.Namespace) -> int:
                 images=np.array(read),
             )
     return 1 if skipped.count else 0
-
-
-def harmless(text: str) -> str:
-    """A cell that a spreadsheet takes as text, never as a formula."""
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -251,7 +251,7 @@ def test_a_file_that_is_left_out_is_named(handlers, golden, tmp_path):
     job = finished(handlers, zip=path, ratios="0, 0.4")
     assert job.state == FINISHED, job.problem
     said = str(handlers.poll("page", job.name, None).state)
-    assert "1 file was left out" in said and "<b>bad.png" in said
+    assert "One file was left out" in said and "<b>bad.png" in said
 
 
 def test_k_that_no_patch_can_reach_is_refused(handlers, pictures):

@@ -141,7 +141,7 @@ def test_the_text_tower_is_measured_on_the_labels_of_the_bar(handlers):
     assert "label set is empty" in words(refused.notice)
     there = {"site": "visual.1.q", "ratios": {"visual.1.q": 0.4}}
     seen = last(handlers.looked(*asked._replace(labels="", **there)))
-    assert "pictures" in seen.story  # which need no labels
+    assert "pictures" in str(seen.story)  # which need no labels
 
 
 def test_values_are_saved_as_csv(handlers):
@@ -169,7 +169,7 @@ def test_what_cannot_be_had_is_said_by_every_button(handlers):
     assert is_bad(handlers.used(*asked._replace(ratios={"visual.0.up": 0.2}))[1])
     for write in (handlers.recipe_file, partial(handlers.values_file, True)):
         bad = asked._replace(ratios={"visual.0.up": 7})
-        with pytest.raises(gr.Error):
+        with pytest.raises(ValueError):
             write(*bad)
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar, NamedTuple
 
 from demo.page.components.base import Part
 from demo.page.components.loss_chart import Chart, LossChart, chart, plain
-from demo.page.components.ratio_map import TOWERS, RatioMap, Ratios, column, replayed
+from demo.page.components.ratio_map import RatioMap, Ratios, column, replayed
+from demo.page.words import place
 from setar_core.recipe import Site
 from setar_core.search.plan import METRICS, OBJECTIVES
 from setar_core.search.trial import Measures, Trial
@@ -94,11 +95,7 @@ def film(
 
 def where(trial: Trial) -> str:
     """A candidate in words."""
-    tower, block = TOWERS[trial.site.tower].lower(), trial.site.block
-    if block is None:
-        return f"{tower}, projection, ratio {trial.ratio:g}"
-    at = f"stage {block[0]}, block {block[1]}" if isinstance(block, tuple) else f"block {block}"
-    return f"{tower}, {at}, ratio {trial.ratio:g}"
+    return f"{place(trial.site)}, ratio {trial.ratio:g}"
 
 
 def shown(measures: Measures, objective: str) -> str:

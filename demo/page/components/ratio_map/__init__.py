@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from demo.page.components.base import Part
+from demo.page.words import TOWERS
 from setar_core.recipe import Recipe, Site
 from setar_core.search.trial import Trial
 
-TOWERS = {"visual": "Image tower", "text": "Text tower"}
 Change = tuple[int, float | None, bool]  # from which candidate on, the ratio, whether it is tried
 
 

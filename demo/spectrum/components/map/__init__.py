@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.page.components.base import Part
-from demo.page.components.ratio_map import TOWERS
+from demo.page.words import TOWERS
 from demo.spectrum.words import MEANINGS, TAIL, name
 from setar_core.recipe import Site
 
