@@ -75,6 +75,13 @@ class Logits:
         whole = torch.cat([part.whole for part in parts])
         return replace(parts[0], whole=whole, local=torch.cat(local) if local else None)
 
+    @property
+    def patches(self) -> Tensor:
+        """`local` where it has to be there."""
+        if self.local is None:
+            raise ValueError("the logits of patches were not computed; ask for them")
+        return self.local
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Logits:
         local = None if self.local is None else change(self.local)
         return replace(self, whole=change(self.whole), local=local)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.sets import MEAN
-from ..metrics.bootstrap import BEHIND, BEST, LEVEL, interval, resampled, standings
+from ..metrics.bootstrap import BEST, LEVEL, Standing, interval, resampled, standings
 from ..metrics.separation import Metrics, separation
 
-BETTER = Metrics("down", "up", "up")  # which way each metric is better
+BETTER = ("down", "up", "up")  # which way each metric is better
 
 
 class Detection(NamedTuple):
@@ -41,13 +41,19 @@ class Row:
     metrics: Metrics
     low: Metrics | None
     high: Metrics | None
-    standing: Metrics
+    standing: Standing
     n_id: int
     n_ood: int
 
+    @property
+    def ends(self) -> list[tuple[float, float]]:
+        """The interval of each metric; none without resamples."""
+        if self.low is None or self.high is None:
+            return []
+        return list(zip(self.low, self.high, strict=True))
+
     def page(self) -> dict[str, Any]:
         """As `results.json` has it: metrics and intervals in percent."""
-        ends = self.low and zip(Metrics._fields, self.low, self.high, strict=True)
 
         def percent(share: float) -> float:
             return round(100 * share, 10)  # 27.5, not 27.500000000000004
@@ -57,7 +63,11 @@ class Row:
             "score": self.score,
             "ood": self.ood,
             **{name: percent(value) for name, value in self.metrics._asdict().items()},
-            "ci": ends and {name: [percent(low), percent(high)] for name, low, high in ends},
+            "ci": {
+                name: [percent(low), percent(high)]
+                for name, (low, high) in zip(Metrics._fields, self.ends, strict=False)
+            }
+            or None,
             "n_id": self.n_id,
             "n_ood": self.n_ood,
         }
@@ -97,8 +107,8 @@ def mean(detections: Sequence[Detection], comparisons: Sequence[Comparison]) -> 
         Metrics(*np.mean([rows[d].metrics for rows in sets], axis=0).tolist())
         for d in range(len(detections))
     ]
-    draws = [comparison.resamples for comparison in comparisons]
-    together = None if draws[0] is None else np.mean(draws, axis=0)
+    draws = [some.resamples for some in comparisons if some.resamples is not None]
+    together = np.mean(draws, axis=0) if draws else None
     n_ood = sum(rows[0].n_ood for rows in sets)
     return _rows(detections, MEAN, points, together, sets[0][0].n_id, n_ood)
 
@@ -126,8 +136,8 @@ def _rows(
     n_ood: int,
 ) -> tuple[Row, ...]:
     several = len(detections) > 1
-    ranks = standings(points, draws) if several else [Metrics(BEHIND, BEHIND, BEHIND)]
-    ends = [(None, None)] * len(points)
+    ranks = standings(points, draws) if several else [Standing()]
+    ends: Sequence[tuple[Metrics | None, Metrics | None]] = [(None, None)] * len(points)
     if draws is not None:
         ends = [interval(some, point) for some, point in zip(draws, points, strict=True)]
     return tuple(

@@ -21,7 +21,7 @@ FPR95 = (
     "the share of OOD images accepted at the lowest threshold whose ID recall is nearest 95 %, as "
     "MCM and SeTAR read it; ID is the positive class"
 )
-TITLES = Metrics("FPR95", "AUROC", "AUPR")
+TITLES = ("FPR95", "AUROC", "AUPR")
 _SIGNS = tuple("=+-@＝＋－＠")  # of a formula; the wide ones where one writes with them
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
@@ -30,12 +30,11 @@ _TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 def results(bench: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:
     """`results.json`: rows, accuracy and thresholds in percent, and the settings."""
     first = next(iter(bench.detectors.values()))
-    accuracy = {recipe: bench.accuracy(recipe) for recipe in bench.detectors}
-    known = None not in accuracy.values()
+    accuracy = {r: 100 * a for r in bench.detectors if (a := bench.accuracy(r)) is not None}
     return {
         "rows": [row.page() for row in rows],
         "best": leaders(rows),
-        "accuracy": {r: 100 * share for r, share in accuracy.items()} if known else None,
+        "accuracy": accuracy or None,
         "thresholds": thresholds(bench) if bench.calibration else None,
         "left_out": [
             {"set": s.images.name, "image": s.images.files[place], "reason": reason}
@@ -102,7 +101,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     writer.writerow(["recipe", "score", "ood", *Metrics._fields, *ends, "n_id", "n_ood"])
     for row in rows:
         names = (row.recipe, row.score, row.ood)
-        bounds = [f"{100 * end:.6g}" for pair in _ends(row) for end in pair] or [""] * 6
+        bounds = [f"{100 * end:.6g}" for pair in row.ends for end in pair] or [""] * 6
         writer.writerow(
             [
                 *map(guarded, names),
@@ -176,10 +175,6 @@ def _cells(row: Row | None) -> list[tuple[str, str]]:
         return [("", "")] * 3
     values = zip(row.metrics, row.standing, strict=True)
     return [(f"{100 * value:.2f}", rank) for value, rank in values]
-
-
-def _ends(row: Row) -> list[tuple[float, float]]:
-    return [] if row.low is None else list(zip(row.low, row.high, strict=True))
 
 
 def _level(text: str, rank: str, sign: str) -> str:

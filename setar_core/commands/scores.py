@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
     from tqdm import tqdm
 
+    from ..backbones import Logits
     from ..detector import Detector
 
     names = [name.strip() for name in args.scores.split(",")] if args.scores else list(SCORES)
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     backbone, labels = open_model(args)
     detector = Detector(backbone, labels, options=options, progress=say)
     needs = frozenset({"patches"} if args.logits else ()).union(*(SCORES[n].needs for n in names))
-    skipped, read, whole, local = Skipped(), [], [], []
+    skipped, read, kept = Skipped(), list[str](), list[Logits]()
     bar = tqdm(total=len(paths), unit="image", disable=None)  # None: only on a terminal
     with bar, open(args.out, "w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -59,15 +60,15 @@ def run(args: argparse.Namespace) -> int:
             bar.update(len(some))
             if args.logits:
                 read += map(str, some)
-                whole.append(evidence.logits.whole.numpy())
-                local.append(evidence.logits.local.numpy())
-    if args.logits and read:
+                kept.append(evidence.logits)
+    if read:
+        logits = Logits.join(kept)
         with open(args.logits, "wb") as file:  # a file: numpy would add a suffix to a name
             np.savez(
                 file,
-                whole=np.concatenate(whole),
-                local=np.concatenate(local),
-                scale=np.float64(backbone.scale),
+                whole=logits.whole,
+                local=logits.patches,
+                scale=np.float64(logits.scale),
                 images=np.array(read),
             )
     return 1 if skipped.count else 0

@@ -19,8 +19,8 @@ from . import (
 )
 
 if TYPE_CHECKING:
-    from ..detector import Verdict
     from ..threshold import Threshold
+    from ..verdict import Verdict
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

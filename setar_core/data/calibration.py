@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..labels import LabelSet
@@ -39,7 +40,7 @@ class CalibrationSet:
         cls,
         folder: str | Path,
         labels: LabelSet,
-        preprocess: Callable,
+        preprocess: Callable[[Image.Image], Tensor],
         on_error: Callable[[ImageError], object] | None = None,
     ) -> CalibrationSet:
         """Read a folder that holds one folder a class.
@@ -62,7 +63,7 @@ class CalibrationSet:
         cls,
         folders: Sequence[tuple[Path, int]],
         labels: LabelSet,
-        preprocess: Callable,
+        preprocess: Callable[[Image.Image], Tensor],
         on_error: Callable[[ImageError], object] | None = None,
     ) -> Generator[tuple[int, int], None, CalibrationSet]:
         """Folders of images, each with its label's index, batch by batch: yields how many of how

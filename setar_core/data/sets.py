@@ -167,4 +167,6 @@ def _classes(
     if None in tops:
         return None, ()
     classes, strangers = folder_classes(sorted(set(filter(None, tops))), labels)
-    return classes and tuple(classes[top] for top in tops if top), strangers
+    if classes is None:
+        return None, strangers
+    return tuple(classes[top] for top in tops if top), ()

@@ -7,6 +7,7 @@ that their difference has an interval of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,14 @@ GROUPS = 1000  # of images that are drawn together, at most
 STEPS = 1024  # distinct scores that are told apart on each side, at most
 CHUNK = 250  # resamples at once
 BEST, LEVEL, BEHIND = "best", "level", ""
+
+
+class Standing(NamedTuple):
+    """Of each metric: `best`, `level` with the best, or ""."""
+
+    fpr95: str = BEHIND
+    auroc: str = BEHIND
+    aupr: str = BEHIND
 
 
 def resampled(
@@ -72,7 +81,7 @@ def interval(
 
 def standings(
     points: Sequence[Metrics], resamples: np.ndarray | None, confidence: float = 0.95
-) -> list[Metrics]:
+) -> list[Standing]:
     """Where each of D detectors stands under each metric: `best`, `level` with the best, or "".
 
     Level means that the interval of the difference from the best, over the same resamples
@@ -88,7 +97,7 @@ def standings(
             low, high = np.percentile(behind, [tail, 100 - tail], axis=1)
             found[(low <= 0) & (high >= 0), column] = LEVEL
         found[values[:, column] == values[leader, column], column] = BEST
-    return [Metrics(*row) for row in found.tolist()]
+    return [Standing(*row) for row in found.tolist()]
 
 
 def _draw(n: int, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ def mcm(logits: Logits, temperature: float = 1.0) -> Tensor:
 
 def l_mcm(logits: Logits, temperature: float = 1.0) -> Tensor:
     """The local half of GL-MCM (arXiv:2304.04521): the same maximum over all patches; in (0, 1]."""
-    return _surest(logits.local / (logits.scale * temperature)).amax(dim=-1)
+    return _surest(logits.patches / (logits.scale * temperature)).amax(dim=-1)
 
 
 def gl_mcm(logits: Logits, temperature: float = 1.0, local_weight: float = 1.0) -> Tensor:
@@ -60,12 +60,12 @@ def probabilities(logits: Logits) -> Tensor:
 
 def patch_map(logits: Logits) -> Tensor:
     """How sure each patch is of its best label, `(B, h, w)` in (0, 1], at the model's scale."""
-    return _surest(logits.among_id().local).unflatten(1, logits.grid)
+    return _surest(logits.among_id().patches).unflatten(1, logits.grid)
 
 
 def patch_best(logits: Logits) -> Tensor:
     """The index of each patch's best label, `(B, h, w)`."""
-    return logits.among_id().local.argmax(dim=-1).unflatten(1, logits.grid)
+    return logits.among_id().patches.argmax(dim=-1).unflatten(1, logits.grid)
 
 
 def _surest(scaled: Tensor) -> Tensor:

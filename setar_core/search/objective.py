@@ -77,8 +77,7 @@ def patch_scores(score: Score, logits: Logits, ood: Tensor, options: ScoreOption
     image. The scores that read local logits take the largest over patches, so the patch with the
     largest alone stands for them all.
     """
-    assert logits.local is not None, "no patch has logits"
-    own = logits.local[ood]  # (M, C)
+    own = logits.patches[ood]  # (M, C)
     alone = Logits(own, own[:, None], (1, 1), logits.num_id, logits.scale)
     if not len(own):
         return own.new_empty(0)
