@@ -16,7 +16,7 @@ from demo.benchmark.handlers import ORIGINAL
 from demo.benchmark.sets import id_choices, ood_choices
 from demo.benchmark.view import View
 from demo.page.choices import default_recipe, score_choices
-from demo.page.components.basic import head
+from demo.page.components.heading import head
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE
 from setar_core.data.contents import MAX_FILES, MAX_TOTAL

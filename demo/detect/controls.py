@@ -9,7 +9,7 @@ import gradio as gr
 
 from demo.detect.components.thresholds import ThresholdList
 from demo.detect.judging import MAX_BATCH_BYTES, MAX_FILES
-from demo.page.components.basic import head
+from demo.page.components.heading import head
 from demo.page.components.strip import Picture, Strip
 from demo.page.pictures import thumbnail
 from demo.server.library import examples, shipped_calibration

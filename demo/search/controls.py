@@ -8,7 +8,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from demo.page.choices import default_labels
-from demo.page.components.basic import head
+from demo.page.components.heading import head
 from demo.search.presets import OWN, PRESETS, Preset, fitting, proposed
 from demo.search.request import SHIPPED, ZIP
 from demo.server.library import Library, label_sets

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo.page.components.basic import head
+from demo.page.components.heading import head
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
 from demo.page.events import FAST
