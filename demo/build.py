@@ -26,6 +26,8 @@ from demo.spectrum.tab import build_spectrum
 
 # Gradio sets a prefix before each part of a selector between commas: no `:is(a, b)` in these.
 STYLES = [CSS, *(style for style in CSS.parents[1].glob("*/*.css") if style.parent != CSS.parent)]
+METHOD = CSS.with_name("method.md").read_text(encoding="utf-8")  # README shows it too
+METHOD_TITLE = "How it works: what is asked, what SeTAR drops, how the search goes"
 KEPT_SECONDS = 3600  # how long uploads stay, and how often old ones are looked for
 
 
@@ -49,6 +51,8 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
             for title, build_tab in tabs.items():
                 with gr.Tab(title, id=title.lower()):
                     build_tab(demo, library, bar)
+        with gr.Accordion(METHOD_TITLE, open=False, elem_id="method"):
+            gr.Markdown(METHOD)
     return demo
 
 

@@ -18,6 +18,14 @@ def test_the_method_is_told_once():
     assert (ROOT / "demo" / "page" / "method.md").read_text(encoding="utf-8").rstrip() in README
 
 
+def test_the_page_shows_the_method():
+    from demo.build import METHOD, build
+    from demo.server.library import Library
+
+    shown = [getattr(block, "value", None) for block in build(Library()).blocks.values()]
+    assert METHOD.strip() in [str(value).strip() for value in shown]
+
+
 def test_the_pictures_are_there():
     named = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert len(named) >= 5
