@@ -8,6 +8,7 @@ import shutil
 from demo.benchmark.runs import Look, Run
 from demo.benchmark.view import mistakes, shown
 from demo.page.downloads import new_file
+from setar_core.benchmark.tables import as_csv, as_latex, as_markdown, results
 
 KINDS = {"csv": "CSV", "json": "JSON", "md": "Markdown", "tex": "LaTeX"}
 FIGURES = {"scores": "Scores", "roc": "ROC", "precision": "Precision and recall"}
@@ -16,8 +17,6 @@ MARGIN = {"l": 70, "r": 20, "t": 40, "b": 70}
 
 def saved(run: Run, kind: str) -> str:
     """The path of a new file, `kind` one of `KINDS`."""
-    from setar_core.benchmark.tables import as_csv, as_latex, as_markdown, results
-
     writers = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
     if kind == "json":
         text = json.dumps(results(run.bench, run.rows), indent=2) + "\n"

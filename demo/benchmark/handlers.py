@@ -23,6 +23,7 @@ from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, Settings, read_settings
 from setar_core.memory import IMAGES_WATCHED
+from setar_core.metrics.curves import threshold_of_fpr95
 from setar_core.recipe import ORIGINAL, Recipe
 
 AT_ONCE = 4
@@ -217,8 +218,6 @@ class BenchmarkHandlers:
 
     @staticmethod
     def _default(run: Run, detection: Any, ood: str) -> Look:
-        from setar_core.metrics.curves import threshold_of_fpr95
-
         threshold = threshold_of_fpr95(*run.scores(Look(detection, ood, 0.0)))
         return Look(detection, ood, threshold)
 

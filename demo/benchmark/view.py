@@ -13,6 +13,7 @@ from demo.benchmark.components.rates import told
 from demo.benchmark.components.table import options, table
 from demo.benchmark.runs import Look, Run
 from demo.page.events import KEEP
+from setar_core.metrics.curves import curve, histogram, rates
 from setar_core.scores import SCORES
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ class View(NamedTuple):
 def shown(run: Run, look: Look, moved: bool = False) -> View:
     """Everything behind one cell; `moved`: only the threshold is another."""
     from setar_core.benchmark.mistakes import false_positives
-    from setar_core.metrics.curves import curve, histogram, rates
 
     bench, (ids, oods) = run.bench, run.scores(look)
     ood, title = run.ood(look.ood), SCORES[look.detection.score].title

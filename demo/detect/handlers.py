@@ -31,6 +31,7 @@ from demo.server.jobs import Job, Jobs, Steps
 from demo.server.library import Library, examples, shipped_calibration
 from demo.server.request import RECALL, Settings, read_settings
 from demo.server.store import Store
+from setar_core.threshold import calibrate
 
 GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
 AT_ONCE = 16  # batches; they take turns at the network, but some wait long for their model
@@ -147,8 +148,6 @@ class DetectHandlers:
 
     def recall_moved(self, recall: float, name: str | None, by: str, picked: int | None) -> Page:
         """Another recall on the calibration scores that are kept; asks no network."""
-        from setar_core.threshold import calibrate
-
         now = self.batches.find(name)
         if now is None:
             return Page(notice=notices.notice(GONE, "warn"))

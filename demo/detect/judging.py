@@ -17,12 +17,12 @@ from demo.server.library import Library
 from demo.server.request import ORIGINAL, TITLES, Settings
 from setar_core.data.images import ImageError, read_image
 from setar_core.memory import IMAGES_WATCHED
+from setar_core.threshold import Threshold, calibrate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from setar_core.detector import Detector
-    from setar_core.threshold import Threshold
 
 MAX_FILES = 200
 MAX_BATCH_BYTES = 500_000_000
@@ -91,8 +91,6 @@ def calibrated(
     made: Detectors, found: dict[str, tuple[float, ...]], recall: float
 ) -> dict[str, Threshold]:
     """Each weights' own threshold at one recall."""
-    from setar_core.threshold import calibrate
-
     return {w: calibrate(found[w], recall, detector.context) for w, detector in made.items()}
 
 

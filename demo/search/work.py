@@ -16,16 +16,17 @@ from demo.page.pictures import seen
 from demo.search.request import SearchRequest
 from demo.server.jobs import Progress, Steps, each
 from demo.server.library import Library, calibration_folders
+from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.data.images import ImageError, find_images, read_image
 from setar_core.labels import LabelSet
+from setar_core.search.plan import SearchPlan, resolve
+from setar_core.search.trace import Trace, header, replay
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
     from setar_core.data.calibration import CalibrationSet
     from setar_core.recipe import Site
     from setar_core.search.eta import Eta
-    from setar_core.search.plan import SearchPlan
-    from setar_core.search.trace import Trace
     from setar_core.search.trial import Trial
 
 MAX_IMAGES = 2_000
@@ -79,8 +80,6 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
 
     from setar_core.search.eta import Eta
     from setar_core.search.greedy import greedy_search
-    from setar_core.search.plan import resolve
-    from setar_core.search.trace import header
 
     yield Progress("Checking the plan")
     plan = request.plan
@@ -114,8 +113,6 @@ def _trace(path: Path, first: dict, text: str) -> Trace:
     Raises:
         ValueError: that is of another search; says so without the folders of this server.
     """
-    from setar_core.search.trace import Trace
-
     if text and not path.exists():
         path.write_text(text, encoding="utf-8")
     try:
@@ -129,8 +126,6 @@ def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps
         found = enumerate(calibration_folders(request.labels.names))
         shipped = sorted((folder, i) for i, folder in found if folder is not None)
         return (yield from _read(backbone, shipped, request.labels))
-    from setar_core.data.archives import inspect, unpacking, unwrapped
-
     yield Progress("Looking through the zip")
     inspect(request.zip, MAX_IMAGES, MAX_UNPACKED)
     with tempfile.TemporaryDirectory(dir=folder) as unpacked:
@@ -138,34 +133,38 @@ def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps
             yield Progress(f"Unpacking picture {done} of {total}", done / total)
         root = unwrapped(unpacked)
         try:
-            folders, labels, warning = _folders(root, request.labels)
+            folders, labels, warning = _folders(root, request.labels, request.zip.name)
             return (yield from _read(backbone, folders, labels))._replace(warning=warning)
         except ValueError as error:  # named as the visitor knows it
             raise ValueError(str(error).replace(str(root), request.zip.name)) from None
 
 
-def _folders(root: Path, labels: LabelSet) -> tuple[list[tuple[Path, int]], LabelSet, str]:
-    """The folders of a zip with their label's index, the labels, and where these are not the bar's
-    or stand for them only by their order, that in words."""
+def _folders(
+    root: Path, labels: LabelSet, name: str
+) -> tuple[list[tuple[Path, int]], LabelSet, str]:
+    """The folders of a zip of that name with their label's index, the labels, and a warning where
+    these are not the bar's, or where the folders stand for them only by their order."""
     from setar_core.data.calibration import class_folders
 
     try:
         folders = class_folders(root, labels)
-    except ValueError:
+    except ValueError as error:
         names = sorted(path.name for path in root.iterdir() if path.is_dir())
-        own = LabelSet(tuple(names), labels.prompt)
-        warning = (
-            f"The zip's {len(names)} folders are not the bar's {len(labels):,} labels, so the "
-            "folders' names are the labels of this search."
-        )
-        return class_folders(root, own), own, warning
-    named = [(normalize("NFC", path.name), labels.names[i]) for path, i in folders]
-    others = [f"“{name}” for “{label}”" for name, label in named if name != label]
-    if not others:
+        labels = LabelSet(tuple(names), labels.prompt)
+        reason = str(error).replace(str(root), name).partition(";")[0]
+        warning = f"{reason}, so the folders' names are the labels of this search."
+        return class_folders(root, labels), labels, warning
+    pairs = [(path.name, labels.names[i]) for path, i in folders]
+    if _bare(pairs[0][0]) == _bare(pairs[0][1]):  # by name: one and all
         return folders, labels, ""
-    pairs = ", ".join(others[:3])
-    more = " ..." if others[3:] else ""
-    return folders, labels, f"The zip's folders stand for the labels in their order: {pairs}{more}."
+    some = ", ".join(f"“{folder}” for “{label}”" for folder, label in pairs[:3])
+    more = " ..." if pairs[3:] else ""
+    return folders, labels, f"The folders of {name} stand for the labels in order: {some}{more}."
+
+
+def _bare(name: str) -> str:
+    """What is left where two names are alike."""
+    return "".join(filter(str.isalnum, normalize("NFC", name.casefold())))
 
 
 def _read(
@@ -214,8 +213,6 @@ def replayed(text: str) -> tuple[Trial, ...]:
     Raises:
         ValueError: not a trace, or one without a candidate.
     """
-    from setar_core.search.trace import replay
-
     trials = tuple(replay(text))
     if not trials:
         raise ValueError("this trace holds no whole candidate; give one that was written further")

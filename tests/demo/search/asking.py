@@ -3,10 +3,7 @@
 import time
 import zipfile
 
-from demo.search.request import (
-    ZIP,
-    Controls,
-)
+from demo.search.request import ZIP, Controls
 from demo.search.view import SearchPage
 from demo.server.library import label_set
 from demo.server.request import NO_RECIPE

@@ -193,7 +193,7 @@ def test_an_estimate_runs_two_candidates(handlers, pictures):
 
 
 def test_labels_of_the_bar_go_with_a_zip(handlers, pictures):
-    reverse = "\n".join(reversed(OBJECTS.split("\n")))
+    reverse = "\n".join(reversed(OBJECTS.title().split("\n")))
     job = finished(handlers, zip=pictures, labels=reverse, prompt="a {}", ratios="0")
     assert job.state == FINISHED and job.ready.labels == LabelSet.parse(reverse, "a {}")
     assert job.ready.warning == ""
@@ -204,7 +204,11 @@ def test_a_zip_of_other_folders_is_searched_with_their_names_and_says_so(handler
     assert job.state == FINISHED and job.ready.labels == LabelSet.parse(OBJECTS)
     assert job.ready.plan.top_k == 12  # a share of the labels there are
     said = words(handlers.poll("page", job.name, None).state)
-    assert "40 folders" in said and "41 labels" in said
+    assert "pictures.zip holds 40 folders and there are 41 labels, so the folders' names" in said
+    mixed = OBJECTS.replace("abacus", "quark")
+    job = finished(handlers, zip=pictures, labels=mixed, ratios="0")
+    assert job.ready.labels == LabelSet.parse(OBJECTS)
+    assert "pictures.zip: no label is called 'abacus', so" in job.ready.warning
 
 
 def test_folders_that_stand_for_labels_by_their_order_are_told(handlers, pictures):

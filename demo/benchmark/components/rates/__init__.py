@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.benchmark.runs import Look, Run
 from demo.page.components.base import Part
 from demo.page.words import number
+from setar_core.metrics.curves import rates
 
 if TYPE_CHECKING:
     from setar_core.metrics.curves import Curve
@@ -40,8 +41,6 @@ class Rates(Part):
 
 def told(run: Run, look: Look, now: Shares, found: Curve) -> Told:
     """The sentence of one cell at one threshold."""
-    from setar_core.metrics.curves import rates
-
     others = []
     for name in run.ready:
         if name != look.ood:
