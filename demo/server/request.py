@@ -37,7 +37,7 @@ class Settings:
             "backbone": (before.backbone, self.backbone),
             "labels": (before.labels.names, self.labels.names),
             "prompt": (before.labels.prompt, self.labels.prompt),
-            "recipe": (_drops(before.recipe), _drops(self.recipe)),
+            "recipe": (before.recipe or None, self.recipe or None),
             "score": (before.score, self.score),
         }
         changed = [what for what, (old, new) in pairs.items() if old != new]
@@ -117,10 +117,6 @@ def _within(name: str, value: float | None, low: float, high: float) -> float:
         said = "empty" if value is None else f"{value:g}"
         raise ValueError(f"the {name} is {said}; give a number from {low:g} to {high:g}")
     return value
-
-
-def _drops(recipe: Recipe | None) -> str:
-    return recipe.fingerprint if recipe else ORIGINAL
 
 
 RECALL = 0.95
