@@ -228,7 +228,7 @@ def test_what_is_wrong_is_told(opened, tmp_path):
         archive.writestr("../evil.png", b"x")
     page.get_by_text("Your own images, zipped").click()
     page.locator("#bench-zips input[type=file]").set_input_files(str(tmp_path / "bad.zip"))
-    page.locator("#bench-zips").get_by_text("bad.zip").wait_for()
+    expect(page.locator("#bench-zips")).to_contain_text("bad")  # its ending stands apart
     page.locator("#bench-run").click()
     expect(page.locator("#bench-notice .notice.bad")).to_contain_text(
         "leads out of its folder", timeout=SLOW
