@@ -34,7 +34,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         help="emoji, MODEL/TAG, timm:NAME, hf-hub:ORG/NAME, local-dir:PATH or timm:local-dir:PATH; "
         "may be given several times, the page opens with the first",
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or mps")
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="D",
+        help="cpu, cuda, cuda:1 or mps; may be given several times, then visitors choose",
+    )
     parser.add_argument(
         "--data",
         metavar="DIR",

@@ -14,6 +14,7 @@ from demo.page.events import KEEP
 from demo.page.words import STAY
 from demo.server.jobs import told
 from demo.server.library import EMBEDDED, Library, label_set, label_sets
+from demo.server.models import model_of
 from demo.server.request import NO_RECIPE
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
@@ -48,7 +49,7 @@ def score_choices() -> list[tuple[str, str]]:
 
 def default_labels(backbone: str) -> str:
     """The set that a backbone opens with."""
-    wanted = "animals" if backbone == EMBEDDED else "voc20"
+    wanted = "animals" if model_of(backbone) == EMBEDDED else "voc20"
     return wanted if wanted in label_sets() else next(iter(label_sets()), OWN_LABELS)
 
 

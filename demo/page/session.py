@@ -116,7 +116,8 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
 
 def status_of(library: Library) -> State:
     loaded, running = (", ".join(names) for names in library.status())
-    return State(loaded or "nothing yet", running or "idle", library.device, bool(running))
+    devices = ", ".join(library.devices)
+    return State(loaded or "nothing yet", running or "idle", devices, bool(running))
 
 
 def _build_choices(library: Library) -> tuple[gr.Dropdown, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import gradio as gr
@@ -123,7 +123,7 @@ def build_plan(library: Library) -> Left:
             recipe = gr.Button("Download recipe", size="sm", min_width=110)
             trace = gr.Button("Download trace", size="sm", min_width=110)
     with gr.Accordion("More", open=False, elem_id="search-more"):
-        plan = _more(first, top_k, library.device)
+        plan = _more(first, top_k, library.devices)
     with gr.Accordion("Continue or replay a search", open=False, elem_id="search-again"):
         file = gr.File(
             file_types=[".jsonl", ".json"],
@@ -146,7 +146,7 @@ def build_plan(library: Library) -> Left:
     )  # fmt: skip
 
 
-def _more(first: Preset, top_k: int | None, device: str) -> list:
+def _more(first: Preset, top_k: int | None, devices: Sequence[str]) -> list:
     with gr.Row():
         lambda_ood = gr.Number(
             first.lambda_ood, label="λ", info="Weight of the OOD loss", min_width=110,
@@ -188,9 +188,10 @@ def _more(first: Preset, top_k: int | None, device: str) -> list:
             precision=0, min_width=110,
         )  # fmt: skip
         seed = gr.Number(0, label="Seed", info="Of random parts", precision=0, min_width=110)
+    cuda = any(device.startswith("cuda") for device in devices)
     precision = gr.Dropdown(
         _choices(PRECISIONS), value="fp32", label="Precision",
-        info="Of the network; losses are exact", visible=device.startswith("cuda"),
+        info="Of the network; losses are exact", visible=cuda,
     )  # fmt: skip
     return [
         lambda_ood, k, order, weight, objective, prune, projection, predicted, batch, seed,

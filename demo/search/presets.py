@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from demo.server.models import model_of
 from setar_core.search.plan import usual_top_k
 
 OWN = "settings of your own"
@@ -47,7 +48,7 @@ PRESETS = {preset.title: preset for preset in (OTHER, *PUBLISHED.values())}
 def fitting(backbone: str, labels: str) -> Preset:
     """The authors' preset of this backbone and label set; of ViT-B/16 where the set is theirs
     and the backbone is not; else what suits any labels."""
-    first = PUBLISHED.get((backbone, labels))
+    first = PUBLISHED.get((model_of(backbone), labels))
     return first or PUBLISHED.get(("ViT-B-16/openai", labels)) or OTHER
 
 

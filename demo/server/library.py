@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.server.jobs import Job, Steps, reporting, told
-from demo.server.models import ModelStore, shown_name
+from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.store import Store
 from demo.server.turns import TurnQueue
 from setar_core.labels import LabelSet, shipped_label_sets
@@ -43,6 +43,7 @@ class Library:
     """The shelves, and a small store of loaded backbones shared by every visitor.
 
     Attributes:
+        devices: where backbones run; one that names no device runs on the first.
         given: backbones named at the start of the app, by the name that visitors see.
         data: the folder whose folders of images may be measured; None offers none.
         turns: one piece of network work at a time.
@@ -51,15 +52,15 @@ class Library:
     def __init__(
         self,
         backbones: Sequence[str] = (EMBEDDED,),
-        device: str = "cpu",
+        devices: Sequence[str] = ("cpu",),
         data: str | Path | None = None,
     ) -> None:
         self.given = {shown_name(name): name for name in backbones or (EMBEDDED,)}
-        self.device = device
+        self.devices = tuple(devices or ("cpu",))
         self.data = None if data is None else Path(data)
         self.turns = TurnQueue()
         stay = (self.default, EMBEDDED)
-        self._models = ModelStore(device, self.given, stay, self._forget)
+        self._models = ModelStore(self.devices, self.given, stay, self._forget)
         self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
         self._detectors: Store[Detector] = Store(KEPT_DETECTORS)  # by name, recipe and labels
         self._made = Store[Recipe](KEPT_RECIPES)
@@ -69,12 +70,15 @@ class Library:
         return next(iter(self.given))
 
     def backbones(self) -> list[str]:
-        """Names to choose from: those given at the start, the embedded one, some well-known."""
-        return list(dict.fromkeys((*self.given, EMBEDDED, *SUGGESTED)))
+        """Names to choose from: those given at the start, the embedded one, some well-known;
+        each once more for every further device."""
+        names = list(dict.fromkeys((*self.given, EMBEDDED, *SUGGESTED)))
+        others = [f"{name}{ON}{device}" for device in self.devices[1:] for name in names]
+        return names + others
 
     def recipes(self, backbone: str) -> dict[str, Path]:
         """Shipped recipes that were made for this backbone, by title."""
-        return {path.stem: path for path, made_for in _recipes() if made_for == backbone}
+        return {path.stem: path for path, made_for in _recipes() if made_for == model_of(backbone)}
 
     def keep_recipe(self, recipe: Recipe, how: str) -> str:
         """The title by which a recipe made here can be asked for; it is on no list.
@@ -159,8 +163,10 @@ class Library:
 
     def _allowed(self, name: str) -> str:
         name = (name or "").strip()
-        if name in self.given or name == EMBEDDED or _OPEN_NAME.fullmatch(name):
-            return name
+        model, on, device = name.partition(ON)
+        known = model in self.given or model == EMBEDDED or _OPEN_NAME.fullmatch(model)
+        if known and (not on or device in self.devices):
+            return model if device == self.devices[0] else name
         raise ValueError(
             f"{name[:80]!r} cannot be opened from here; folders and hub repositories are named "
             f"when the app is started (python app.py --backbone ...). Choose one of "
@@ -201,7 +207,7 @@ def examples() -> list[Path]:
 def shipped_calibration(backbone: str, labels: LabelSet) -> list[Path]:
     """Shipped pictures of these labels for the embedded backbone; none where a label has none."""
     folders = [path for path in calibration_folders(labels.names) if path is not None]
-    if backbone != EMBEDDED or len(folders) < len(labels.names):
+    if model_of(backbone) != EMBEDDED or len(folders) < len(labels.names):
         return []
     return [picture for path in dict.fromkeys(folders) for picture in _pictures(path)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from demo.server.store import Store
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
 
+ON = " @ "  # after a backbone's name: the device that it runs on, where there are several
 KEPT = 1  # loaded ones, besides those that stay
 MAX_COMING = 4  # visitors' choices that are being loaded or wait for it
 MAX_FETCHED = 2 * 10**9  # bytes of a visitor's choice
@@ -31,6 +32,7 @@ class ModelStore:
     """Shared by every visitor; who started the app has no limits.
 
     Attributes:
+        devices: where backbones run; one that names no device runs on the first.
         given: backbones named at the start of the app, by the name that visitors see.
         stay: names that are never forgotten.
         forgotten: told of a name whose backbone is no longer kept.
@@ -38,12 +40,12 @@ class ModelStore:
 
     def __init__(
         self,
-        device: str,
+        devices: Sequence[str],
         given: Mapping[str, str],
-        stay: Container[str],
+        stay: Collection[str],
         forgotten: Callable[[str], None],
     ) -> None:
-        self.device = device
+        self.devices = devices
         self.given = given
         self.stay = stay
         self.forgotten = forgotten
@@ -79,7 +81,7 @@ class ModelStore:
 
     def is_trusted(self, name: str) -> bool:
         """Whether the start of the app named it, or it is always there."""
-        return name in self.given or name in self.stay
+        return model_of(name) in {*self.given, *self.stay}
 
     def status(self) -> tuple[list[str], list[str]]:
         """What is loaded, and what is being loaded, in words."""
@@ -92,18 +94,20 @@ class ModelStore:
         yield Progress("preparing the libraries")
         from setar_core.backbones import load_backbone
 
-        real = self.given.get(name, name)
+        model = model_of(name)
+        real = self.given.get(model, model)
+        device = name.partition(ON)[2] or self.devices[0]
         limit = None if self.is_trusted(name) else MAX_FETCHED
         try:
             loaded = yield from reporting(
                 "reading the weights",
                 lambda report: load_backbone(
-                    real, self.device, lambda said: report(without_folders(said)), limit
+                    real, device, lambda said: report(without_folders(said)), limit
                 ),
             )
         except ValueError as error:
             raise ValueError(without_folders(str(error), real)) from None
-        loaded.name = name  # what its messages and recipes say, before anyone has seen it
+        loaded.name = model  # what its messages and recipes say, before anyone has seen it
         if name not in self.stay:
             self._others.put(name, name)
         return loaded
@@ -112,6 +116,11 @@ class ModelStore:
         with self._lock:
             self._loads.pop(name, None)
         self.forgotten(name)
+
+
+def model_of(name: str) -> str:
+    """A backbone's name without the device that it runs on."""
+    return name.partition(ON)[0]
 
 
 def shown_name(name: str) -> str:

@@ -18,11 +18,13 @@ class Loader:
 
     def __init__(self):
         self.limits, self.inside, self.most = {}, 0, 0
+        self.devices = []
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, name, device, progress, limit=None):
         self.limits[name] = limit
+        self.devices.append(device)
         if limit is not None:
             self.inside += 1
             self.most = max(self.most, self.inside)
@@ -139,3 +141,16 @@ def test_a_page_that_opens_waits_for_no_slow_backbone(loader):
     last = list(coming)[-1]
     assert "labels" in words(last.label_count) and last.recipe == KEEP
     assert [step.notice for step in links.arrived(library, EMBEDDED, "cat\ndog")] == [KEEP]
+
+
+def test_a_visitor_chooses_among_several_devices(loader):
+    library = Library(devices=["cpu", "cuda:1"])
+    other = f"{EMBEDDED} @ cuda:1"
+    assert [name for name in library.backbones() if EMBEDDED in name] == [EMBEDDED, other]
+    assert links.read(library, {"backbone": other}).backbone == other
+    for name in (EMBEDDED, f"{EMBEDDED} @ cpu", other):
+        assert library.backbone(name).name == EMBEDDED
+    assert loader.devices == ["cuda:1", "cpu"]
+    assert library.recipes(other) == library.recipes(EMBEDDED) != {}
+    with pytest.raises(ValueError, match="cannot be opened"):
+        library.open(f"{EMBEDDED} @ cuda:7")
