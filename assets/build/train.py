@@ -48,6 +48,7 @@ class Plan:
     grey: float = 0.25  # share of the scenes without colour
     presence: float = 0.3  # weight of telling which labels are there
     patches: float = 0.6  # weight of what the patches are asked
+    half: bool = True  # products in bfloat16; slow on a processor without such instructions
     device: str = "cpu"
     workers: int = 1
     rank: int = 0  # of this worker
@@ -156,7 +157,7 @@ def _terms(
     device = model.words.device
     target, there = batch.target.to(device), batch.there.to(device)
     named = int((batch.target.sum(1) > 0).sum())  # they come first
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=plan.half):
         images = model.image_features(normalised(batch.pictures.to(device)), keep)
         labels, sayings = (
             model.text_features(tokenize(texts).to(device)) for texts in (prompts, batch.captions)
