@@ -27,6 +27,22 @@ FLAGS = [
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz-seconds",
+        type=float,
+        default=60.0,
+        help="how long all tests of tests/fuzz together mutate files (default: %(default)s)",
+    )
+
+
+@pytest.fixture(scope="session")
+def fuzz_seconds(request: pytest.FixtureRequest) -> float:
+    """One test's share of `--fuzz-seconds`, at most a quarter of it."""
+    sharing = sum("fuzz_seconds" in item.fixturenames for item in request.session.items)
+    return request.config.getoption("--fuzz-seconds") / max(4, sharing)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """Finds material that is not distributed with the repository, in `shared` beside it."""

@@ -1,0 +1,44 @@
+"""Mutated zips of images."""
+
+import io
+import shutil
+import zipfile
+
+import pytest
+from PIL import Image
+
+from setar_core.data.archives import unpack
+from tests.fuzz.mutate import hunt
+
+
+def packed(compression):
+    picture, held = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "PNG")
+    with zipfile.ZipFile(held, "w", compression) as archive:
+        for name in ("fox/1.png", "fox/é.png", "notes.txt", "__MACOSX/._1.png"):
+            archive.writestr(name, picture.getvalue())
+        archive.comment = b"as downloaded"
+    return held.getvalue()
+
+
+SEEDS = [
+    packed(kind)
+    for kind in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:zipfile")  # of names that occur twice
+def test_a_mutated_zip_is_unpacked_or_refused(fuzz_seconds, tmp_path):
+    path, out = tmp_path / "set.zip", tmp_path / "out"
+
+    def read(data):
+        path.write_bytes(data)
+        try:
+            unpack(path, out)
+            assert not any(found.is_symlink() for found in out.rglob("*"))
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+        assert set(tmp_path.iterdir()) == {path}
+
+    taken, refused = hunt(read, SEEDS, fuzz_seconds)
+    assert taken and refused
