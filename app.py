@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
+import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from demo.server import startup
+from setar_core.commands.console import Parser, ended
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -21,11 +25,11 @@ MAX_UPLOAD = "600mb"  # zips of images; a single image's limit is our reader's
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="app.py", description="SeTAR Explorer, in the browser")
+    parser = Parser(prog="app.py", description="SeTAR Explorer, in the browser")
     parser.add_argument(
         "--host", default=None, help="address to listen on (127.0.0.1, on a Space all of them)"
     )
-    parser.add_argument("--port", type=int, default=None, help="default: the first free from 7860")
+    parser.add_argument("--port", type=port, default=None, help="default: the first free from 7860")
     parser.add_argument(
         "--backbone",
         action="append",
@@ -68,6 +72,34 @@ def folder(path: str) -> str:
     return path
 
 
+def port(text: str) -> int:
+    """A number that a port can have, for argparse."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no port; give a number up to 65535")
+    return int(text)
+
+
+def check_address(host: str | None, port: int | None) -> None:
+    """Find out now what Gradio would, once it is imported, and would not give the reason of.
+
+    Raises:
+        ValueError: the machine has no such address, or its port is in use.
+    """
+    host = host or os.environ.get("GRADIO_SERVER_NAME") or "127.0.0.1"
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port or 0, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except (OSError, UnicodeError) as error:
+        at = f", port {port}" if port else ""
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(
+            f"{host}{at} cannot be listened on ({reason}); give another --port or --host"
+        ) from None
+
+
 def start(asked: argparse.Namespace) -> Blocks:
     """The page, served at its `local_url`; its first backbone loads in the background."""
     from demo.build import STYLES, build, prepare
@@ -98,10 +130,19 @@ def start(asked: argparse.Namespace) -> Blocks:
     return demo
 
 
-def main() -> None:
+def serve() -> int:
+    """Serve the page until a signal comes."""
+    asked = arguments()
+    check_address(asked.host, asked.port)
     startup.hurry()
-    start(arguments()).block_thread()
+    demo = start(asked)
+    try:
+        while demo.is_running:
+            time.sleep(0.5)
+    finally:
+        demo.close(verbose=False)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(serve))

@@ -7,7 +7,6 @@ code: 0 for done, 1 when something was left out, and a ValueError for what it re
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..labels import PROMPT, LabelSet
 from ..recipe import Recipe
 from ..scores import ScoreOptions
+from .console import say
 
 if TYPE_CHECKING:
     from ..backbones import Backbone
@@ -149,11 +149,6 @@ def either(names: Iterable[str]) -> str:
     """`a, b or c`."""
     *others, last = names
     return f"{', '.join(others)} or {last}"
-
-
-def say(sentence: str) -> None:
-    """One line on stderr, whatever is in the text."""
-    print(" ".join(sentence.split()), file=sys.stderr, flush=True)
 
 
 def printable(text: object) -> str:

@@ -16,10 +16,10 @@ from . import (
     open_model,
     open_recipe,
     printable,
-    say,
     score_options,
     warn_numbers,
 )
+from .console import say, tell
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
@@ -109,12 +109,12 @@ def run(args: argparse.Namespace) -> int:
     if args.table:
         text = as_latex(rows) if args.table.endswith(".tex") else table
         save_whole(args.table, printable(text))
-    print(table, end="")
+    tell(table.rstrip("\n"))
     for recipe, accuracy in (page["accuracy"] or {}).items():
-        print(f"{recipe}: {accuracy:.2f} % of the ID images are given their own label")
+        tell(f"{recipe}: {accuracy:.2f} % of the ID images are given their own label")
     for found in page["thresholds"] or ():
         shares = ", ".join(f"{n} {share:.2f} %" for n, share in found["ood_accepted"].items())
-        print(
+        tell(
             f"{found['recipe']} {found['score']}: from {found['threshold']:.6g} on, accepts "
             f"{found['id_accepted']:.2f} % of {inside.name}, and of {shares}"
         )

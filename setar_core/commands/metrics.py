@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .console import tell
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -51,13 +53,13 @@ def run(args: argparse.Namespace) -> int:
         rows.append({"ood": name, **percent, "threshold": threshold})
     if args.json:  # JSON has no infinity
         finite = [{**row, "threshold": _or_none(row["threshold"])} for row in rows]
-        print(json.dumps(finite, allow_nan=False))
+        tell(json.dumps(finite, allow_nan=False))
         return 0
     wide = max(3, *(len(row["ood"]) for row in rows))
-    print(f"{'OOD':{wide}}  {'FPR95':>7}  {'AUROC':>7}  {'AUPR':>7}  threshold")
+    tell(f"{'OOD':{wide}}  {'FPR95':>7}  {'AUROC':>7}  {'AUPR':>7}  threshold")
     for row in rows:
         numbers = "  ".join(f"{row[key]:7.2f}" for key in ("fpr95", "auroc", "aupr"))
-        print(f"{row['ood']:{wide}}  {numbers}  {row['threshold']:.6g}")
+        tell(f"{row['ood']:{wide}}  {numbers}  {row['threshold']:.6g}")
     return 0
 
 

@@ -15,9 +15,9 @@ from . import (
     existing,
     open_model,
     printable,
-    say,
     score_options,
 )
+from .console import say
 from .outputs import check_outputs
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..recipe import PRUNES, WEIGHTS
 from ..search.plan import BLOCK_WEIGHTS, LOSSES, OBJECTIVES, ORDERS, PRECISIONS, SearchPlan, sites
-from . import Skipped, add_model, either, open_model, printable, say
+from . import Skipped, add_model, either, open_model, printable
+from .console import say, tell
 from .outputs import check_outputs, save_whole, set_aside
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     before, after = (t.objective(plan.objective) for t in (first.measures, trial.best))
     unit = "" if plan.objective in LOSSES else " %"
     dropped = sum(ratio > 0 for ratio in trial.recipe.ratios.values())
-    print(
+    tell(
         f"{args.out}: {dropped} of {len(trial.recipe.ratios)} sites reduced; "
         f"{plan.objective} {before:.6g}{unit} -> {after:.6g}{unit}"
     )

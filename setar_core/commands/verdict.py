@@ -14,9 +14,9 @@ from . import (
     add_recipe,
     existing,
     open_model,
-    say,
     score_options,
 )
+from .console import say, tell
 
 if TYPE_CHECKING:
     from ..threshold import Threshold
@@ -69,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             rows.append(page(path, verdict))
         else:
-            print(f"{_plain(path)}: {verdict} (score {verdict.score:.6g})", flush=True)
+            tell(f"{_plain(path)}: {verdict} (score {verdict.score:.6g})")
     if args.json:
         by_hand = {"value": line, "context": detector.context.page()}
         found = line.page() if isinstance(line, Threshold) else by_hand
-        print(json.dumps({"threshold": found, "images": rows}))
+        tell(json.dumps({"threshold": found, "images": rows}))
     return 1 if skipped.count else 0
 
 
