@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from .decoding import MAX_BYTES
 from .directory import directory, overlapping
-from .images import EXTENSIONS
+from .formats import EXTENSIONS, MAX_BYTES
 
 MAX_FILES = 20_000  # entries of any kind
 MAX_TOTAL = 2_000_000_000  # bytes, unpacked

@@ -7,22 +7,29 @@ what is wrong is said in an `ImageError` that names the file.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-MAX_BYTES = 20_000_000
-MAX_PIXELS = 50_000_000
-MAX_ASPECT = 100
-
-# Multi-picture JPEGs are opened by the JPEG reader; AVIF came with Pillow 11.3.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-READABLE = ", ".join(FORMATS)
+from . import tiff
+from .formats import (
+    FORMATS,
+    HEAD,
+    MAX_ASPECT,
+    MAX_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    READABLE,
+    avif_size,
+    signature,
+)
+from .samples import header, rgb
 
 # What Pillow's readers raise on broken or hostile bytes: each parses its own headers.
 DECODING_ERRORS = (
@@ -43,6 +50,10 @@ DECODING_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,  # an error where warnings are
 )
+
+# How they say that a whole file is of a kind that they do not know.
+UNREAD = re.compile(r"(?i)\b(unsupported|not (yet )?supported|cannot handle|unknown)\b")
+REMEDY = "save it as JPEG or PNG in an image editor"
 
 # EXIF orientation (tag 0x0112) -> what turns the picture upright.
 ORIENTATION = 0x0112
@@ -69,11 +80,13 @@ class ImageError(ValueError):
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """The picture in a file, RGB with 8 bits a channel, upright.
 
-    Turned by its EXIF orientation, transparency laid over white, deeper channels scaled to 8 bits,
-    the first frame of an animation. A plain RGB file gives exactly the pixels that Pillow gives.
+    Turned by its EXIF orientation, transparency laid over white, deeper channels scaled to 8 bits
+    by the range that the file says, CMYK converted by its profile, the first frame of an animation.
+    A plain RGB file gives exactly the pixels that Pillow gives.
 
     Raises:
-        ImageError: not a file, not an image, broken, or over MAX_BYTES, MAX_PIXELS, MAX_ASPECT.
+        ImageError: not a file, not an image, of a kind that no decoder here reads, broken, or over
+            MAX_BYTES, MAX_PIXELS, MAX_ASPECT.
     """
     path = Path(path)
     try:
@@ -107,26 +120,60 @@ def _check_file(path: Path, status: os.stat_result) -> None:
 def _decoded(path: Path, file: BinaryIO) -> Image.Image:
     try:
         with Image.open(file, formats=FORMATS) as image:
-            _check_size(path, image.size)
+            _check_size(path, image.size, MAX_SIDE.get(image.format or ""))
+            told = header(image, file)
             image.load()
             _check_size(path, image.size)  # a frame may grow past what the header said
             orientation = _orientation(image)
-            picture = _rgb(image)
+            picture = rgb(image, told, file)
     except ImageError:
         raise
-    except UnidentifiedImageError:
-        reason = f"is not an image of a kind that is read here ({READABLE})"
-        raise ImageError(path, reason, "save it as JPEG or PNG in an image editor") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         reason = f"has more pixels than the limit of {MAX_PIXELS / 1e6:.0f} megapixels"
         raise ImageError(path, reason, "make it smaller") from None
     except DECODING_ERRORS as error:
-        reason = f"is broken or cut short ({_first_line(error)})"
-        raise ImageError(path, reason, "save or download it again") from None
+        raise _refusal(path, file, error) from None
     return picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _refusal(path: Path, file: BinaryIO, error: BaseException) -> ImageError:
+    """Why no decoder took the file, as far as the file and the decoder of its kind tell."""
+    file.seek(0)
+    start = file.read(HEAD)
+    kind = signature(start)
+    if isinstance(error, UnidentifiedImageError):
+        if kind is None:
+            reason = f"is not an image of a kind that is read here ({READABLE})"
+            return ImageError(path, reason, REMEDY)
+        if kind == "AVIF" and (size := avif_size(start)):
+            try:
+                _check_size(path, size)
+            except ImageError as too_large:
+                return too_large
+        error = _own_error(kind, file) or error
+    told = _first_line(error)
+    unread = UNREAD.search(told) or isinstance(error, NotImplementedError)
+    if kind == "TIFF" and not isinstance(error, NotImplementedError):
+        with suppress(*DECODING_ERRORS):  # a broken list of tags tells no kind
+            described, known = tiff.described(file)
+            told, unread = (described, True) if unread or not known else (told, False)
+    if unread:
+        reason = f"is of a kind of {kind or 'image'} that is not read here ({told})"
+        return ImageError(path, reason, REMEDY)
+    return ImageError(path, f"is broken or cut short ({told})", "save or download it again")
+
+
+def _own_error(kind: str, file: BinaryIO) -> BaseException | None:
+    """What the reader of one format raises, of which Pillow says no more than that it failed."""
+    file.seek(0)
+    try:
+        Image.OPEN[kind][0](file, "")
+    except DECODING_ERRORS as error:
+        return error
+    return None
+
+
+def _check_size(path: Path, size: tuple[int, int], longest: int | None = None) -> None:
     width, height = size
     if min(size) < 1:
         raise ImageError(path, f"is {width} x {height} pixels", "give an image that is not empty")
@@ -139,6 +186,9 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
     if max(size) > MAX_ASPECT * min(size):
         reason = f"is {width} x {height}, longer than {MAX_ASPECT} times its shorter side"
         raise ImageError(path, reason, "crop the part that matters")
+    if longest and max(size) > longest:
+        reason = f"is {width} x {height}, and no side of such a file may be over {longest} pixels"
+        raise ImageError(path, reason, "make it smaller")
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -147,37 +197,6 @@ def _orientation(image: Image.Image) -> int | None:
         return image.getexif().get(ORIENTATION)
     except DECODING_ERRORS:  # the picture is whole; only its notes are broken
         return None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image.copy()
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = Image.fromarray(_eight_bits(np.asarray(image), image.mode))
-    if image.mode == "La":
-        image = image.convert("LA")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
-
-
-def _eight_bits(values: np.ndarray, mode: str) -> np.ndarray:
-    """One channel (H, W) scaled to 0..255.
-
-    16-bit values use their full range. The range of 32-bit integers and floats is not written in
-    the file: it is the smallest of 0-1 (floats), 0-255 and 0-65535 that holds every value, else the
-    largest value; negative values, if any, move its lower end.
-    """
-    if not np.isfinite(values).all():
-        raise ValueError("it holds NaN or infinite values")
-    low, high = float(values.min()), float(values.max())
-    ranges = [65535.0] if mode.startswith("I;") else [255.0, 65535.0]
-    top = next((top for top in ([1.0] if mode == "F" else []) + ranges if high <= top), high)
-    low = min(low, 0.0)
-    scaled = (values.astype(np.float32) - low) * np.float32(255 / (top - low))
-    return (scaled + 0.5).astype(np.uint8)
 
 
 def _first_line(error: BaseException) -> str:

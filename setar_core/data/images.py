@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from PIL import Image
 
 from ..memory import IMAGES
-from .decoding import MAX_ASPECT, MAX_BYTES, MAX_PIXELS, READABLE, ImageError, read_image
+from .decoding import ImageError, read_image
+from .formats import EXTENSIONS, MAX_ASPECT, MAX_BYTES, MAX_PIXELS, READABLE, signature
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +26,6 @@ __all__ = (
     "batches",
     "find_images",
     "read_image",
-)
-
-# The last four are not read here, and are better reported than passed over.
-EXTENSIONS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
-    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif"),
-    *(".heic", ".jp2", ".ico", ".psd"),
 )
 
 
@@ -135,11 +129,6 @@ def _looks_like_image(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            head = file.read(12)
+            return signature(file.read(64)) is not None
     except OSError:  # unreadable: with no extension to go by, not taken for an image
         return False
-    return (
-        head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*"))
-        or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
-        or head[4:] in (b"ftypavif", b"ftypavis")
-    )
