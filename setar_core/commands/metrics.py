@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import either, say
 from .console import tell
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2_000_000_000
 MAGIC = b"\x93NUMPY"
-
+SEPARATORS = (",", ";", "\t")
 
 EPILOG = (
     "At the threshold printed, the share of OOD scores that are not below it is FPR95, and the "
@@ -30,9 +31,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--id-scores",
         required=True,
         metavar="FILE",
-        help="a number a line, or .npy; higher means more in-distribution",
+        help="a number a line, .npy, or a table; higher means more in-distribution",
     )
     parser.add_argument("--ood-scores", nargs="+", action="extend", required=True, metavar="FILE")
+    parser.add_argument("--column", metavar="NAME", help="of tables whose first line names columns")
+    parser.add_argument(
+        "--negate", action="store_true", help="the files' scores are higher for OOD: turn the sign"
+    )
     parser.add_argument("--json", action="store_true", help="one line: a list, an object a set")
     parser.set_defaults(run=run)
 
@@ -41,19 +46,22 @@ def run(args: argparse.Namespace) -> int:
     from ..metrics.curves import threshold_of_fpr95
     from ..metrics.separation import separation
 
-    ids = read_scores(args.id_scores)
+    sign = -1 if args.negate else 1
+    ids = sign * read_scores(args.id_scores, args.column)
     rows = []
     for name, file in zip(_names(args.ood_scores), args.ood_scores, strict=True):
+        oods = sign * read_scores(file, args.column)
         try:
-            oods = read_scores(file)
             metrics, threshold = separation(ids, oods), threshold_of_fpr95(ids, oods)
         except ValueError as error:
             raise ValueError(f"{args.id_scores} and {file}: {error}") from None
         percent = {key: 100 * value for key, value in metrics._asdict().items()}
         rows.append({"ood": name, **percent, "threshold": threshold})
-    if args.json:  # JSON has no infinity
-        finite = [{**row, "threshold": _or_none(row["threshold"])} for row in rows]
-        tell(json.dumps(finite, allow_nan=False))
+    if all(row["auroc"] < 50 for row in rows):
+        other = "leave --negate out" if args.negate else "--negate turns the sign"
+        say(f"warning: every AUROC is below 50 %, as if ID scores were the lower ones; {other}")
+    if args.json:
+        tell(json.dumps(rows, allow_nan=False))
         return 0
     wide = max(3, *(len(row["ood"]) for row in rows))
     tell(f"{'OOD':{wide}}  {'FPR95':>7}  {'AUROC':>7}  {'AUPR':>7}  threshold")
@@ -63,11 +71,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_scores(path: str | Path) -> np.ndarray:
-    """Scores `(n,)` of a text file with a number a line, or of an .npy file without objects.
+def read_scores(path: str | Path, column: str | None = None) -> np.ndarray:
+    """Scores `(n,)` of a text file with a number a line, of an .npy file without objects, or of the
+    named column of a table whose first line names its columns.
 
     Raises:
-        ValueError: no such file, too large, not numbers; says which line.
+        ValueError: no such file, too large, not finite numbers (says which line), no such column.
     """
     import numpy as np
 
@@ -80,7 +89,11 @@ def read_scores(path: str | Path) -> np.ndarray:
         with path.open("rb") as file:  # once: a pipe cannot be read twice
             start = file.read(len(MAGIC))
             if start == MAGIC and path.is_file():
-                return _array(path)
+                if column is not None:
+                    raise ValueError(
+                        f"{path} is an .npy, which names no column; leave out --column"
+                    )
+                return _finite(path, _array(path), "element")
             data = start + file.read(MAX_BYTES)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); check the path") from None
@@ -90,18 +103,66 @@ def read_scores(path: str | Path) -> np.ndarray:
         raise ValueError(
             f"{path} is neither text nor an .npy file; write one number a line, or use numpy.save"
         ) from None
-    lines = enumerate(text.splitlines(), start=1)
-    numbered = [(i, line) for i, line in lines if line.strip()]
+    numbered = list(_cells(path, text, column))
+    lines, cells = [line for line, _ in numbered], [cell for _, cell in numbered]
     try:
-        if not text.isascii() or "_" in text:  # Python would read 1_000 and Arabic digits
+        written = "".join(cells)
+        if not written.isascii() or "_" in written:  # Python would read 1_000 and Arabic digits
             raise ValueError
-        return np.array([line for _, line in numbered], dtype=np.float64)
+        found = np.array(cells, dtype=np.float64)
     except ValueError:
-        wrong = [(i, line) for i, line in numbered if not _is_number(line)]
-        if not wrong:
-            raise
-    number, line = wrong[0]
-    raise ValueError(f"{path}, line {number}: {line.strip()[:40]!r} is no number; write one a line")
+        wrong = ((line, cell) for line, cell in numbered if not _is_number(cell))
+        line, cell = next(wrong)
+        raise ValueError(
+            f"{path}, line {line}: {cell.strip()[:40]!r} is no number; write one a line"
+        ) from None
+    return _finite(path, found, "line", lines)
+
+
+def _cells(path: Path, text: str, column: str | None) -> Iterator[tuple[int, str]]:
+    """Line by line the text of a score, with the line's number; blank lines do not count."""
+    lines = [(i, line) for i, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    first = lines[0][1] if lines else ""
+    separator = next((mark for mark in SEPARATORS if mark in first), ",")
+    names = [name.strip().strip('"') for name in first.split(separator)]
+    named = bool(first) and not any(map(_is_number, names))
+    if column is None and not (named and len(names) > 1):
+        yield from lines
+        return
+    if not named:
+        raise ValueError(f"{path} names no columns in its first line; leave out --column {column}")
+    if names.count(column or "") != 1:
+        known = either(map(repr, names))
+        said = "several columns" if column is None else f"no column {column!r}, or several"
+        raise ValueError(f"{path} has {said}; choose with --column {known}")
+    at = names.index(column or "")
+    for number, line in lines[1:]:
+        try:
+            (row,) = csv.reader([line], delimiter=separator, strict=True)
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {number}: {error}; save the table again") from None
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path}, line {number}: {len(row)} cells under {len(names)} names; save the table "
+                "again"
+            )
+        yield number, row[at]
+
+
+def _finite(
+    path: Path, scores: np.ndarray, what: str, places: Sequence[int] | None = None
+) -> np.ndarray:
+    """The scores; raises ValueError for NaN and infinity, with the place of the first."""
+    import numpy as np
+
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        place = wrong[0] + 1 if places is None else places[wrong[0]]
+        raise ValueError(
+            f"{path}, {what} {place}: {scores[wrong[0]]:g} is no finite number, like {len(wrong)} of "
+            f"its {len(scores)} scores; look for what overflowed there"
+        )
+    return scores
 
 
 def _array(path: Path) -> np.ndarray:
@@ -126,10 +187,6 @@ def _names(files: Sequence[str]) -> list[str]:
     """The files' names without an ending; where two are alike, the files as given."""
     stems = [Path(file).stem for file in files]
     return stems if len(set(stems)) == len(stems) else list(files)
-
-
-def _or_none(number: float) -> float | None:
-    return number if math.isfinite(number) else None
 
 
 def _is_number(text: str) -> bool:
