@@ -10,6 +10,7 @@ from pathlib import Path
 from demo.server.jobs import Progress, Steps
 from demo.server.library import IMAGES, Library
 from setar_core.data.archives import unpacking, unwrapped
+from setar_core.data.listing import listing
 from setar_core.data.sets import ImageSet, check_apart
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
@@ -54,8 +55,7 @@ def folders(library: Library) -> list[str]:
     """The folders of the operator's `--data DIR`; none where it was not given."""
     if library.data is None:
         return []
-    inside = sorted(path for path in library.data.iterdir() if path.is_dir())
-    return [path.name for path in inside if not path.name.startswith(".")]
+    return [path.name for path in listing(library.data).folders]
 
 
 def opened(

@@ -18,6 +18,7 @@ from demo.server.jobs import Progress, Steps, each
 from demo.server.library import Library, calibration_folders
 from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.data.images import ImageError, find_images, read_image
+from setar_core.data.listing import listing
 from setar_core.labels import LabelSet
 from setar_core.search.plan import SearchPlan, resolve
 from setar_core.search.trace import Trace, header, replay
@@ -149,7 +150,7 @@ def _folders(
     try:
         folders = class_folders(root, labels)
     except ValueError as error:
-        names = sorted(path.name for path in root.iterdir() if path.is_dir())
+        names = [path.name for path in listing(root).folders]
         labels = LabelSet(tuple(names), labels.prompt)
         reason = str(error).replace(str(root), name).partition(";")[0]
         warning = f"{reason}, so the folders' names are the labels of this search."

@@ -20,6 +20,7 @@ from .contents import (
     opened,
     shown,
 )
+from .listing import listing
 
 CHUNK = 2**20
 
@@ -29,7 +30,8 @@ def inspect(
 ) -> Contents:
     """The images in a zip by its directory alone; nothing is unpacked.
 
-    An image is told by its extension. Hidden files and other kinds are passed over.
+    An image is told by its extension; what is `of_the_system` and other kinds are passed over.
+    Names are taken as Windows and macOS write them too: with "\\", in UTF-8 that is not marked.
 
     Raises:
         ArchiveError: not a zip, too many entries or bytes, a ratio that no images have, entries
@@ -77,16 +79,15 @@ def unpacking(
 def unwrapped(folder: str | os.PathLike[str]) -> Path:
     """The folder, or the innermost one where each holds a single folder and nothing else.
 
-    A folder whose only folder holds just images is not unwrapped: that folder is a class.
+    What is `of_the_system` counts as nothing. A folder whose only folder holds just images is not
+    unwrapped: that folder is a class.
     """
     folder = Path(folder)
     while True:
-        inside = list(folder.iterdir())
-        if len(inside) != 1 or not inside[0].is_dir():
+        folders, files = listing(folder)
+        if files or len(folders) != 1 or not listing(folders[0]).folders:
             return folder
-        if not any(path.is_dir() for path in inside[0].iterdir()):
-            return folder
-        folder = inside[0]
+        folder = folders[0]
 
 
 def _copy(

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..labels import LabelSet
 from .classes import folder_classes
 from .images import ImageError, batches, find_images
+from .listing import listing
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def class_folders(folder: str | Path, labels: LabelSet) -> list[tuple[Path, int]
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one that holds a folder a class")
-    folders = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    folders = listing(folder).folders
     if len(folders) != len(labels):
         raise ValueError(
             f"{folder} holds {len(folders)} folders and there are {len(labels)} labels; give one "

@@ -8,11 +8,13 @@ import struct
 import unicodedata
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from .directory import directory, overlapping
+from .directory import UTF8, directory, overlapping
 from .formats import EXTENSIONS, MAX_BYTES
+from .listing import of_the_system
 
 MAX_FILES = 20_000  # entries of any kind
 MAX_TOTAL = 2_000_000_000  # bytes, unpacked
@@ -83,13 +85,15 @@ def contents(
     entries = archive.infolist()
     _check_entries(path, len(entries), max_files)
     for info in entries:
+        info.filename = _name(info)
         _check_name(path, info)
     if (first := overlapping(archive)) is not None:
         reason = f"{shown(first)} overlaps what follows it in the zip"
         raise ArchiveError(path, reason, "pack it again")
     images = tuple(info for info in entries if _is_image(info))
     if not images:
-        raise ArchiveError(path, "holds no image", "put JPEG, PNG or WebP files in it")
+        reason = "holds no image (told by extensions such as .jpg)"
+        raise ArchiveError(path, reason, "put JPEG, PNG or WebP files in it")
     for info in images:
         _check_image(path, info)
     _check_apart(path, images)
@@ -122,16 +126,29 @@ def _check_entries(path: str | os.PathLike[str], entries: int, max_files: int) -
         raise ArchiveError(path, reason, "give fewer images")
 
 
+def _name(info: zipfile.ZipInfo) -> str:
+    """The entry's name with "/" between folders and behind them.
+
+    Windows writes "\\" there, and macOS UTF-8 without the mark that says so.
+    """
+    name = info.filename
+    if not info.flag_bits & UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return PureWindowsPath(name).as_posix() + "/" * name.endswith(("/", "\\"))
+
+
 def _check_name(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> None:
-    """Every entry, also those that would be passed over: such a zip was made to harm."""
+    """Also of entries that are passed over: a zip that leads elsewhere was made to harm."""
     name = info.filename
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
+    if not parts or PureWindowsPath(name).anchor or ".." in parts:
         reason = f"holds {shown(info)}, a name that leads out of its folder"
         raise ArchiveError(path, reason, "pack it again from inside one folder")
     if len(parts) > MAX_DEPTH or any(len(os.fsencode(part)) > MAX_PART for part in parts):
         raise ArchiveError(path, f"holds an overlong name, {shown(info)}", "shorten it")
-    if any(unicodedata.category(c) in CONTROLS or c in BIDI for c in name):
+    written = "".join(part for part in parts if not of_the_system(part))  # macOS has an "Icon\r"
+    if any(unicodedata.category(c) in CONTROLS or c in BIDI for c in written):
         reason = f"holds {shown(info)}, a name with control characters"
         raise ArchiveError(path, reason, "rename it")
     if stat.S_ISLNK(info.external_attr >> 16):
@@ -166,6 +183,6 @@ def _check_apart(path: str | os.PathLike[str], images: Sequence[zipfile.ZipInfo]
 
 def _is_image(info: zipfile.ZipInfo) -> bool:
     parts = PurePosixPath(info.filename).parts
-    if info.is_dir() or any(part.startswith((".", "__MACOSX")) for part in parts):
+    if info.is_dir() or any(map(of_the_system, parts)):
         return False
     return PurePosixPath(info.filename).suffix.lower() in EXTENSIONS

@@ -13,6 +13,7 @@ from PIL import Image
 from ..memory import IMAGES
 from .decoding import ImageError, read_image
 from .formats import EXTENSIONS, MAX_ASPECT, MAX_BYTES, MAX_PIXELS, READABLE, signature
+from .listing import listing
 
 if TYPE_CHECKING:
     import torch
@@ -38,11 +39,12 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """The image files that `paths` name: files as given, folders recursively in sorted path order.
 
     In a folder a file counts when its extension or its first bytes are an image's, so that broken
-    images are reported later and notes are not. Hidden files are left out, and so are symbolic
-    links that lead out of the folder. A path that does not exist is kept: `read_image` reports it.
+    images are reported later and notes are not. What is `of_the_system` is left out, and so are
+    symbolic links that lead out of the folder. A path that does not exist is kept: `read_image`
+    reports it.
 
     Raises:
-        ImageError: a folder that holds no image.
+        ImageError: a folder that holds no image, or one in it that cannot be read.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -113,12 +115,12 @@ def _batches(
 
 
 def _images_in(folder: Path) -> Iterator[Path]:
-    root = folder.resolve()
-    for parent, folders, names in os.walk(folder):  # does not enter linked folders
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        for name in names:
-            path = Path(parent, name)
-            if name.startswith(".") or (path.is_symlink() and root not in path.resolve().parents):
+    root, waiting = folder.resolve(), [folder]
+    while waiting:
+        folders, files = listing(waiting.pop())
+        waiting += [path for path in folders if not path.is_symlink()]
+        for path in files:
+            if path.is_symlink() and root not in path.resolve().parents:
                 continue
             if path.suffix.lower() in EXTENSIONS or _looks_like_image(path):
                 yield path

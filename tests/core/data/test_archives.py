@@ -1,6 +1,7 @@
 """Zips of visitors: what is in them, what is refused before unpacking, and what is unpacked."""
 
 import io
+import shutil
 import stat
 import struct
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from setar_core.data import archives, contents
-from setar_core.data.archives import ArchiveError, inspect, unpack, unpacking
+from setar_core.data.archives import ArchiveError, inspect, unpack, unpacking, unwrapped
 from setar_core.data.directory import directory
 from setar_core.data.images import find_images
 
@@ -67,11 +68,72 @@ def test_what_is_no_image_and_what_is_hidden_is_passed_over(pack, tmp_path):
     assert names(unpack(path, tmp_path / "out")) == ["a.png"]
 
 
+OF_SYSTEMS = [
+    *("@eaDir/a.webp/SYNO_THUMB.jpg", "fox/@eaDir/1.png/SYNO_THUMB_M.jpg", "#recycle/1.png"),
+    *("@Recycle/1.png", "fox/.@__thumb/s1001.png", "fox/#snapshot/1.png", "@tmp/1.png"),
+    *("__MACOSX/fox/._1.png", "fox/.AppleDouble/1.png", "Icon\r", "fox/Icon\r"),
+    *("__MACOSX/fox/._Icon\r", "Network Trash Folder/1.png", ".Trashes/501/1.png"),
+    *("$RECYCLE.BIN/S-1-5-21/$R1.png", "System Volume Information/1.png", "Thumbs.db"),
+    *("lost+found/#12.png", ".Trash-1000/files/1.png", "fox/~snapshot/1.png", "desktop.ini"),
+]
+
+
+@pytest.mark.parametrize("name", OF_SYSTEMS)
+def test_what_systems_keep_for_themselves_is_no_image_at_any_depth(name, pack, tmp_path):
+    for place in ("", "wrapped/", "a/b/"):
+        entries = {f"{place}fox/1.png": png(), f"{place}bee/1.png": png(), f"{place}{name}": png()}
+        path = pack(entries)
+        assert [info.filename for info in inspect(path).images] == list(entries)[:2]
+        for entry, content in entries.items():
+            (tmp_path / "folder" / entry).parent.mkdir(parents=True, exist_ok=True)
+            is_text = name.endswith((".db", ".ini", "\r"))
+            (tmp_path / "folder" / entry).write_bytes(b"text" if is_text else content)
+        assert names(tmp_path / "folder") == sorted(list(entries)[:2])
+        shutil.rmtree(tmp_path / "folder")
+
+
+def test_a_zip_with_backslashes_is_read_as_folders(pack, tmp_path):
+    path = pack({"set\\": b"", "set\\fox\\1.png": png(), "set\\bee\\1.png": png()})
+    assert [info.filename for info in inspect(path).images] == ["set/fox/1.png", "set/bee/1.png"]
+    folder = unpack(path, tmp_path / "out")
+    assert folder == tmp_path / "out" / "set"
+    assert names(folder) == ["bee/1.png", "fox/1.png"]
+
+
+@pytest.mark.parametrize(
+    "names", [("a\\1.png", "a/1.png"), ("a\\1.png", "A/1.PNG"), ("./1.png", "1.png")]
+)
+def test_names_that_mean_one_file_are_one_name(names, pack):
+    with pytest.raises(ArchiveError, match="twice"):
+        inspect(pack(dict.fromkeys(names, png())))
+
+
+@pytest.mark.parametrize("name", ["10:30.png", "um 10:30/1.png", "a/b:c.png"])
+def test_a_colon_leads_nowhere(name, pack, tmp_path):
+    assert names(unpack(pack({name: png(), "x.png": png()}), tmp_path / "out")) == [name, "x.png"]
+
+
+@pytest.mark.parametrize("name", ["füchse/1.png", "写真/1.png", "cafe\u0301/1.png"])
+def test_names_in_utf8_that_is_not_marked_are_read_as_meant(name, pack, tmp_path):
+    path = pack({name: png(), "x/1.png": png()})
+    content = path.read_bytes()
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # as macOS packs
+        start = content.index(mark) + at
+        flags = int.from_bytes(content[start : start + 2], "little") & ~0x800
+        content = content[:start] + flags.to_bytes(2, "little") + content[start + 2 :]
+    path.write_bytes(content)
+    assert names(unpack(path, tmp_path / "out")) == sorted([name, "x/1.png"])
+
+
 def test_a_single_folder_around_classes_is_unwrapped_and_a_single_class_is_not(pack, tmp_path):
     wrapped = pack({"animals/fox/1.png": png(), "animals/bee/1.png": png()})
     assert unpack(wrapped, tmp_path / "a") == tmp_path / "a" / "animals"
     single = pack({"fox/1.png": png()}, "single.zip")
     assert unpack(single, tmp_path / "b") == tmp_path / "b"
+    for name in (".DS_Store", "@eaDir/1.png", "__MACOSX/1.png", "Icon\r"):
+        (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "a" / name).touch()
+    assert unwrapped(tmp_path / "a") == tmp_path / "a" / "animals"
 
 
 HOSTILE = {
@@ -79,7 +141,13 @@ HOSTILE = {
     "deep up": "a/../../evil.png",
     "absolute": "/tmp/evil.png",
     "backslash": "..\\evil.png",
+    "deep backslash": "a\\..\\..\\evil.png",
+    "both": "a/..\\..\\evil.png",
+    "root of a disk": "\\evil.png",
+    "another machine": "\\\\server\\share\\evil.png",
     "drive": "C:/evil.png",
+    "drive and backslash": "C:\\evil.png",
+    "relative to a drive": "c:evil.png",
     "bell": "a\x07.png",
     "next line": "a\x85.png",
     "line separator": "a\u2028.png",

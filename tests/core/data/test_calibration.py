@@ -90,6 +90,16 @@ def test_classes_are_the_folders_in_order_or_by_name(folder):
     assert named.images[:, 0, 0, 0].tolist() == [200, 201, 10, 11]
 
 
+@pytest.mark.parametrize("name", ["@eaDir", "__MACOSX", ".git", "$RECYCLE.BIN", "#recycle"])
+def test_what_systems_keep_for_themselves_is_no_class(name, folder):
+    (folder / name).mkdir()
+    Image.new("L", (8, 8)).save(folder / name / "0.png")
+    assert [path.name for path, _ in class_folders(folder, LabelSet(("bee", "fox")))] == [
+        "a bee",
+        "b fox",
+    ]
+
+
 def test_folders_are_named_in_either_form_of_accents(folder):
     (folder / "a bee").rename(folder / unicodedata.normalize("NFD", "zébu"))
     labels = LabelSet(("zébu", "b fox"))

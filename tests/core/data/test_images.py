@@ -301,6 +301,22 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path):
     assert found == ["deeper/same.png", "own.png"]
 
 
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    def scandir(folder):
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return opened(folder)
+
+    opened = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    saved(photograph(), tmp_path / "own.png")
+    (tmp_path / "lost+found" / "closed").mkdir(parents=True)
+    assert find_images([tmp_path]) == [tmp_path / "own.png"]
+    (tmp_path / "below" / "closed").mkdir(parents=True)
+    with pytest.raises(ImageError, match=r"closed: this folder cannot be read \(Permission denied"):
+        find_images([tmp_path])
+
+
 def test_folder_without_images_says_so(tmp_path):
     (tmp_path / "readme.txt").write_text("nothing here")
     with pytest.raises(ImageError, match=f"{tmp_path.name}: this folder holds no image; put"):
