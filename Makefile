@@ -4,7 +4,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.requirements-installed
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-lowest lint bench venv
+.PHONY: demo test test-lowest lint bench figures venv
 
 demo: venv
 	$(PYTHON) app.py $(ARGS)
@@ -27,6 +27,10 @@ lint: venv
 bench: venv
 	@set -e; for name in app benchmark beside detect emoji_recipe search spectrum; do \
 		echo "== $$name"; $(PYTHON) -m tests.speed.$$name $(ARGS); done
+
+# Every figure that README quotes, into docs/figures.md; about half an hour.
+figures: venv
+	$(PYTHON) -m assets.build.figures $(ARGS)
 
 venv: $(READY)
 

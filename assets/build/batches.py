@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from assets.build import backgrounds, captions, outliers, scenes, sprites, world
+from assets.build import captions, world
+from assets.build.drawing import backgrounds, outliers, scenes, sprites
 from assets.build.model import IMAGE_SIDE
 
 

@@ -7,17 +7,30 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from assets.build import backgrounds, scenes, sprites, world
+from assets.build import world
+from assets.build.drawing import backgrounds, scenes, sprites
 
 FIRST_SEED = 1000  # training seeds lie below
 CHUNK = 40  # scenes drawn at a time
 
 
+class Box(NamedTuple):
+    """What an object covers, in image sides from the left and from the top."""
+
+    name: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class Scene(NamedTuple):
-    """One drawn scene: its picture (3, side, side) in [0, 1] and the name of its main object."""
+    """One drawn scene: its picture (3, side, side) in [0, 1], the name of its main object, and
+    where its objects lie, the main one first."""
 
     picture: Tensor
     name: str
+    boxes: tuple[Box, ...] = ()
 
 
 class SceneSet(NamedTuple):
@@ -135,7 +148,11 @@ def _objects(
     pictures = scenes.draw(sprites.atlas_of(characters), layout, grounds)
     if chosen.grey:
         pictures = scenes.greyed(pictures)
-    yield from (Scene(p, c.name) for p, c in zip(pictures, main, strict=True))
+    places = scenes.boxes(sprites.atlas_of(characters), layout)
+    for picture, trio, place in zip(pictures, things, places.tolist(), strict=True):
+        lying = zip(trio, place, strict=False)
+        boxes = tuple(Box(concept.name, *where) for concept, where in lying if any(where))
+        yield Scene(picture, trio[0].name, boxes)
 
 
 def _distinct(

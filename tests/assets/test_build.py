@@ -1,5 +1,6 @@
 """Laws of the emoji world, of its shipped pictures and of the backbone trained on it."""
 
+import json
 import random
 import re
 from pathlib import Path
@@ -10,18 +11,8 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
-from assets.build import (
-    backgrounds,
-    batches,
-    benchmark,
-    captions,
-    evaluate,
-    scenes,
-    sets,
-    sprites,
-    train,
-    world,
-)
+from assets.build import batches, benchmark, captions, draws, evaluate, sets, train, world
+from assets.build.drawing import backgrounds, scenes, sprites
 
 ASSETS = Path(__file__).parents[2] / "assets"
 BACKBONE = ASSETS / "backbones" / "emoji"
@@ -192,9 +183,49 @@ def test_words_are_those_of_the_captions():
 
 
 def test_the_shipped_benchmark_is_what_the_seed_draws(font):
-    first = next(sets.draw_set("id", 1, benchmark.SIDE))
+    first = next(benchmark.scenes_of("id", 1, benchmark.DRAW))
     stored = np.asarray(Image.open(ASSETS / "benchmark" / "id" / first.name / "000.webp")) / 255
     assert np.abs(first.picture.permute(1, 2, 0).numpy() - stored).mean() < 0.03
+
+
+def test_boxes_lie_around_the_objects(font):
+    """Of a scene of one object, the pixels that differ from its background lie in the box."""
+    gen = torch.Generator().manual_seed(8)
+    atlas = sprites.atlas_of("🦊🍕")
+    rows = torch.tensor([[0, -1, -1], [1, 0, -1]])
+    layout = scenes.arrange(rows, gen)
+    green = torch.tensor([0.0, 1, 0]).view(3, 1, 1).expand(2, 3, 96, 96)
+    changed = (scenes.draw(atlas, layout, green)[0] - green[0]).abs().amax(0) > 0.45  # no shadow
+    down, along = changed.any(1).nonzero(), changed.any(0).nonzero()
+    found = scenes.boxes(atlas, layout)
+    seen = torch.cat((along[0], down[0], along[-1] + 1, down[-1] + 1)) / 96
+    assert torch.allclose(found[0, 0], seen, atol=0.05)
+    assert not found[0, 1:].any() and found[1, :2].any(1).all() and not found[1, 2].any()
+    assert (found[..., 2:] >= found[..., :2]).all() and found.amax() <= 1
+
+
+def test_the_boxes_are_those_of_the_shipped_scenes():
+    boxes = json.loads((ASSETS / "benchmark" / "boxes.json").read_text("utf-8"))
+    named = ("id", "calibration", "near", "other", "glyphs")
+    shipped = {
+        path.relative_to(ASSETS / "benchmark").as_posix()
+        for name in named
+        for path in (ASSETS / "benchmark" / name).rglob("*.webp")
+    }
+    assert set(boxes) == shipped
+    for at, found in boxes.items():
+        main = at.split("/")[1] if at.count("/") == 2 else at.split("/")[1].rpartition("-")[0]
+        assert found[0][0].replace(" ", "-") == main.replace(" ", "-")
+        for _, left, top, right, bottom in found:
+            assert 0 <= left < right <= 1 and 0 <= top < bottom <= 1
+
+
+def test_the_draw_nearest_the_median_is_chosen():
+    figures = np.array([[90.0, 9.0], [95.0, 4.0], [92.0, 7.0], [93.0, 6.5], [99.0, 1.0]])
+    assert draws.nearest_median(figures) == 3
+    scores = {"id": np.array([[3.0, 0.0], [4, 1], [5, 2]]), "near": np.array([[1.0, 3], [2, 4]])}
+    found = draws.Drawn(1, scores).figures({"id": 3, "near": 2})
+    assert found["mcm"]["near"] == (100.0, 0.0) and found["gl_mcm"]["near"] == (0.0, 100.0)
 
 
 def test_the_backbone_holds_its_bars_on_the_shipped_pictures(scorer):
