@@ -20,9 +20,17 @@ MAX_FILES = 20_000  # entries of any kind
 MAX_TOTAL = 2_000_000_000  # bytes, unpacked
 MAX_DIRECTORY = 50_000_000  # bytes of names, comments and what else is noted of the entries
 MAX_RATIO = 100  # unpacked to packed, of all images together; photographs have about 1
-MAX_PART = 200  # bytes of one name in a path
+MAX_PART = 255  # bytes of one name in a path, as disks hold
 MAX_DEPTH = 12
 ENCRYPTED = 0x1
+OTHERS = {
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\x1f\x8b": "packed with gzip",
+    b"BZh": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz",
+    b"%PDF": "a PDF",
+}
 READ = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 # Controls, lone surrogates, separators of lines and paragraphs; what turns the text around.
 # Spaces of every width and joiners are ordinary: macOS writes U+202F before "AM".
@@ -70,8 +78,16 @@ def opened(path: str | os.PathLike[str], max_files: int) -> zipfile.ZipFile:
         *(zipfile.BadZipFile, NotImplementedError, ValueError, EOFError),
         *(OverflowError, struct.error),  # places and sizes that no file has
     ) as error:
+        if kind := _other_kind(path):
+            raise ArchiveError(path, f"is {kind}, not a zip", "pack the folder as a zip") from None
         reason = f"is not a whole zip file ({first_line(error)})"
         raise ArchiveError(path, reason, "pack or upload it again") from None
+
+
+def _other_kind(path: str | os.PathLike[str]) -> str | None:
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return next((kind for mark, kind in OTHERS.items() if start.startswith(mark)), None)
 
 
 def contents(
@@ -159,7 +175,9 @@ def _check_image(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> None:
     if info.flag_bits & ENCRYPTED:
         raise ArchiveError(path, f"{shown(info)} is encrypted", "pack it without a password")
     if info.compress_type not in READ:
-        reason = f"{shown(info)} is packed in a way that is not read here"
+        reason = (
+            f"{shown(info)} is packed in a way that is not read here (method {info.compress_type})"
+        )
         raise ArchiveError(path, reason, "pack it again as an ordinary zip")
     if info.file_size > MAX_BYTES:
         reason = f"{shown(info)} has {info.file_size / 1e6:,.0f} MB, over {MAX_BYTES / 1e6:.0f} MB"

@@ -84,7 +84,7 @@ def _eight_bits(channel: Channel) -> np.ndarray:
     """
     values = channel.values
     if not np.isfinite(values).all():
-        raise ValueError("it holds NaN or infinite values")
+        raise NotImplementedError("NaN or infinite values")
     low, high = min(float(values.min()), 0.0), float(values.max())
     top = next((top for top in channel.tops if high <= top), high)
     scaled = (values.astype(np.float32) - low) * np.float32(255 / (top - low))
@@ -133,6 +133,8 @@ def _printed(image: Image.Image) -> Image.Image:
 def _over_white(image: Image.Image) -> Image.Image:
     if image.mode == "La":
         image = image.convert("LA")
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        image = image.convert("RGB")  # Windows leaves alpha empty and means opaque
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -12,6 +12,7 @@ from .formats import MAX_PIXELS
 # Pillow's own decoder misreads planes of 16 bits, reversed bits and YCbCr; libtiff does not.
 TiffImagePlugin.READ_LIBTIFF = features.check_codec("libtiff")
 
+SUBFILE, FOLDERS = 254, 330
 BITS, COMPRESSION, COLOR, CHANNELS, PLANES, COLOR_MAP = 258, 259, 262, 277, 284, 320
 TILE_WIDTH, TILE_LENGTH, INK_SET, EXTRA, FORMAT = 322, 323, 332, 338, 339
 SIGNED, FLOAT = 2, 3
@@ -64,6 +65,8 @@ def prepare(image: Image.Image) -> None:
     """
     tags = _tags(image)
     alpha = tuple(tags.get(EXTRA, ()))
+    if int(tags.get(SUBFILE, 0)) & 1 and FOLDERS in tags:
+        raise NotImplementedError("a preview, as camera raw files begin with")
     if tags.get(COLOR) == 5 and tags.get(INK_SET, 1) != 1:
         raise NotImplementedError("inks that are not CMYK")
     if tags.get(PLANES) == 2 and (1 in alpha or image.mode in ("LA", "PA")):

@@ -15,7 +15,7 @@ def packed(compression):
     picture, held = io.BytesIO(), io.BytesIO()
     Image.new("RGB", (4, 4), "red").save(picture, "PNG")
     with zipfile.ZipFile(held, "w", compression) as archive:
-        for name in ("fox/1.png", "fox/é.png", "notes.txt", "__MACOSX/._1.png"):
+        for name in ("fox/1.png", "fox\\é.png", "notes.txt", "__MACOSX/._1.png"):
             archive.writestr(name, picture.getvalue())
         archive.comment = b"as downloaded"
     return held.getvalue()

@@ -420,6 +420,20 @@ def test_broken_zips_are_told_and_never_crash(pack, tmp_path):
         inspect(tmp_path / "text.zip")
 
 
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (b"Rar!\x1a\7\1\0", "is a RAR archive, not a zip; pack the folder as a zip"),
+        (b"7z\xbc\xaf\x27\x1c", "is a 7z archive, not a zip"),
+        (b"\x1f\x8b\x08\0", "is packed with gzip, not a zip"),
+    ],
+)
+def test_an_archive_of_another_kind_is_told(start, told, tmp_path):
+    (tmp_path / "set.zip").write_bytes(start + bytes(500))
+    with pytest.raises(ArchiveError, match=told):
+        inspect(tmp_path / "set.zip")
+
+
 def test_a_zip_without_images_is_refused(pack):
     with pytest.raises(ArchiveError, match="holds no image"):
         inspect(pack({"notes.txt": "x"}))

@@ -158,15 +158,16 @@ def test_animation_gives_its_first_frame(tmp_path, kind):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("kind", ["jpg", "png", "webp", "tif", "lzw.tif", "avif"])
 def test_exif_orientation_is_undone(tmp_path, orientation, kind):
     upright = photograph(size=(48, 32))
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> the transpose that stores it
     turned = upright.transpose(undo[orientation]) if orientation > 1 else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"quality": 98} if kind == "jpg" else {"lossless": True}
-    found = pixels(saved(turned, tmp_path / f"turned.{kind}", exif=exif, **options))
+    options = {"jpg": {"quality": 98}, "avif": {"quality": 98}, "webp": {"lossless": True}}
+    options |= {"lzw.tif": {"compression": "tiff_lzw"}}
+    found = pixels(saved(turned, tmp_path / f"turned.{kind}", exif=exif, **options.get(kind, {})))
     assert found.shape == (32, 48, 3)
     assert np.abs(found - np.asarray(upright)).mean() < 4
 

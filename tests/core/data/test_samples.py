@@ -198,6 +198,12 @@ UNREAD = {
     "deep alpha": (tiff(stored(RGB[..., :2], 16), 16, extra=(2,)), "2 x 16 bits, grey"),
     "JPEG 2000": (tiff(stored(RGB, 8), photometric=2, compression=34712), "compression 34712"),
     "other inks": (tiff(stored(INKS, 8), photometric=5, tags={332: (2,)}), "inks that are not"),
+    "camera raw": (
+        tiff(stored(RGB, 8), photometric=2, tags={254: (1,), 330: (8,)}),
+        "a preview, as",
+    ),
+    "NaN": (tiff(GREY * np.nan, 32, sample_format=3), "NaN or infinite values"),
+    "infinity": (tiff(GREY + np.inf, 32, sample_format=3), "NaN or infinite values"),
     "huge tiles": (
         tiff(stored(RGB, 8), photometric=2, tile=16, tags={322: (60_000,), 323: (60_000,)}),
         "tiles of 60000 x 60000 pixels",
@@ -429,6 +435,21 @@ def test_a_jpeg_says_what_its_decoder_cannot(refused):
     )
     long = data[: at + 5] + struct.pack(">HH", 700, 65_535) + data[at + 9 :]
     assert "is 65535 x 700, and no side of such a file may be over 65500 pixels" in refused(long)
+
+
+def bmp(alpha):
+    """32 bits a pixel with a mask for alpha, as Windows copies a window."""
+    pixels = np.round(np.concatenate([RGB, alpha], -1)[::-1] * 255).astype(np.uint8)
+    body = pixels[..., [2, 1, 0, 3]].tobytes()
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<IiiHHIIiiII", 108, WIDTH, HEIGHT, 1, 32, 3, len(body), 0, 0, 0, 0)
+    head += masks + bytes(108 - len(head) - len(masks))
+    return b"BM" + struct.pack("<III", 122 + len(body), 0, 122) + head + body
+
+
+def test_a_bmp_whose_alpha_is_empty_is_opaque(read):
+    assert np.abs(read(bmp(0 * ALPHA)) - shown(RGB)).max() <= 1
+    assert np.abs(read(bmp(ALPHA)) - shown(over_white(RGB))).max() <= 2
 
 
 def test_a_bmp_of_another_compression_is_not_called_broken(refused):
