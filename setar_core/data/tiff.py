@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -35,6 +36,7 @@ COLORS = {
     34892: "linear sensor",
 }
 NUMBERS = {SIGNED: " signed", FLOAT: " float", 5: " complex", 6: " complex"}
+OPTIONAL = (34925, 50000, 50001)  # LZMA, Zstandard and WebP, with which not every libtiff is built
 # libtiff gives samples in the machine's order, whatever the file's is.
 NATIVE = {
     f"{kind}{order}{sign}": f"{kind}N{sign}"
@@ -109,7 +111,7 @@ def restore_palette(image: Image.Image) -> None:
 
 def described(file: BinaryIO) -> tuple[str, bool]:
     """The kind of TIFF that a file says it is, such as "3 x 32 bits float, CIELAB, big-endian", and
-    whether Pillow knows its compression and the size of its offsets.
+    whether its offsets and its compression can be read at all.
 
     Raises:
         Exception: whatever Pillow's reader of tags raises on broken ones.
@@ -124,7 +126,7 @@ def described(file: BinaryIO) -> tuple[str, bool]:
     color, compression = int(tags.get(COLOR, 0)), int(tags.get(COMPRESSION, 1))
     bits = "/".join(str(int(bits)) for bits in dict.fromkeys(tags.get(BITS, (1,))[:8]))
     number = NUMBERS.get(tags.get(FORMAT, (1,))[0], "")
-    known = compression in TiffImagePlugin.COMPRESSION_INFO
+    known = _decodes(compression)
     parts = (
         f"{int(tags.get(CHANNELS, 1))} x {bits} bits{number}",
         COLORS.get(color, f"colour space {color}"),
@@ -132,6 +134,17 @@ def described(file: BinaryIO) -> tuple[str, bool]:
         *(() if known else (f"compression {compression}",)),
     )
     return ", ".join(parts), known
+
+
+def _decodes(compression: int) -> bool:
+    """Whether libtiff is built with it: what it cannot write it cannot read either."""
+    name = TiffImagePlugin.COMPRESSION_INFO.get(compression)
+    if compression in OPTIONAL:
+        try:
+            Image.new("RGB", (16, 16)).save(BytesIO(), "TIFF", compression=name)
+        except OSError:
+            return False
+    return name is not None
 
 
 def _tags(image: Image.Image) -> Any:

@@ -219,6 +219,47 @@ def test_a_tiff_that_is_not_read_says_what_it_holds(kind, refused):
     assert "save it as JPEG or PNG" in said
 
 
+ENCODED = {
+    "tif": (
+        *("jpeg,Q=100", "lzw,predictor=horizontal", "packbits,bigtiff", "none,miniswhite"),
+        *("none,bitdepth=4", "none,premultiply"),
+        "deflate,tile,pyramid,tile-width=16,tile-height=16",
+    ),
+    "png": ("interlace", "palette", "bitdepth=2", "bitdepth=16"),
+    "avif": ("lossless,bitdepth=8", "Q=100,bitdepth=10", "Q=100,bitdepth=12"),
+    "webp": ("lossless",),
+    "jpg": ("Q=100,subsample-mode=off",),
+    "gif": ("interlace",),
+    "ppm": ("",),
+}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("colors", [GREY, RGB, np.concatenate([RGB, ALPHA], -1)])
+@pytest.mark.parametrize(
+    ("kind", "options"), [(kind, each) for kind, every in ENCODED.items() for each in every]
+)
+def test_what_libvips_writes_is_read_as_libvips_reads_it(kind, options, colors, deep, read):
+    top, number = (65535, np.uint16) if deep else (255, np.uint8)
+    image = pyvips.Image.new_from_array(np.ascontiguousarray(np.round(colors * top).astype(number)))
+    spaces = {(1, False): "b-w", (1, True): "grey16", (3, True): "rgb16", (4, True): "rgb16"}
+    image = image.copy(interpretation=spaces.get((colors.shape[2], deep), "srgb"))
+    options = f"compression={options}" if kind == "tif" else options
+    data = image.write_to_buffer(f".{kind}[{options}]")
+    assert np.abs(read(data) - by_vips(data)).max() <= 3
+
+
+def test_a_tiff_whose_compression_libtiff_may_lack_is_not_called_broken(read):
+    image = pyvips.Image.new_from_array(np.round(RGB * 255).astype(np.uint8))
+    image = image.copy(interpretation="srgb")
+    try:
+        found = read(image.write_to_buffer(".tif[compression=webp,lossless]"))
+        assert np.abs(found - shown(RGB)).max() <= 1
+    except ImageError as error:
+        told = "TIFF that is not read here (3 x 8 bits, RGB, little-endian, compression 50001)"
+        assert told in str(error)
+
+
 @pytest.mark.parametrize("at", [9, 200, -40])
 def test_a_tiff_that_is_cut_short_is_not_said_to_be_of_another_kind(at, refused):
     assert "broken or cut short" in refused(tiff(stored(RGB, 8), photometric=2)[:at])
