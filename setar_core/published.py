@@ -19,7 +19,7 @@ import numpy as np
 from .metrics.bins import Binned, binned_separation, binned_threshold
 from .metrics.separation import Metrics
 from .paths import PUBLISHED
-from .recipe import Recipe
+from .recipe import AUTHORS_BACKBONES, Recipe
 from .search.trace import replay
 from .search.trial import Trial
 
@@ -27,14 +27,11 @@ MEAN = "average"
 VANILLA = "vanilla"
 SEARCH_TIMES = PUBLISHED / "search_times.json"
 METHODS = (VANILLA, "LoRA", "SeTAR", "SeTAR+FT")  # as the authors' tables order them
-BACKBONES = {  # the authors' name -> ours, and the one people say
-    "openai/clip-vit-base-patch16": ("ViT-B-16/openai", "CLIP ViT-B/16"),
-    "openai/clip-vit-large-patch14": ("ViT-L-14/openai", "CLIP ViT-L/14"),
-    "microsoft/swinv2-base-patch4-window16-256": (
-        "timm:swinv2_base_window16_256.ms_in1k",
-        "SwinV2-B",
-    ),
-}
+TITLES = ("CLIP ViT-B/16", "CLIP ViT-L/14", "SwinV2-B")  # as people say
+BACKBONES = {
+    name: (ours, title)
+    for (name, ours), title in zip(AUTHORS_BACKBONES.items(), TITLES, strict=True)
+}  # the authors' name -> ours, and the one people say
 SETS = {
     "imagenet1k": "ImageNet-1k",
     "pascal_voc": "Pascal VOC",

@@ -18,6 +18,12 @@ PRUNES = {
     "principal": "the largest parts",
     "random": "random parts",
 }
+AUTHORS_PRUNES = {"small": "minor", "large": "principal"}
+AUTHORS_BACKBONES = {
+    "openai/clip-vit-base-patch16": "ViT-B-16/openai",
+    "openai/clip-vit-large-patch14": "ViT-L-14/openai",
+    "microsoft/swinv2-base-patch4-window16-256": "timm:swinv2_base_window16_256.ms_in1k",
+}
 MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 
 ORIGINAL = "original"  # the weights as they are, among recipes
@@ -146,7 +152,8 @@ class Recipe:
 
     @classmethod
     def loads(cls, text: str, prune: str = "minor") -> Recipe:
-        """Read our JSON, or the authors' list, which does not say what is dropped (`prune`).
+        """Read our JSON, the authors' `config_best.json`, or their list alone, which does not say
+        what is dropped (`prune`).
 
         Raises:
             ValueError: not JSON, or not a recipe; says which entry and why.
@@ -161,6 +168,8 @@ class Recipe:
             ) from None
         if isinstance(page, list):
             return cls(_from_authors(page), prune=prune)
+        if isinstance(page, dict) and "lora_svd_init" in page:
+            return _from_config(page)
         if not isinstance(page, dict) or not isinstance(page.get("ratios"), dict):
             raise ValueError(
                 "this JSON is no recipe: it needs an object with 'ratios', or the authors' list "
@@ -222,8 +231,35 @@ def _site(tower: str, block: Any, weight: str, text: Any) -> Site:
     return Site(tower, block, weight)
 
 
+def _from_config(page: dict[str, Any]) -> Recipe:
+    """What the authors' configuration of a run drops; `clip_ckpt` are weights after it."""
+    rows, prune = page.get("lora_settings"), page.get("lora_svd_init_type")
+    reason = None
+    if page.get("clip_ckpt") or page.get("locoop_ckpt"):
+        reason = "its network is a checkpoint of its own, which is not read"
+    elif page["lora_svd_init"] is not True:
+        reason = "its lora_svd_init says that nothing is dropped"
+    elif not isinstance(rows, list) or not rows:
+        reason = "it has no lora_settings, as the configuration of a search; take config_best.json"
+    elif prune == "random":
+        reason = "which random components it dropped is told by no file; search again with a seed"
+    elif prune not in tuple(AUTHORS_PRUNES):
+        reason = f"its lora_svd_init_type is {str(prune)[:40]!r}, not small or large"
+    if reason or not isinstance(rows, list):
+        raise ValueError(f"this configuration of the authors' code holds no recipe: {reason}")
+    backbone = page.get("model_name")
+    return Recipe(
+        _from_authors(rows),
+        AUTHORS_BACKBONES.get(backbone) if isinstance(backbone, str) else None,
+        AUTHORS_PRUNES[prune],
+        notes={"source": "a configuration of the authors' code", "model_name": backbone},
+    )
+
+
 def _from_authors(rows: list[Any]) -> dict[Site, float]:
     ratios: dict[Site, float] = {}
+    if rows and isinstance(rows[0], dict) and "locoop_loss" in rows[0]:
+        raise ValueError("this is the trace of a search; replay it, or give its config_best.json")
     for row in rows:
         if not isinstance(row, list) or len(row) != 4 or not isinstance(row[1], str):
             raise ValueError(f'{row!r} is no entry; write ["visual", "W_up", 11, 0.15]')

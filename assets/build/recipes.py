@@ -10,17 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from setar_core.recipe import Recipe
+from setar_core.recipe import AUTHORS_BACKBONES, Recipe
 
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
-BACKBONES = {  # the authors' name -> ours, and what the file is called
-    "openai/clip-vit-base-patch16": ("ViT-B-16/openai", "vit-b-16"),
-    "openai/clip-vit-large-patch14": ("ViT-L-14/openai", "vit-l-14"),
-    "microsoft/swinv2-base-patch4-window16-256": (
-        "timm:swinv2_base_window16_256.ms_in1k",
-        "swinv2-b",
-    ),
-}
+NAMES = dict(zip(AUTHORS_BACKBONES, ("vit-b-16", "vit-l-14", "swinv2-b"), strict=True))
 CALIBRATION = {  # the authors' name -> what this is called here, images, labels
     "imagenet1k": ("imagenet1k", "1,000 ImageNet-1k training images, one a class", "imagenet1k"),
     "pascal_voc": ("voc", "94 Pascal VOC images", "14 of the 20 Pascal VOC classes"),
@@ -29,7 +22,7 @@ CALIBRATION = {  # the authors' name -> what this is called here, images, labels
 
 def published(run: dict[str, Any]) -> tuple[str, Recipe]:
     """A file name and the recipe of one run; sites that keep everything are left out."""
-    backbone, short = BACKBONES[run["backbone"]]
+    backbone, short = AUTHORS_BACKBONES[run["backbone"]], NAMES[run["backbone"]]
     dataset, images, labels = CALIBRATION[run["id_dataset"]]
     settings = run["settings"]
     whole = Recipe.loads(json.dumps(run["recipe"]))

@@ -177,11 +177,12 @@ class SearchHandlers:
 
 
 def _is_recipe(text: str) -> bool:
-    """A recipe is one JSON object with ratios, or the authors' list of lists."""
+    """A recipe is one JSON object with ratios, the authors' list of lists, or a configuration of
+    theirs."""
     try:
         page = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         return False
     if isinstance(page, list):
         return bool(page) and isinstance(page[0], list)
-    return isinstance(page, dict) and "ratios" in page
+    return isinstance(page, dict) and ("ratios" in page or "lora_svd_init" in page)

@@ -159,8 +159,8 @@ def _finite(
     if len(wrong):
         place = wrong[0] + 1 if places is None else places[wrong[0]]
         raise ValueError(
-            f"{path}, {what} {place}: {scores[wrong[0]]:g} is no finite number, like {len(wrong)} of "
-            f"its {len(scores)} scores; look for what overflowed there"
+            f"{path}, {what} {place}: {scores[wrong[0]]:g} is no finite number, like {len(wrong)} "
+            f"of its {len(scores)} scores; look for what overflowed there"
         )
     return scores
 

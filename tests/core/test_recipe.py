@@ -83,3 +83,49 @@ def test_every_shipped_recipe_reads():
     assert shipped_recipes()
     for name in shipped_recipes():
         assert Recipe.load(name).backbone, name
+
+
+CONFIG = {
+    "model_name": "openai/clip-vit-base-patch16",
+    "model_type": "CLIP",
+    "clip_ckpt": None,
+    "lora_svd_init": True,
+    "lora_svd_init_type": "small",
+    "lora_settings": [["visual", "W_up", 11, 0.15], ["text", "W_p", None, 0]],
+}
+
+
+def test_the_authors_configuration_says_what_is_dropped_and_where():
+    recipe = Recipe.loads(json.dumps(CONFIG), prune="principal")  # it says so itself
+    assert (recipe.backbone, recipe.prune) == ("ViT-B-16/openai", "minor")
+    assert recipe.authors() == CONFIG["lora_settings"]
+    assert Recipe.loads(json.dumps(CONFIG | {"lora_svd_init_type": "large"})).prune == "principal"
+    swin = {"model_name": "microsoft/swinv2-base-patch4-window16-256"}
+    swin["lora_settings"] = [["visual", "W_up", [2, 17], 0.4]]
+    recipe = Recipe.loads(json.dumps(CONFIG | swin))
+    assert recipe.backbone == "timm:swinv2_base_window16_256.ms_in1k"
+    assert recipe.ratios == {Site("visual", (2, 17), "up"): 0.4}
+    assert Recipe.loads(json.dumps(CONFIG | {"model_name": "mine"})).backbone is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"lora_settings": None}, "take config_best.json"), ({"lora_settings": []}, "no lora_settings"),
+     ({"lora_svd_init": False}, "nothing is dropped"), ({"lora_svd_init": "no"}, "nothing is"),
+     ({"clip_ckpt": "finetuned_model.pth"}, "a checkpoint of its own"),
+     ({"locoop_ckpt": "prompts.pth"}, "a checkpoint of its own"),
+     ({"lora_svd_init_type": "random"}, "search again"),
+     ({"lora_svd_init_type": None}, "not small or large"),
+     ({"lora_svd_init_type": ["small"]}, "not small or large"),
+     ({"lora_settings": [["visual", "W_up", 11, 25]]}, "give a number of at least 0 and below 1"),
+     ({"lora_settings": {"visual.11.up": 0.1}}, "no lora_settings")],
+)  # fmt: skip
+def test_a_configuration_without_a_recipe_is_refused_with_the_reason(change, reason):
+    with pytest.raises(ValueError, match=reason):
+        Recipe.loads(json.dumps(CONFIG | change))
+
+
+def test_a_trace_of_the_authors_is_not_taken_for_a_recipe():
+    row = {"tower": "visual", "weight": "W_up", "layer": 11, "ratio": 0.1, "locoop_loss": 2.5}
+    with pytest.raises(ValueError, match="trace of a search"):
+        Recipe.loads(json.dumps([row]))
