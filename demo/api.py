@@ -88,6 +88,7 @@ class Endpoints:
             images with verdict, best labels and scores by the original weights and by the recipe's
             problems: files that are no pictures
             unknown_words of labels and prompt, which the embedded model never saw
+            warnings, where there are any: labels that are or become one, or are cut
         """
         with image_files(images) as paths:
             line = _line(threshold)
@@ -102,7 +103,7 @@ class Endpoints:
         elif shipped:
             found, _ = result_of(scores(self.library, made, shipped))
             batch = batch.calibrated(calibrated(made, found, RECALL))
-        return {**as_dict(batch), "unknown_words": list(unknown)}
+        return {**as_dict(batch), "unknown_words": list(unknown), **_warnings(settings, made)}
 
     def scores(
         self,
@@ -128,12 +129,13 @@ class Endpoints:
         Returns:
             images with their scores by the original weights and by the recipe's
             problems: files that are no pictures
+            warnings, where there are any: labels that are or become one, or are cut
         """
         with image_files(images) as paths:
             settings = self._settings(
                 backbone, labels, prompt, recipe, "mcm", temperature, local_weight
             )
-            batch, _ = self._judged(settings, paths)
+            batch, made = self._judged(settings, paths)
         return {
             "images": [
                 {
@@ -143,6 +145,7 @@ class Endpoints:
                 for image in batch.images
             ],
             "problems": list(batch.problems),
+            **_warnings(settings, made),
         }
 
     def spectrum(self, backbone: str = EMBEDDED, matrix: str = "") -> dict[str, Any]:
@@ -300,6 +303,13 @@ def _check_type(parameter: inspect.Parameter, value: Any) -> None:
     if value is not None and not fits:
         named = " or ".join(name for _, name in kinds)
         raise ValueError(f"{parameter.name} is {str(value)[:40]!r}; give {named}")
+
+
+def _warnings(settings: Settings, made: Detectors) -> dict[str, list[str]]:
+    """Nothing where no label is doubtful."""
+    labels = settings.labels
+    doubts = [*labels.doubts, *made[ORIGINAL].backbone.doubts(labels)]
+    return {"warnings": doubts} if doubts else {}
 
 
 def _line(threshold: float | str | None) -> float | None:

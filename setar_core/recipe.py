@@ -233,7 +233,7 @@ def _site(tower: str, block: Any, weight: str, text: Any) -> Site:
 
 def _from_config(page: dict[str, Any]) -> Recipe:
     """What the authors' configuration of a run drops; `clip_ckpt` are weights after it."""
-    rows, prune = page.get("lora_settings"), page.get("lora_svd_init_type")
+    rows, kind = page.get("lora_settings"), str(page.get("lora_svd_init_type"))
     reason = None
     if page.get("clip_ckpt") or page.get("locoop_ckpt"):
         reason = "its network is a checkpoint of its own, which is not read"
@@ -241,17 +241,17 @@ def _from_config(page: dict[str, Any]) -> Recipe:
         reason = "its lora_svd_init says that nothing is dropped"
     elif not isinstance(rows, list) or not rows:
         reason = "it has no lora_settings, as the configuration of a search; take config_best.json"
-    elif prune == "random":
+    elif kind == "random":
         reason = "which random components it dropped is told by no file; search again with a seed"
-    elif prune not in tuple(AUTHORS_PRUNES):
-        reason = f"its lora_svd_init_type is {str(prune)[:40]!r}, not small or large"
+    elif kind not in AUTHORS_PRUNES:
+        reason = f"its lora_svd_init_type is {kind[:40]!r}, not small or large"
     if reason or not isinstance(rows, list):
         raise ValueError(f"this configuration of the authors' code holds no recipe: {reason}")
     backbone = page.get("model_name")
     return Recipe(
         _from_authors(rows),
         AUTHORS_BACKBONES.get(backbone) if isinstance(backbone, str) else None,
-        AUTHORS_PRUNES[prune],
+        AUTHORS_PRUNES[kind],
         notes={"source": "a configuration of the authors' code", "model_name": backbone},
     )
 

@@ -87,16 +87,19 @@ def set_of(labels: str) -> str:
 
 
 def labels_counted(library: Library, backbone: str, labels: str, prompt: str = PROMPT) -> Summary:
-    """The count, labels that are there twice, and words of theirs or of the prompt that the
+    """The count, labels that are or become one, and words of theirs or of the prompt that the
     backbone never saw."""
     try:
         parsed = LabelSet.parse(labels or "", prompt or "")
     except ValueError as error:
         return Summary(problem=notices.begun(str(error)))
+    doubts = parsed.doubts
     unknown: tuple[str, ...] = ()
     if library.is_loaded(backbone):
-        unknown = library.backbone(backbone).unknown_words("\n".join(parsed.prompts))
-    return summary(parsed.names, parsed.duplicates, unknown)
+        loaded = library.backbone(backbone)
+        doubts += loaded.doubts(parsed)
+        unknown = loaded.unknown_words("\n".join(parsed.prompts))
+    return summary(parsed.names, doubts, unknown)
 
 
 def score_explained(score: str) -> str:

@@ -101,7 +101,7 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
         with gr.Row(elem_id="bar") as place:
             backbone, label_sets, recipe, score = _build_choices(library)
         with gr.Row(elem_id="bar-told"):
-            count = LabelSummary(summary(labels.names, labels.duplicates, ()), elem_id="said")
+            count = LabelSummary(summary(labels.names, labels.doubts, ()), elem_id="said")
             explanation = gr.HTML(choices.score_explained(score.value), elem_id="question")
         with gr.Accordion(MORE, open=False, elem_id="more"), gr.Row(equal_height=False):
             names, prompt, temperature, local_weight, recipe_file = _build_more(labels)

@@ -257,6 +257,10 @@ class Backbone(ABC):
             some = Features(features.whole[piece], features.local[piece], features.grid)
             yield piece, self.logits(some, classifier, patches)
 
+    def doubts(self, labels: LabelSet) -> tuple[str, ...]:
+        """Sentences about labels that it reads otherwise than they are written; for a head none."""
+        return ()
+
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that the text tower was never trained on; none for large models."""
         if self.vocabulary is None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 from torch import Tensor, nn
 
-from ..labels import LabelSet
+from ..labels import LabelSet, few, short
 from .base import Backbone, BackboneError, Classifier, Preprocess, Progress
 from .fused import linear, linear_onto, linear_then
 from .text import TextTower, Tokenizer, block_slot, pool_type, text_width
@@ -45,6 +45,26 @@ class ClipBackbone(Backbone):
             if progress and told < done // FEW and done < len(rows):
                 progress(f"reading labels: {done} of {len(rows)}")
         return Classifier(rows, None, len(labels))
+
+    def doubts(self, labels: LabelSet) -> tuple[str, ...]:
+        """Labels that its tokenizer cuts, and those that become one text, written differently."""
+        tower = self.towers["text"]
+        assert isinstance(tower, TextTower)
+        tokens, cut = tower.tokens(labels.prompts)
+        names, found = labels.names + labels.negatives, []
+        if cut:
+            found.append(
+                f"labels are cut after {tokens.shape[1]} tokens with their prompt: "
+                f"{few([names[i] for i in cut])}"
+            )
+        alike: dict[bytes, dict[str, None]] = {}
+        for name, row in zip(names, tokens.numpy(), strict=True):
+            alike.setdefault(row.tobytes(), {})[name] = None
+        if pairs := [" = ".join(map(short, group)) for group in alike.values() if len(group) > 1]:
+            found.append(
+                f"labels that {self.name} reads as one text share their probability: {few(pairs)}"
+            )
+        return tuple(found)
 
 
 class ImageTower(Tower):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .tower import Slot, Tower, attention, heads
 
-Tokenizer = Callable[[list[str]], Tensor]  # prompts to token ids `(C, L)`
+Tokenizer = Callable[..., Tensor]  # prompts, and L where it is another, to token ids `(C, L)`
 GROUP_TOKENS = 16_384  # a group's states stay under some hundred MB in the widest MLP
 
 
@@ -67,6 +67,14 @@ class TextTower(Tower):
     def width(self) -> int:
         """D, the length of a text feature."""
         return text_width(self.text)
+
+    def tokens(self, inputs: Sequence[str]) -> tuple[Tensor, list[int]]:
+        """Token ids `(C, L)` as the tower reads them, and which inputs were cut to fit."""
+        length = self.text.positional_embedding.shape[0]
+        longer = self.tokenizer(list(inputs), length + 1)  # one more, which only long ones fill
+        cut, tokens = longer[:, length].nonzero().flatten(), longer[:, :length].clone()
+        tokens[cut, -1] = longer[cut, length]
+        return tokens, cut.tolist()
 
     def start(self, inputs: Sequence[str]) -> TextState:
         tokens = self.tokenizer(list(inputs)).to(self.text.positional_embedding.device)  # (C, L)

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..labels import PROMPT, LabelSet
+from ..labels import PROMPT, LabelSet, few
 from ..recipe import Recipe
 from ..scores import ScoreOptions
 from .console import say
@@ -34,7 +34,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--labels",
         required=True,
         metavar="L",
-        help="a shipped set (animals, imagenet1k ...), a .txt with one label a line, or a .json",
+        help="a shipped set (animals, imagenet1k ...), a .txt with one label a line, .csv or .json",
     )
     parser.add_argument(
         "--prompt", default=PROMPT, metavar="P", help="the sentence around a label (%(default)s)"
@@ -98,15 +98,15 @@ def open_recipe(path: str, prune: str | None) -> Recipe:
 
 
 def warn(labels: LabelSet, backbone: Backbone) -> None:
-    """Tell of labels that occur twice, and of words that the text tower never saw."""
-    if labels.duplicates:
-        say(f"warning: labels that occur twice share their probability: {_some(labels.duplicates)}")
+    """Tell of labels that are or become one, and of words that the text tower never saw."""
+    for sentence in (*labels.doubts, *backbone.doubts(labels)):
+        say(f"warning: {sentence}")
     strange = [name for name in labels.prompts if backbone.unknown_words(name)]
     words = dict.fromkeys(word for name in strange for word in backbone.unknown_words(name))
     if words:
         say(
             f"warning: {backbone.name} was never trained on these words, so their labels mean "
-            f"little to it: {_some(tuple(words))}"
+            f"little to it: {few(tuple(words))}"
         )
 
 
@@ -116,7 +116,7 @@ def warn_numbers(folder: str) -> None:
     if all(map(str.isdecimal, names)) and names != sorted(names, key=int):
         say(
             f"warning: the folders of {folder} are taken as text, in the order "
-            f"{_some(tuple(names))}; pad their numbers with zeros if you mean another"
+            f"{few(tuple(names))}; pad their numbers with zeros if you mean another"
         )
 
 
@@ -154,8 +154,3 @@ def either(names: Iterable[str]) -> str:
 def printable(text: object) -> str:
     """Text that can be written as UTF-8: a byte of a file name that is none becomes `\\udcXX`."""
     return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(name[:40] for name in names[:8]) + more

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import either, say
-from .console import tell
+from . import either
+from .console import say, tell
 
 if TYPE_CHECKING:
     import numpy as np

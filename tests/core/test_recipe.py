@@ -110,7 +110,7 @@ def test_the_authors_configuration_says_what_is_dropped_and_where():
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"lora_settings": None}, "take config_best.json"), ({"lora_settings": []}, "no lora_settings"),
+    [({"lora_settings": None}, "take config_best.json"), ({"lora_settings": []}, "no lora_sett"),
      ({"lora_svd_init": False}, "nothing is dropped"), ({"lora_svd_init": "no"}, "nothing is"),
      ({"clip_ckpt": "finetuned_model.pth"}, "a checkpoint of its own"),
      ({"locoop_ckpt": "prompts.pth"}, "a checkpoint of its own"),

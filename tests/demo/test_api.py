@@ -152,6 +152,14 @@ def test_unknown_words_of_labels_and_prompt_are_marked(client):
     assert client.predict(files(1), api_name="/verdict")["unknown_words"] == []
 
 
+def test_doubtful_labels_are_told_and_usual_answers_stay(client):
+    for endpoint in ("/verdict", "/scores"):
+        answer = client.predict(files(1), labels="Fox\nfox\nowl\nowl", api_name=endpoint)
+        twice, alike = answer["warnings"]
+        assert twice.endswith("probability: owl") and alike.endswith("probability: 'Fox' = 'fox'")
+        assert "warnings" not in client.predict(files(1), api_name=endpoint)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -224,6 +224,16 @@ def test_doubtful_labels_are_warned_about(model, images, tmp_path, capsys):
     )
 
 
+def test_labels_that_become_one_are_warned_about(model, images, tmp_path, capsys):
+    labels = tmp_path / "l.txt"
+    labels.write_text(f"Fox\nfox\n{'🦊' * 90}\n{'🦊' * 91}\n", encoding="utf-8")
+    given = ["verdict", str(images), *model[:2], "--labels", str(labels), "--threshold", "0"]
+    assert main(given) == 0
+    cut, alike = capsys.readouterr().err.splitlines()[-2:]
+    assert cut.startswith("warning: labels are cut after 77 tokens with their prompt: 🦊")
+    assert "reads as one text share their probability: 'Fox' = 'fox', '🦊" in alike
+
+
 def test_words_that_the_embedded_backbone_never_saw_are_warned_about(images, tmp_path, capsys):
     labels = tmp_path / "l.txt"
     labels.write_text("fox\nzeppelin\n")

@@ -128,7 +128,7 @@ def test_labels_are_counted_as_they_are_written(visit):
     page.locator("#labels textarea").fill("fox\nfox\n<img src=x onerror=alert(1)>quark")
     said = page.locator("#said")
     expect(said).to_contain_text("3 labels")
-    expect(said).to_contain_text("Named more than once")
+    expect(said).to_contain_text("Labels that occur twice share")
     expect(said).to_contain_text("quark")
     assert said.locator("img").count() == 0
     expect(page.locator("#label-set input")).to_have_value("my own text")

@@ -57,11 +57,20 @@ def test_a_backbone_brings_its_recipes_and_ends_what_it_said(library):
 def test_labels_are_counted_and_marked(library):
     library.backbone(EMBEDDED)
     said = words(choices.labels_counted(library, EMBEDDED, "cat\ncat\nquark"))
-    assert "3 labels" in said and "“cat”" in said
+    assert "3 labels" in said and "Labels that occur twice share their probability: cat." in said
     assert "never seen" in said and "“quark”" in said
     many = "\n".join(label_set("imagenet1k").names)
     twice = words(choices.labels_counted(library, "ViT-B-16/openai", many))
-    assert "1,000 labels" in twice and "more than once" in twice
+    assert "1,000 labels" in twice and "occur twice" in twice
+
+
+def test_labels_that_the_model_reads_as_one_are_marked_once_it_is_there(library):
+    library.backbone(EMBEDDED)
+    (warning,) = choices.labels_counted(library, EMBEDDED, "Cat\ncat\ndog").warnings
+    assert warning == "Labels that emoji reads as one text share their probability: 'Cat' = 'cat'."
+    assert not choices.labels_counted(library, "ViT-B-16/openai", "Cat\ncat\ndog").warnings
+    summary = choices.labels_counted(library, EMBEDDED, "id,name\n0,cat\n1,dog")
+    assert summary.names == "cat, dog" and not summary.warnings
 
 
 def test_unknown_words_of_the_prompt_are_marked(library):

@@ -1,4 +1,4 @@
-"""How many labels there are, which are there twice, and words that the model never saw."""
+"""How many labels there are, which of them are doubtful, and words that the model never saw."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from demo.page.components.base import Part
+from demo.page.notices import begun
 
 
 class Summary(NamedTuple):
@@ -22,14 +23,9 @@ class LabelSummary(Part):
     """Its value is a `Summary`."""
 
 
-def summary(names: Sequence[str], duplicates: Sequence[str], unknown: Sequence[str]) -> Summary:
-    """Of labels that can be used."""
-    warnings = []
-    if duplicates:
-        warnings.append(
-            f"Named more than once: {_first(_quoted(duplicates), 6)}. Such labels share their "
-            "probability, which lowers the score."
-        )
+def summary(names: Sequence[str], doubts: Sequence[str], unknown: Sequence[str]) -> Summary:
+    """Of labels that can be used, with sentences about those that are doubtful."""
+    warnings = [f"{begun(doubt)}." for doubt in doubts]
     if unknown:
         warnings.append(
             f"Words this model has never seen: {_first(_quoted(unknown), 8)}. It knows only the "

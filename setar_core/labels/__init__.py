@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .paths import LABELS
+from ..paths import LABELS
+from .reading import is_visible, names_in
 
 PROMPT = "a photo of a {}"
 MAX_LABELS = 25_000  # ImageNet-21k has 21,843 classes
@@ -38,22 +40,22 @@ class LabelSet:
             raise ValueError("the label set is empty; write at least two labels, one a line")
         if len(self.names) == 1:
             raise ValueError(
-                f"{_short(self.names[0])} is the only label, and no score can be formed from one; "
+                f"{short(self.names[0])} is the only label, and no score can be formed from one; "
                 "add at least one more"
             )
         total = len(self.names) + len(self.negatives)
         if total > MAX_LABELS:
             raise ValueError(f"{total} labels are too many; use at most {MAX_LABELS}")
         for name in self.names + self.negatives:
-            if not isinstance(name, str) or not name.strip():
+            if not isinstance(name, str) or not is_visible(name):
                 raise ValueError(f"label {name!r} has no text; write a word or remove it")
             if len(name) > MAX_LENGTH:
                 raise ValueError(
-                    f"label {_short(name)} has {len(name)} characters; use at most {MAX_LENGTH}"
+                    f"label {short(name)} has {len(name)} characters; use at most {MAX_LENGTH}"
                 )
         if not isinstance(self.prompt, str) or self.prompt.count("{}") != 1:
             raise ValueError(
-                f"prompt {_short(self.prompt)} must hold {{}} once, where the label goes; "
+                f"prompt {short(self.prompt)} must hold {{}} once, where the label goes; "
                 f"e.g. {PROMPT!r}"
             )
         if len(self.prompt) > MAX_LENGTH:
@@ -81,16 +83,38 @@ class LabelSet:
         text = json.dumps([self.names, self.negatives, self.prompt])
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences about labels that are probably not what was meant."""
+        found = []
+        if self.duplicates:
+            found.append(f"labels that occur twice share their probability: {few(self.duplicates)}")
+        numbers = [name.partition(" ")[0] for name in self.names if " " in name]
+        if numbers in ([str(i + first) for i in range(len(self.names))] for first in (0, 1)):
+            found.append(
+                f"the numbers are read as part of the labels: {few(self.names)}; if they are none, "
+                "write a colon after each"
+            )
+        return tuple(found)
+
     @classmethod
-    def parse(cls, text: str, prompt: str = PROMPT) -> LabelSet:
-        """One label a line; blank lines and surrounding spaces do not count."""
+    def parse(cls, text: str, prompt: str = PROMPT, kind: str = "") -> LabelSet:
+        """One label a line, or another form that `names_in` knows, by the `kind` of a file.
+
+        Raises:
+            ValueError: too long, or no list of labels.
+        """
         if len(text) > MAX_BYTES:
             raise ValueError(f"the labels have {len(text)} characters; use at most {MAX_BYTES}")
-        return cls(tuple(line.strip() for line in text.splitlines() if line.strip()), prompt)
+        try:
+            names = names_in(text, kind)
+        except ValueError as error:
+            raise ValueError(f"no list of labels: {error}") from None
+        return cls(names, prompt)
 
     @classmethod
     def load(cls, spec: str | Path, prompt: str = PROMPT) -> LabelSet:
-        """A shipped set's name, a `.txt` (one label a line) or a `.json` list.
+        """A shipped set's name, or a file: one label a line, a table, a JSON list or class index.
 
         Raises:
             ValueError: nothing of that name (the shipped sets are listed), or not labels.
@@ -99,22 +123,18 @@ class LabelSet:
         if not path.is_file():
             raise ValueError(
                 f"no label set {str(spec)!r}; use one of {', '.join(shipped_label_sets())}, "
-                "or a path to a .txt or .json file"
+                "or a path to a .txt, .csv or .json file"
             )
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"{path.name} has {path.stat().st_size} bytes; at most {MAX_BYTES}")
         try:
             text = path.read_text(encoding="utf-8-sig")
-            if path.suffix.lower() != ".json":
-                return cls.parse(text, prompt)
-            names = json.loads(text)
         except UnicodeDecodeError:
             raise ValueError(f"{path.name} is not UTF-8 text; save the labels as UTF-8") from None
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"{path.name} is not JSON ({error}); give a list of labels") from None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError(f'{path.name} must hold a JSON list of labels, ["cat", "dog"]')
-        return cls(tuple(name.strip() for name in names), prompt)
+        try:
+            return cls.parse(text, prompt, path.suffix.lower())
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
 
 
 def shipped_label_sets() -> dict[str, Path]:
@@ -122,6 +142,13 @@ def shipped_label_sets() -> dict[str, Path]:
     return {path.stem: path for path in sorted(LABELS.glob("*.txt"))}
 
 
-def _short(text: object) -> str:
+def few(names: Sequence[str]) -> str:
+    """The first of many names."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(name[:40] for name in names[:8]) + more
+
+
+def short(text: object) -> str:
+    """A text in quotes, with a point for each that is missing of its end."""
     text = str(text)
     return repr(text if len(text) <= 60 else text[:57] + "...")
