@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 
 class Line(NamedTuple):
@@ -19,6 +19,15 @@ class Line(NamedTuple):
     number: int
     content: bytes
     end: int
+
+    @property
+    def page(self) -> dict[str, Any] | None:
+        """What it holds; None where that is no JSON object."""
+        try:
+            page = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return None
+        return page if isinstance(page, dict) else None
 
 
 class Journal:
@@ -43,18 +52,27 @@ class Journal:
         Raises:
             OSError: the disk is full, or gone; names the file.
         """
-        try:
-            self._file.write("".join(json.dumps(page) + "\n" for page in pages).encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise OSError(
-                f"{self.path} cannot be written ({error.strerror}); make room and resume from it"
-            ) from None
+        append(self._file, "".join(json.dumps(page) + "\n" for page in pages).encode())
 
     def close(self) -> None:
         with suppress(OSError):  # only of a line that could not be written, which was said then
             self._file.close()
+
+
+def append(file: IO[bytes], data: bytes) -> None:
+    """Write to a file's end, and on to the disk.
+
+    Raises:
+        OSError: the disk is full, or gone; names the file.
+    """
+    try:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(
+            f"{file.name} cannot be written ({error.strerror}); make room and resume from it"
+        ) from None
 
 
 def whole_lines(path: Path, kind: str, beginning: bytes, most: int) -> Iterator[Line]:
@@ -91,3 +109,17 @@ def differences(
     for key, ours in json.loads(json.dumps(wanted)).items():
         if key != "backbone" and found.get(key) != ours:
             yield key, found.get(key), ours
+
+
+def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises ValueError that names the first difference between two first lines."""
+    for key, theirs, ours in differences(found, wanted):
+        raise ValueError(
+            f"{path} was made with {key.replace('_', ' ')} {_short(theirs)}, this run has "
+            f"{_short(ours)}; resume with the same, or start without --resume"
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."

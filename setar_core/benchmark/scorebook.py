@@ -7,13 +7,12 @@ the index of its most probable label; or, for one that was left out, why.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..journal import Journal, differences, whole_lines
+from ..journal import Journal, check_same, differences, whole_lines
 from .run import Benchmark, Step
 from .set_scores import SetScores
 
@@ -106,7 +105,7 @@ class Scorebook:
             for name, scored in sets.items()
         }
         for line in whole_lines(self.path, "scorebook", BEGINNING, MAX_LINE):
-            page, end = _object(line.content), line.end
+            page, end = line.page, line.end
             if page is None:
                 raise ValueError(
                     f"{self.path}, line {line.number}: not of a scorebook; start without --resume"
@@ -138,14 +137,6 @@ class Scorebook:
         scored.put([place], values[None], labels[None])
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
-    try:
-        page = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return page if isinstance(page, dict) else None
-
-
 def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raises ValueError that names what differs between two first lines."""
     for key, theirs, ours in differences(found, wanted):
@@ -155,7 +146,4 @@ def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> No
                 f"{path} was made with other files in {', '.join(map(str, changed))}; give the "
                 "same folders, or start without --resume"
             )
-        raise ValueError(
-            f"{path} was made with {key.replace('_', ' ')} {theirs!r}, this run has {ours!r}; "
-            "resume with the same, or start without --resume"
-        )
+    check_same(path, found, wanted)

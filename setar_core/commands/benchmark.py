@@ -20,7 +20,7 @@ from . import (
     warn_numbers,
 )
 from .console import say, tell
-from .outputs import check_outputs, save_whole, set_aside
+from .outputs import check_outputs, save_whole, set_aside_unfinished
 
 if TYPE_CHECKING:
     from ..benchmark.results import Row
@@ -169,9 +169,8 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list[Row]:
     from ..benchmark.scorebook import Scorebook
 
     path = _scorebook(args)
-    if not args.resume and _unfinished(path, Path(args.out)):
-        kept = set_aside(path)
-        say(f"{path} is of a run that did not end; it is now {kept} (--resume would go on)")
+    if not args.resume:
+        set_aside_unfinished(args.out, path)
     rows: list[Row] = []
     with Scorebook(path, bench, args.resume) as book:
         if book.resumed:
@@ -193,8 +192,3 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list[Row]:
 
 def _scorebook(args: argparse.Namespace) -> Path:
     return Path(args.out).with_suffix(".scores.jsonl")
-
-
-def _unfinished(path: Path, out: Path) -> bool:
-    """Whether the scores are newer than the results that were made of them."""
-    return path.exists() and not (out.exists() and out.stat().st_mtime >= path.stat().st_mtime)

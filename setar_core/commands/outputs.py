@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+from .console import say
 
 
 def check_outputs(*paths: str | None) -> None:
@@ -45,15 +50,39 @@ def save_whole(path: str, text: str) -> None:
     Raises:
         OSError: the disk is full, or gone; names the file.
     """
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[IO[bytes]]:
+    """A file for what `path` is to hold, and holds when it is written to its end.
+
+    Raises:
+        OSError: the disk is full, or gone; names the file.
+    """
     real = Path(path).resolve()
     part = _part(real)
     try:
-        part.write_text(text, encoding="utf-8")
+        with open(part, "wb") as file:
+            yield file
         os.replace(part, real)
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             part.unlink()
-        raise OSError(f"{path} cannot be written ({error.strerror}); make room for it") from None
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise OSError(f"{path} cannot be written ({reason}); make room for it") from None
+        raise
+
+
+def set_aside_unfinished(out: str, *files: Path) -> None:
+    """Keep what a run that did not end has left: files that are newer than `out`, or without it."""
+    known = Path(out).stat().st_mtime if Path(out).exists() else -math.inf
+    for path in files:
+        if path.exists() and path.stat().st_mtime > known:
+            kept = set_aside(path)
+            say(f"{path} is of a run that did not end; it is now {kept} (--resume would go on)")
 
 
 def set_aside(path: Path) -> Path:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import csv
+from pathlib import Path
 
-from ..benchmark.tables import guarded
 from ..scores import SCORES, check_scores
 from . import (
-    Skipped,
     add_model,
     add_options,
     add_recipe,
     existing,
     open_model,
-    printable,
     score_options,
 )
 from .console import say
-from .outputs import check_outputs
+from .outputs import check_outputs, set_aside_unfinished
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,45 +27,50 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_options(parser)
     parser.add_argument("--out", required=True, metavar="scores.csv")
     parser.add_argument("--logits", metavar="out.npz", help="whole, local, scale and images")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what is beside --out, which is written image by image",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    import numpy as np
+    from contextlib import closing
+
+    import torch
     from tqdm import tqdm
 
-    from ..backbones import Logits
     from ..detector import Detector
+    from .score_table import ScoreTable
 
     names = [name.strip() for name in args.scores.split(",")] if args.scores else list(SCORES)
     check_scores(names)
     options = score_options(args)
-    check_outputs(args.out, args.logits)
+    journal = Path(f"{args.out}.jsonl")
+    growing = Path(f"{args.logits}.growing") if args.logits else None
+    beside = [journal, *([growing] if growing else [])]
+    check_outputs(args.out, args.logits, *map(str, beside))
     paths = existing(args.images)
     backbone, labels = open_model(args)
     detector = Detector(backbone, labels, options=options, progress=say)
     needs = frozenset({"patches"} if args.logits else ()).union(*(SCORES[n].needs for n in names))
-    skipped, read, kept = Skipped(), list[str](), list[Logits]()
-    bar = tqdm(total=len(paths), unit="image", disable=None)  # None: only on a terminal
-    with bar, open(args.out, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["image", *names])
-        for some, evidence in detector.read(paths, skipped, needs):
-            columns = [detector.score_of(evidence, name).tolist() for name in names]
-            for path, *row in zip(some, *columns, strict=True):
-                table.writerow([guarded(printable(path)), *map(repr, row)])
-            bar.update(len(some))
-            if args.logits:
-                read += map(str, some)
-                kept.append(evidence.logits)
-    if read:
-        logits = Logits.join(kept)
-        with open(args.logits, "wb") as file:  # a file: numpy would add a suffix to a name
-            np.savez(
-                file,
-                whole=logits.whole,
-                local=logits.patches,
-                scale=np.float64(logits.scale),
-                images=np.array(read),
-            )
-    return 1 if skipped.count else 0
+    if not args.resume:
+        set_aside_unfinished(args.out, *beside)
+    with closing(ScoreTable(detector, names, paths, journal, growing, args.resume)) as table:
+        if table.known:
+            say(f"{len(table.known)} images are in {journal} already")
+        elif args.resume:
+            say(f"{journal} has no image yet; starting from the first")
+        bar = tqdm(total=len(table.images), initial=len(table.known), unit="image", disable=None)
+        with bar:
+            for some, evidence in detector.read(table.missing, table.leave_out, needs):
+                columns = [detector.score_of(evidence, name) for name in names]
+                table.add(some, torch.stack(columns, dim=-1), evidence.logits)
+                bar.update(len(some))
+        if args.logits:
+            table.save_logits(args.logits)
+        table.save(args.out)
+    if growing:
+        growing.unlink()
+    return 0 if table.whole else 1
