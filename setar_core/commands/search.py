@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..recipe import PRUNES, WEIGHTS
+from ..recipe import PRUNES, WEIGHTS, Recipe
 from ..search.plan import BLOCK_WEIGHTS, LOSSES, OBJECTIVES, ORDERS, PRECISIONS, SearchPlan, sites
 from . import Skipped, add_model, either, open_model, printable
 from .console import say, tell
@@ -16,7 +16,6 @@ from .outputs import check_outputs, save_whole, set_aside
 if TYPE_CHECKING:
     from ..backbones import Backbone
     from ..data.calibration import CalibrationSet
-    from ..recipe import Recipe
     from ..search.trace import Trace
     from ..search.trial import Trial
 
@@ -119,22 +118,24 @@ def run(args: argparse.Namespace) -> int:
         if trial is None:
             raise
         stopped = True
-    except (OSError, RuntimeError, MemoryError):  # a full disk, too little memory
-        if trial is not None:
-            _save(trial.recipe, args.out)
+    except (OSError, RuntimeError, MemoryError) as error:  # a full disk, too little memory
+        if trial is None:
+            raise
+        kept = _keep(trial, args.out)
+        if isinstance(error, OSError):
+            raise OSError(f"{error}; {kept}") from None
+        say(kept)
         raise
     finally:
         if trace:
             trace.close()
     assert first and trial, "a search has at least one candidate"
-    _save(trial.recipe, args.out)
     if stopped:
         further = f"; --resume goes on from {args.trace}" if args.trace else ""
-        say(
-            f"stopped after {trial.index + 1} of {trial.total} candidates; the best recipe so far "
-            f"is in {args.out}{further}"
-        )
+        kept = _keep(trial, args.out)
+        say(f"stopped after {trial.index + 1} of {trial.total} candidates; {kept}{further}")
         return 130
+    _save(trial.recipe, args.out)
     before, after = (t.objective(plan.objective) for t in (first.measures, trial.best))
     unit = "" if plan.objective in LOSSES else " %"
     dropped = sum(ratio > 0 for ratio in trial.recipe.ratios.values())
@@ -176,8 +177,6 @@ def _open(args: argparse.Namespace) -> tuple[Backbone, CalibrationSet, Skipped]:
 
 def _agree(backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan, trial: Trial) -> None:
     """Say what the recipe is worth in float32, beside what the search took it for."""
-    from dataclasses import replace
-
     from ..search.objective import measure
 
     exact = replace(plan, precision="fp32")
@@ -227,6 +226,35 @@ def _ratios(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise ValueError(f"ratios {text!r}: write numbers with commas, such as 0,0.1,0.2") from None
+
+
+def _keep(trial: Trial, out: str) -> str:
+    """Save what a search that did not end has found, over no finished recipe; says what is where.
+
+    Such a recipe bears a note, so that the next one may take its place.
+    """
+    stopped = f"after {trial.index + 1} of {trial.total} candidates"
+    recipe = replace(trial.recipe, notes={**trial.recipe.notes, "stopped": stopped})
+    try:
+        if _is_free(Path(out)):
+            _save(recipe, out)
+            return f"the best recipe so far is in {out}"
+        beside = Path(out).with_suffix(".partial.json")
+        if not _is_free(beside):
+            set_aside(beside)
+        _save(recipe, str(beside))
+    except OSError as error:
+        there = "as it was" if Path(out).exists() else "not there"
+        return f"{out} is {there}, and the best recipe so far is lost ({error})"
+    return f"{out} is as it was, and the best recipe so far is in {beside}"
+
+
+def _is_free(path: Path) -> bool:
+    """Whether nothing is there but what another search that did not end has left."""
+    try:
+        return not path.exists() or "stopped" in Recipe.load(path).notes
+    except ValueError:
+        return False
 
 
 def _save(recipe: Recipe, path: str) -> None:

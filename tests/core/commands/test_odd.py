@@ -57,7 +57,6 @@ def model(golden):
     return ["--backbone", f"local-dir:{clip}", "--labels", str(clip / "labels.json")]
 
 
-@pytest.mark.xfail(strict=True, reason="the table is emptied when the command begins")
 @pytest.mark.parametrize("chunks", [0, 1])
 def test_the_earlier_table_stays_until_the_new_one_is_whole(
     chunks, model, golden, tmp_path, monkeypatch
@@ -80,7 +79,6 @@ def test_the_earlier_table_stays_until_the_new_one_is_whole(
     assert seen == [earlier] and out.read_bytes() == earlier
 
 
-@pytest.mark.xfail(strict=True, reason="a partial recipe replaces the finished one, unsaid")
 def test_a_trace_that_cannot_grow_replaces_no_finished_recipe(
     model, golden, tmp_path, monkeypatch, capsys
 ):

@@ -156,6 +156,64 @@ def test_a_stopped_command_says_what_there_is_and_how_to_go_on(
     assert (trace.read_bytes(), out.read_bytes()) == before
 
 
+def full_disk(path):
+    return OSError(f"{path} cannot be written (No space left on device)")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (MemoryError(), 2), (full_disk("t.jsonl"), 2)]
+)
+def test_what_did_not_end_takes_no_finished_recipes_place(
+    error, code, golden, tmp_path, capsys, monkeypatch
+):
+    broken_off(monkeypatch, error, 5)
+    out, beside = tmp_path / "r.json", tmp_path / "r.partial.json"
+    for there in ('{"ratios": {}}', "no recipe at all"):
+        out.write_text(there)
+        for _ in range(2):  # the second takes the first one's place
+            assert main(command(golden, tmp_path)) == code
+            said = capsys.readouterr().err
+            assert f"{out} is as it was, and the best recipe so far is in {beside}" in said
+            assert out.read_text() == there
+            assert Recipe.load(beside).notes["stopped"] == "after 5 of 24 candidates"
+    beside.write_text("somebody's")
+    assert main(command(golden, tmp_path)) == code
+    assert (tmp_path / "r.partial.json.old").read_text() == "somebody's"
+
+
+def test_what_did_not_end_is_followed_by_what_did(golden, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "r.json"
+    with monkeypatch.context() as patch:
+        for after in (5, 7):
+            broken_off(patch, KeyboardInterrupt(), after)
+            assert main([*command(golden, tmp_path), "--resume"]) == 130
+            assert f"the best recipe so far is in {out}; --resume" in capsys.readouterr().err
+            assert Recipe.load(out).notes["stopped"].startswith(f"after {after} of")
+            patch.undo()
+    assert main([*command(golden, tmp_path), "--resume"]) == 0
+    assert "stopped" not in Recipe.load(out).notes
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "t.jsonl"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_when_nothing_can_be_written_both_files_are_named(
+    there, golden, tmp_path, capsys, monkeypatch
+):
+    def full(*given):
+        raise full_disk(out)
+
+    out, trace = tmp_path / "r.json", tmp_path / "t.jsonl"
+    if there:
+        out.write_text('{"ratios": {}}')
+    monkeypatch.setattr("setar_core.commands.search.save_whole", full)
+    broken_off(monkeypatch, full_disk(trace), 3)
+    assert main(command(golden, tmp_path)) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"error: {trace} cannot be written") and "so far is lost" in last
+    assert f"{out} is {'as it was' if there else 'not there'}" in last
+    assert out.exists() == there
+
+
 def test_what_was_found_stays_when_the_memory_is_too_small(golden, tmp_path, capsys, monkeypatch):
     broken_off(monkeypatch, MemoryError("cannot allocate memory"), 5)
     assert main(command(golden, tmp_path)) == 2
