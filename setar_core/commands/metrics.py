@@ -171,14 +171,15 @@ def _array(path: Path) -> np.ndarray:
 
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error).strip().split("\n")[0]
+    except Exception as error:  # of a broken header numpy raises whatever Python's parser does
+        reason = str(error).strip().split("\n")[0][:120] or "its header is cut short"
         raise ValueError(
             f"{path} is no .npy that is read here ({reason}); save plain numbers with numpy.save"
         ) from None
     if found.dtype.kind not in "fiu" or found.ndim != 1:
         raise ValueError(
-            f"{path} holds {found.dtype} of shape {found.shape}; save real numbers of shape (n,)"
+            f"{path} holds {str(found.dtype)[:80]} of shape {found.shape}; save real numbers of "
+            "shape (n,)"
         )
     return np.array(found, dtype=np.float64)
 
