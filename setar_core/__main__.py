@@ -28,6 +28,7 @@ def _run(arguments: list[str] | None) -> int:
         command.add(commands)
     args = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=UserWarning)
+    warnings.filterwarnings("ignore", message="Image size", category=RuntimeWarning)  # ours is less
     try:
         return args.run(args)
     except (RuntimeError, MemoryError) as error:

@@ -160,7 +160,8 @@ def _refusal(path: Path, file: BinaryIO, error: BaseException) -> ImageError:
     if unread:
         reason = f"is of a kind of {kind or 'image'} that is not read here ({told})"
         return ImageError(path, reason, REMEDY)
-    return ImageError(path, f"is broken or cut short ({told})", "save or download it again")
+    detail = "" if told.startswith("decoder error") else f" ({told})"  # a bare number
+    return ImageError(path, f"is broken or cut short{detail}", "save or download it again")
 
 
 def _own_error(kind: str, file: BinaryIO) -> BaseException | None:

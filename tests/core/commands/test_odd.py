@@ -136,3 +136,14 @@ def test_a_signal_while_a_command_loads_is_no_traceback(command, number, model, 
     assert process.communicate() == ("", "stopped\n")
     assert process.returncode == 128 + number
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("side", [8000, 10_000, 20_000])
+def test_a_picture_over_the_limit_is_one_line_whatever_its_decoder_warns_of(
+    side, model, tmp_path, capsys, recwarn
+):
+    header = b"P5 %d %d 255\n" % (side, side)
+    (tmp_path / "large.pgm").write_bytes(header + bytes(100))
+    assert main(["verdict", str(tmp_path / "large.pgm"), *model, "--threshold", "0"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "megapixels" in said and not recwarn.list
