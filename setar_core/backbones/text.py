@@ -77,18 +77,18 @@ class TextTower(Tower):
         return tokens, cut.tolist()
 
     def start(self, inputs: Sequence[str]) -> TextState:
-        tokens = self.tokenizer(list(inputs)).to(self.text.positional_embedding.device)  # (C, L)
+        tokens = self.tokenizer(list(inputs))  # (C, L), on the CPU, where they are sorted
         ends = self._ends(tokens)
         same = (tokens == tokens[:1]).all(dim=0).long().cumprod(dim=0)
         shared = min(int(same.sum()), int(ends.min()))  # at least one token of each remains
-        embedded = self._embed(tokens[:1, :shared], 0)
+        prefix = self._embed(tokens[:1, :shared], 0)
         groups, rows = [], []
         for end in ends.unique().tolist():
             mine = (ends == end).nonzero().flatten()
             for part in mine.split(max(1, GROUP_TOKENS // (end + 1 - shared))):
                 groups.append(self._embed(tokens[part, shared : end + 1], shared))
-                rows.append(part)
-        return TextState(embedded, tuple(groups), tuple(rows))
+                rows.append(part.to(prefix.device))
+        return TextState(prefix, tuple(groups), tuple(rows))
 
     def attend(self, i: int, state: TextState) -> TextState:
         block, last = self.blocks[i], i == self.depth - 1
@@ -141,7 +141,7 @@ class TextTower(Tower):
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
         places = self.text.positional_embedding[first : first + tokens.shape[1]]
-        return self.text.token_embedding(tokens) + places
+        return self.text.token_embedding(tokens.to(places.device)) + places
 
 
 def text_width(text: Any) -> int:
