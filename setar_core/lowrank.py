@@ -139,5 +139,5 @@ def low_rank(weight: Tensor, parts: Spectrum, ratio: float, prune: str, seed: in
     if prune == "principal":
         return parts.product(slice(count, None)).to(weight.dtype)
     order = torch.randperm(parts.rank, generator=torch.Generator().manual_seed(seed))
-    keep = order[count:].sort().values.to(weight.device)
+    keep = order[count:].sort().values.to(weight.device, non_blocking=True)
     return parts.product(keep).to(weight.dtype)

@@ -24,7 +24,7 @@ EXAMPLES = 24  # images whose OOD patches an event carries
 
 class Part(NamedTuple):
     """What some consecutive images are worth: `grid (h, w)` of their patches, the terms of each,
-    and where the objective needs them the scores of the images and of their OOD patches."""
+    and where the objective needs them the scores `(B,)` of the images and `(B, P)` of patches."""
 
     grid: tuple[int, int]
     terms: Terms
@@ -63,37 +63,31 @@ class MeasureBuilder:
     def build(self) -> Measures:
         grids, found, inside, outside = zip(*self.parts, strict=True)
         parts = Terms(*map(torch.cat, zip(*found, strict=True)))
-        metrics = None
-        if self.score is not None and (oods := torch.cat(outside)).numel():
-            metrics = separation(torch.cat(inside).cpu(), oods.cpu())
-        ood = parts.ood[:EXAMPLES].unflatten(1, grids[0]).cpu()
-        return Measures(losses(parts, self.plan.lambda_ood, self.plan.batch_size), metrics, ood)
+        metrics, ood = None, parts.ood.cpu()
+        if self.score is not None and ood.any():
+            metrics = separation(torch.cat(inside).cpu(), torch.cat(outside).cpu()[ood])
+        examples = ood[:EXAMPLES].unflatten(1, grids[0])
+        lost = losses(parts, self.plan.lambda_ood, self.plan.batch_size)
+        return Measures(lost, metrics, examples)
 
 
 def patch_scores(score: Score, logits: Logits, ood: Tensor, options: ScoreOptions) -> Tensor:
-    """The score of every OOD patch as if it were an image, `(number of OOD patches,)`.
+    """The score of every patch as if it were an image, `(B, P)`; only OOD patches' mean anything.
 
     Its own logits stand for the whole image's; its local ones are those of all OOD patches of its
     image. The scores that read local logits take the largest over patches, so the patch with the
-    largest alone stands for them all.
+    largest alone stands for them all. Nothing is left out: a choice would wait for a GPU.
     """
-    own = logits.patches[ood]  # (M, C)
+    own = logits.patches.flatten(0, 1)  # (B * P, C)
     alone = Logits(own, own[:, None], (1, 1), logits.num_id, logits.scale)
-    if not len(own):
-        return own.new_empty(0)
     if "patches" not in score.needs:
-        return score(Evidence(alone), options)
-    image = ood.nonzero()[:, 0]  # (M,)
-    sure = SCORES["l_mcm"](Evidence(alone), options)
-    table = sure.new_full(ood.shape, -math.inf)
-    table[ood] = sure
-    place = ood.long().cumsum(dim=1) - 1  # a patch's number among its image's OOD patches
-    best = place.gather(1, table.argmax(dim=1, keepdim=True))[:, 0]  # (B,)
-    counts = ood.sum(dim=1)
-    first = counts.cumsum(dim=0) - counts
-    strongest = own[(first + best)[image]]
-    together = Logits(own, strongest[:, None], (1, 1), logits.num_id, logits.scale)
-    return score(Evidence(together), options)
+        return score(Evidence(alone), options).view(ood.shape)
+    sure = SCORES["l_mcm"](Evidence(alone), options).view(ood.shape)
+    best = sure.masked_fill(~ood, -math.inf).argmax(dim=1)  # (B,)
+    strongest = logits.patches.gather(1, best[:, None, None].expand(-1, 1, own.shape[1]))
+    beside = strongest.expand_as(logits.patches).reshape(len(own), 1, -1)
+    together = Logits(own, beside, (1, 1), logits.num_id, logits.scale)
+    return score(Evidence(together), options).view(ood.shape)
 
 
 @torch.inference_mode()

@@ -100,5 +100,4 @@ def test_ood_patches_are_scored_as_images_of_their_own(name):
             alone = Logits(patch[None], patches[None], (1, len(patches)), 9, 9.0)
             expected.append(float(SCORES[name](Evidence(alone), options)))
     found = patch_scores(SCORES[name], logits, ood, options)
-    torch.testing.assert_close(found, torch.tensor(expected))
-    assert len(patch_scores(SCORES[name], logits, torch.zeros_like(ood), options)) == 0
+    torch.testing.assert_close(found[ood], torch.tensor(expected))
