@@ -34,6 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=60.0,
         help="how long all tests of tests/fuzz together mutate files (default: %(default)s)",
     )
+    parser.addoption(
+        "--device",
+        default="cpu",
+        help="where the golden tests run: cpu, cuda, cuda:1 (default: %(default)s)",
+    )
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> str:
+    """The device of `--device`."""
+    return request.config.getoption("--device")
 
 
 @pytest.fixture(scope="session")

@@ -44,32 +44,33 @@ CASES = [
 
 
 @cache
-def original(family):
-    return load_backbone(("timm:" if family == "swin" else "") + f"local-dir:{GOLDEN / family}")
+def original(family, device):
+    name = ("timm:" if family == "swin" else "") + f"local-dir:{GOLDEN / family}"
+    return load_backbone(name, device)
 
 
 @cache
 def pictures(family):
     paths = find_images([GOLDEN / family / "images"])
-    return torch.stack([original(family).preprocess(read_image(path)) for path in paths])
+    return torch.stack([original(family, "cpu").preprocess(read_image(path)) for path in paths])
 
 
 @cache
-def outcome(family, recipe_text, prune):
-    backbone = original(family).with_recipe(Recipe.loads(recipe_text, prune))
+def outcome(family, recipe_text, prune, device):
+    backbone = original(family, device).with_recipe(Recipe.loads(recipe_text, prune))
     labels = LabelSet.load(GOLDEN / family / "labels.json")
     features, classifier = backbone.features(pictures(family)), backbone.classifier(labels)
     return features, classifier, backbone.logits(features, classifier)
 
 
-def run(family, recipe):
-    return outcome(family, recipe.dumps(), recipe.prune)
+def run(family, recipe, device):
+    return outcome(family, recipe.dumps(), recipe.prune, device)
 
 
 @pytest.mark.parametrize(("family", "name", "recipe"), CASES)
-def test_features_and_logits_are_the_authors(family, name, recipe):
+def test_features_and_logits_are_the_authors(family, name, recipe, device):
     forward = np.load(GOLDEN / family / "forward.npz")
-    features, classifier, logits = run(family, recipe)
+    features, classifier, logits = run(family, recipe, device)
     ours = {"logits_global": logits.whole, "logits_local": logits.local}
     if family == "clip":
         ours |= {
@@ -79,14 +80,14 @@ def test_features_and_logits_are_the_authors(family, name, recipe):
         }
     for key, tensor in ours.items():
         theirs = forward[f"{name}/{key}"]
-        mine = tensor[: len(theirs)].numpy().reshape(theirs.shape)
+        mine = tensor[: len(theirs)].cpu().numpy().reshape(theirs.shape)
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-4, err_msg=key)
 
 
 @pytest.mark.parametrize(("family", "name", "recipe"), CASES)
-def test_scores_are_the_authors(family, name, recipe):
+def test_scores_are_the_authors(family, name, recipe, device):
     forward = np.load(GOLDEN / family / "forward.npz")
-    logits = run(family, recipe)[2]
+    logits = run(family, recipe, device)[2]
     evidence = Evidence(logits)
     compared = 0
     for key in forward.files:
@@ -95,7 +96,7 @@ def test_scores_are_the_authors(family, name, recipe):
         temperature = int(key.split("/")[1][1:])
         options = ScoreOptions(temperature / logits.scale)
         ours, factor = SCORE_PAIRS[key.split("/")[2]]
-        mine = SCORES[ours](evidence, options) * factor(logits.scale)
+        mine = (SCORES[ours](evidence, options) * factor(logits.scale)).cpu()
         theirs = forward[key]
         rtol = 1e-5 if temperature == 1 else 1e-4
         np.testing.assert_allclose(mine.numpy()[: len(theirs)], theirs, rtol=rtol, err_msg=key)

@@ -32,11 +32,11 @@ WORDS = ("fox", "sea lion", "a rather long label, with a comma", "owl", "red pan
 
 
 @pytest.fixture(scope="module")
-def worlds(golden):
+def worlds(golden, device):
     """Each family's backbone and calibration set."""
     found = {}
     for family, name in (("clip", "local-dir:"), ("swin", "timm:local-dir:")):
-        backbone = load_backbone(f"{name}{golden / family}")
+        backbone = load_backbone(f"{name}{golden / family}", device)
         labels = LabelSet(tuple(json.loads((golden / family / "labels.json").read_text())))
         images = golden / family / "images"
         found[family] = backbone, CalibrationSet.from_folder(images, labels, backbone.preprocess)
