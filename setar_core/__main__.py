@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from .commands.console import Parser, ended
+from .memory import is_out_of_memory
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,18 +33,12 @@ def _run(arguments: list[str] | None) -> int:
     try:
         return args.run(args)
     except (RuntimeError, MemoryError) as error:
-        if not _out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:160]
         raise ValueError(
             f"out of memory ({reason}); give a smaller --memory or --batch-size"
         ) from None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Told by name and words, because a plain RuntimeError is all that torch raises on a CPU."""
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    return named or "allocate memory" in str(error) or "not enough memory" in str(error)
 
 
 if __name__ == "__main__":

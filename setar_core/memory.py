@@ -1,4 +1,4 @@
-"""How much goes through a network at once, how much memory is free, and sizes as people write them.
+"""How much goes through a network at once, how much memory is free, and what if it is too little.
 
 More images or logits at once are hardly faster once every core is busy, and take more memory.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import torch
+
+Result = TypeVar("Result")
 
 IMAGES = 32  # of a set that runs through
 IMAGES_WATCHED = 16  # where somebody waits for the first of them, or for a sign of life
@@ -25,11 +27,13 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def pieces(images: int, patches: int, labels: int, cuda: bool = False) -> Iterator[slice]:
-    """Consecutive images, as many at once as the logits of their patches allow, at least one."""
-    step = max(1, (PATCH_LOGITS_CUDA if cuda else PATCH_LOGITS) // max(1, patches * labels))
-    for first in range(0, images, step):
-        yield slice(first, first + step)
+class OutOfMemory(ValueError):
+    """A device is full; with how much is free, and what to do."""
+
+
+def images_at_once(patches: int, labels: int, cuda: bool = False) -> int:
+    """How many images the logits of their patches allow, at least one."""
+    return max(1, (PATCH_LOGITS_CUDA if cuda else PATCH_LOGITS) // max(1, patches * labels))
 
 
 def free_memory(device: torch.device) -> int:
@@ -45,6 +49,64 @@ def free_memory(device: torch.device) -> int:
         return free if limit == "max" else max(0, min(free, int(limit) - used))
     except (OSError, ValueError):
         return free
+
+
+def room(device: torch.device) -> str:
+    """`0.4 GB of 8 GB are free on cuda:0` in a sentence, where the device can say so."""
+    import torch
+
+    if device.type != "cuda":
+        return f"{device} is full"
+    free, whole = torch.cuda.mem_get_info(device)
+    return f"{written(free)} of {written(whole)} are free on {device}, whoever has the rest"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Told by name and words, because a plain RuntimeError is all that torch raises on a CPU."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or "allocate memory" in str(error) or "not enough memory" in str(error)
+
+
+@contextmanager
+def plain_if_full(what: str) -> Iterator[None]:
+    """In it, memory that runs out while something is done is an OutOfMemory."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).split(". ")[0].split("\n")[0][:160] or "no more can be had"
+        raise OutOfMemory(
+            f"memory ran out ({what}: {reason}); use fewer labels or pictures, a smaller backbone, "
+            "or try again when less runs beside it"
+        ) from None
+
+
+def smaller_if_full(
+    work: Callable[[slice], Result], total: int, step: int, device: torch.device
+) -> Iterator[tuple[slice, Result]]:
+    """`work` of consecutive images, `step` at a time; half as many whenever memory runs out.
+
+    Raises:
+        OutOfMemory: not even one fits.
+    """
+    first = 0
+    while first < total:
+        piece = slice(first, min(first + step, total))
+        try:
+            found = work(piece)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if step == 1:
+                raise OutOfMemory(
+                    f"out of memory: not even one image fits, and {room(device)}; use fewer "
+                    "labels, a smaller backbone, or end what else runs there"
+                ) from None
+            step = min(step, total) // 2 or 1
+            continue
+        yield piece, found
+        first = piece.stop
 
 
 def parse_bytes(text: str) -> int:

@@ -59,10 +59,14 @@ class Workers:
 
     def rounding(self) -> AbstractContextManager[object]:
         """In it, products have the workers' precision; each thread enters its own."""
-        if self.precision == "bf16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        cuda = self.device.type == "cuda"
-        return _tf32(self.precision == "tf32") if cuda else nullcontext()
+        return rounding(self.device, self.precision)
+
+
+def rounding(device: torch.device, precision: str = "fp32") -> AbstractContextManager[object]:
+    """In it, products have this precision; on CUDA, convolutions would else be tf32."""
+    if precision == "bf16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return _tf32(precision == "tf32") if device.type == "cuda" else nullcontext()
 
 
 def prefetch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from .base import Backbone, BackboneError, Classifier, Logits, Progress
+from .device import check_device, place
 from .loading import FAMILIES, Family, clip_tag, emoji, unknown
 from .tower import Features, Tower
 
@@ -40,8 +41,9 @@ def load_backbone(
         BackboneError: unknown name (near matches are listed), unsupported architecture, a
             checkpoint that is not safetensors, no such device, the hub cannot be reached, or a
             file above the limit.
+        OutOfMemory: it does not fit on the device.
     """
-    _check_device(device)
+    check_device(device)
     if name == "emoji":
         family: Family = emoji
     else:
@@ -51,7 +53,7 @@ def load_backbone(
         raise unknown(name)
     backbone = family(name, progress, limit)
     _check_weights(backbone)
-    backbone.model.to(device)
+    place(backbone.model, name, device)
     return backbone
 
 
@@ -67,16 +69,3 @@ def _check_weights(backbone: Backbone) -> None:
                 f"{backbone.name}: its weights hold NaN or infinite values (in {part}); they may "
                 "have been saved in too low a precision, so convert them again"
             )
-
-
-def _check_device(device: str) -> None:
-    kind, colon, number = device.partition(":")
-    available = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    if kind not in available or (colon and not (number.isascii() and number.isdigit())):
-        raise BackboneError(f"unknown device {device!r}; use cpu, cuda, cuda:1 or mps")
-    if int(number or 0) >= available[kind]:
-        raise BackboneError(f"device {device!r} is not on this machine; use cpu")

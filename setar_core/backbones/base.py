@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
-from ..memory import pieces
+from ..memory import images_at_once, smaller_if_full
+from ..parallel import rounding
 from ..recipe import Recipe, Site
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
@@ -228,9 +229,15 @@ class Backbone(ABC):
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Features:
-        """Global and local features of `images (B, 3, H, W)` in one pass."""
-        tower = self.towers["visual"]
-        return tower.run(tower.start(images.to(self.device)))
+        """Global and local features of `images (B, 3, H, W)` in one pass, if memory allows."""
+        tower, device = self.towers["visual"], self.device
+
+        def read(piece: slice) -> Features:
+            with rounding(device):
+                return tower.run(tower.start(images[piece].to(device, non_blocking=True)))
+
+        parts = smaller_if_full(read, len(images), len(images), device)
+        return Features.join([features for _, features in parts])
 
     @abstractmethod
     def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
@@ -251,11 +258,14 @@ class Backbone(ABC):
         self, features: Features, classifier: Classifier, patches: bool = True
     ) -> Iterator[tuple[slice, Logits]]:
         """Logits of a few images at a time, so that those of their patches fit in memory."""
-        each = features.local.shape[1] if patches else 0
-        labels = len(classifier.weight)
-        for piece in pieces(len(features.whole), each, labels, features.whole.is_cuda):
-            some = Features(features.whole[piece], features.local[piece], features.grid)
-            yield piece, self.logits(some, classifier, patches)
+        whole, local, grid = features
+        each = local.shape[1] if patches else 0
+        step = images_at_once(each, len(classifier.weight), whole.is_cuda)
+
+        def some(piece: slice) -> Logits:
+            return self.logits(Features(whole[piece], local[piece], grid), classifier, patches)
+
+        yield from smaller_if_full(some, len(whole), step, whole.device)
 
     def doubts(self, labels: LabelSet) -> tuple[str, ...]:
         """Sentences about labels that it reads otherwise than they are written; for a head none."""

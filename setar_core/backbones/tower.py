@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +22,14 @@ class Features(NamedTuple):
     whole: Tensor
     local: Tensor
     grid: tuple[int, int]
+
+    @classmethod
+    def join(cls, parts: Sequence[Features]) -> Features:
+        """Those of all images together; at least one part."""
+        if len(parts) == 1:
+            return parts[0]
+        whole, local, _ = zip(*parts, strict=True)
+        return cls(torch.cat(whole), torch.cat(local), parts[0].grid)
 
 
 class Slot(NamedTuple):

@@ -167,7 +167,7 @@ class Benchmark:
         """Scores `(B, R, S)` and nearest labels `(B, R)` of pixels `(B, 3, H, W)`."""
         values = np.empty((len(pixels), len(self.detectors), len(self.scores)))
         labels = np.empty(values.shape[:2], dtype=np.int32)
-        pixels = pixels.to(self._first.backbone.device)
+        pixels = pixels.to(self._first.backbone.device, non_blocking=True)
         for r, detector in enumerate(self.detectors.values()):
             for part, evidence in detector.evidence(pixels, self._needs):
                 found = [detector.score_of(evidence, name) for name in self.scores]

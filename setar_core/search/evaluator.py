@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from ..backbones.text import TextState
 from ..backbones.tower import Features, Tower
 from ..data.calibration import CalibrationSet
 from ..labels import LabelSet
+from ..memory import OutOfMemory, is_out_of_memory, room
 from ..parallel import Workers
 from ..recipe import Recipe, Site
 from .caches import FeatureCache, SplitMatrix, Start, StateCache, run_halves, size
@@ -29,6 +30,7 @@ CHUNK_TOKENS = 3300  # at once in a thread of a CPU: few calls, and near its cac
 CHUNK_BYTES_CUDA = 2 * 2**30
 SMALL_SHARE = 0.2  # of the memory for features, and the same for prompts, where both are needed
 
+Result = TypeVar("Result")
 Dropped = frozenset[tuple[Site, int]]  # the sites that lost components, and how many
 
 
@@ -47,7 +49,8 @@ class Evaluator:
         self.model = self.source.with_weights({site: self.source.weight(site) for site in sites})
         self.plan = plan
         self.workers = Workers(self.model.device, plan.precision)
-        self.classes = calibration.classes
+        self.images = calibration.images
+        self.classes = calibration.classes.to(self.model.device)
         self.labels = LabelSet(calibration.labels.names, calibration.labels.prompt)
         self.settled: dict[Site, int] = {}  # components dropped for good, where there are any
         self.loaded: dict[Site, int] = {}  # and those that are missing in the model now
@@ -55,25 +58,24 @@ class Evaluator:
         self.split: SplitMatrix | None = None
         self.last: dict[str, Site | None] = {}  # settled last, if it was taken apart
         self.known: dict[Dropped, Measures] = {}
-        both = any(site.tower == "text" for site in sites)
-        small = int(memory * SMALL_SHARE) if both else 0
-        rooms = {"visual": memory - 2 * small, "text": small}
-        self.states = {
-            name: StateCache(self.model.tower(name), starts, rooms[name], self.workers)
-            for name, starts in self._starts(calibration.images).items()
-        }
-        self.features = {name: FeatureCache(small) for name in self.states}
-        self.expect(sites)
-        self.messages = [
-            f"{name} tower: {self.states[name].message()}"
-            for name in dict.fromkeys(site.tower for site in sites)
-        ]
+        self.memory = memory
+        self.sites = list(sites)
+        self.at_once = len(self.images)  # images in a chunk, at most
+        self.states: dict[str, StateCache] = {}
+        self.features: dict[str, FeatureCache] = {}
+        self._with_less(self._arrange)
+
+    @property
+    def messages(self) -> list[str]:
+        """What is kept in memory, for each tower that is searched."""
+        towers = dict.fromkeys(site.tower for site in self.sites)
+        return [f"{name} tower: {self.states[name].message()}" for name in towers]
 
     def expect(self, sites: Iterable[Site]) -> None:
         """Which sites will still be tried."""
-        sites = list(sites)
+        self.sites = list(sites)
         for name, states in self.states.items():
-            states.expect(self._cut(site) for site in sites if site.tower == name)
+            states.expect(self._cut(site) for site in self.sites if site.tower == name)
 
     def recall(self, site: Site, ratio: float) -> Measures | None:
         """What is known of a candidate without running it: ratio 0 is the network as settled."""
@@ -83,9 +85,21 @@ class Evaluator:
         """What a candidate was measured to be elsewhere, as a trace tells."""
         self.known.setdefault(self._key(site, ratio), measures)
 
-    @torch.inference_mode()
     def measure(self, site: Site, ratio: float) -> Measures:
-        """The measures of the settled recipe with `ratio` at `site`."""
+        """The measures of the settled recipe with `ratio` at `site`.
+
+        Raises:
+            OutOfMemory: not even one image at a time fits on the device.
+        """
+        found = self._with_less(lambda: self.collect(site, ratio)).build()
+        self.known[self._key(site, ratio)] = found
+        return found
+
+    @torch.inference_mode()
+    def collect(self, site: Site, ratio: float) -> MeasureBuilder:
+        """A candidate's part on the device: a GPU is given all of it without waiting for any."""
+        if not self.states:  # they were in the way
+            self._arrange()
         counts = {**self.settled, site: self._count(site, ratio)}
         if not (self.split and self.split.site == site):
             self.split = self._split(site) if self._splits(site) else None
@@ -95,8 +109,7 @@ class Evaluator:
         searched = {site.tower: self._cut(site)}
         classifier = self._classifier(searched.get("text"))
         self._evaluate_images(builder, searched.get("visual"), classifier)
-        measures = self.known[self._key(site, ratio)] = builder.build()
-        return measures
+        return builder
 
     @torch.inference_mode()
     def settle(self, site: Site, ratio: float) -> None:
@@ -169,7 +182,7 @@ class Evaluator:
         def judged(number: int) -> tuple[Features, list[Part]]:
             whole, local, grid = made(number)
             features = Features(whole.float(), local.float(), grid)
-            return features, builder.parts_of(features, classifier, number * self.images)
+            return features, builder.parts_of(features, classifier, number * self.at_once)
 
         needed = cut is None  # the other tower's are used again and again
         rows: list[Features] = []
@@ -218,19 +231,53 @@ class Evaluator:
 
         return made
 
+    def _with_less(self, work: Callable[[], Result]) -> Result:
+        """`work`, each time that memory runs out with half the images at once and half kept."""
+        while True:
+            try:
+                return work()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self.split = None
+            self.states.clear()
+            self.features.clear()
+            if self.at_once == 1:
+                raise OutOfMemory(
+                    f"out of memory: a search does not fit even with one image at a time, and "
+                    f"{room(self.model.device)}; use fewer labels, a smaller backbone, or end "
+                    "what else runs there"
+                )
+            self.at_once, self.memory = self.at_once // 2, self.memory // 2
+
     @torch.inference_mode()
-    def _starts(self, images: Tensor) -> dict[str, list[Start]]:
+    def _arrange(self) -> None:
+        """Divide the images into chunks and the memory between what may be kept."""
+        both = any(site.tower == "text" for site in self.sites)
+        small = int(self.memory * SMALL_SHARE) if both else 0
+        rooms = {"visual": self.memory - 2 * small, "text": small}
+        starts = self._starts()
+        self.states = {
+            name: StateCache(self.model.tower(name), starts[name], rooms[name], self.workers)
+            for name in starts
+        }
+        self.features = {name: FeatureCache(small) for name in self.states}
+        self.expect(self.sites)
+
+    def _starts(self) -> dict[str, list[Start]]:
         """How each tower's chunks begin: some images, or some prompts."""
         visual, device = self.model.tower("visual"), self.model.device
-        first = visual.start(images[:1].to(device))
+        first = visual.start(self.images[:1].to(device))
         if device.type == "cuda":
             most = CHUNK_BYTES_CUDA // (4 * size(first))
         else:
             most = CHUNK_TOKENS // first[0, ..., 0].numel()
-        self.images = self.workers.share(len(images), max(1, most))
-        chunks = images.split(self.images)
+        self.at_once = self.workers.share(len(self.images), max(1, min(most, self.at_once)))
         starts: dict[str, list[Start]] = {
-            "visual": [partial(_start_images, visual, chunk, device) for chunk in chunks]
+            "visual": [
+                partial(_start_images, visual, chunk, device)
+                for chunk in self.images.split(self.at_once)
+            ]
         }
         if self.model.has_text:
             parts = list(self.model.tower("text").start(self.labels.prompts).joined())
@@ -241,7 +288,7 @@ class Evaluator:
 
 def _start_images(tower: Tower, images: Tensor, device: torch.device) -> Tensor:
     with torch.autocast(device.type, enabled=False):  # the sums of blocks stay float32
-        return tower.start(images.to(device))
+        return tower.start(images.to(device, non_blocking=True))
 
 
 def _same(state: TextState) -> TextState:
