@@ -116,7 +116,7 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
 
 def status_of(library: Library) -> State:
     loaded, running = (", ".join(names) for names in library.status())
-    devices = ", ".join(library.devices)
+    devices = ", ".join(library.device_titles())
     return State(loaded or "nothing yet", running or "idle", devices, bool(running))
 
 

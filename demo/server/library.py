@@ -161,6 +161,10 @@ class Library:
         loaded, coming = self._models.status()
         return loaded, coming + self.turns.running()
 
+    def device_titles(self) -> list[str]:
+        """The devices; a card with its name, once something is loaded there."""
+        return [self._models.titles.get(device, device) for device in self.devices]
+
     def _allowed(self, name: str) -> str:
         name = (name or "").strip()
         model, on, device = name.partition(ON)

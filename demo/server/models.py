@@ -35,6 +35,7 @@ class ModelStore:
         devices: where backbones run; one that names no device runs on the first.
         given: backbones named at the start of the app, by the name that visitors see.
         stay: names that are never forgotten.
+        titles: what people call a device, once something is loaded there.
         forgotten: told of a name whose backbone is no longer kept.
     """
 
@@ -49,6 +50,7 @@ class ModelStore:
         self.given = given
         self.stay = stay
         self.forgotten = forgotten
+        self.titles: dict[str, str] = {}
         self._loads: dict[str, Job[Backbone]] = {}
         self._others = Store[str](KEPT, self._forget)  # loaded, and may make room
         self._trusted: Jobs[Job[Backbone]] = Jobs(at_once=math.inf, longest=math.inf, lasting=True)
@@ -93,6 +95,7 @@ class ModelStore:
     def _load(self, name: str) -> Steps[Backbone]:
         yield Progress("preparing the libraries")
         from setar_core.backbones import load_backbone
+        from setar_core.backbones.device import title
 
         model = model_of(name)
         real = self.given.get(model, model)
@@ -107,6 +110,7 @@ class ModelStore:
             )
         except ValueError as error:
             raise ValueError(without_folders(str(error), real)) from None
+        self.titles[device] = title(device)
         loaded.name = model  # what its messages and recipes say, before anyone has seen it
         if name not in self.stay:
             self._others.put(name, name)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
+from setar_core.memory import plain_if_full
+
 Args = ParamSpec("Args")
 Result = TypeVar("Result")
 
@@ -30,8 +32,12 @@ class TurnQueue:
     def run(
         self, what: str, fn: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs
     ) -> Result:
-        """What `fn` gives when its turn has come; `what` it does is told meanwhile."""
-        with self._turn(what):
+        """What `fn` gives when its turn has come; `what` it does is told meanwhile.
+
+        Raises:
+            ValueError: as `fn` does, or memory ran out.
+        """
+        with self._turn(what), plain_if_full(what):
             return fn(*args, **kwargs)
 
     @contextmanager

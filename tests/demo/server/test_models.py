@@ -8,6 +8,7 @@ import pytest
 
 from demo.page import choices, links
 from demo.page.events import KEEP
+from demo.page.session import status_of
 from demo.server.library import EMBEDDED, Library
 from demo.server.models import MAX_COMING, MAX_FETCHED, without_folders
 from tests.demo.told import is_bad, words
@@ -39,6 +40,8 @@ class Loader:
 def loader(monkeypatch):
     loader = Loader()
     monkeypatch.setattr("setar_core.backbones.load_backbone", loader)
+    names = {"cuda:1": "cuda:1 (a card)"}
+    monkeypatch.setattr("setar_core.backbones.device.title", lambda name: names.get(name, name))
     yield loader
     loader.gate.set()
 
@@ -145,12 +148,14 @@ def test_a_page_that_opens_waits_for_no_slow_backbone(loader):
 
 def test_a_visitor_chooses_among_several_devices(loader):
     library = Library(devices=["cpu", "cuda:1"])
+    assert status_of(library).device == "cpu, cuda:1"
     other = f"{EMBEDDED} @ cuda:1"
     assert [name for name in library.backbones() if EMBEDDED in name] == [EMBEDDED, other]
     assert links.read(library, {"backbone": other}).backbone == other
     for name in (EMBEDDED, f"{EMBEDDED} @ cpu", other):
         assert library.backbone(name).name == EMBEDDED
     assert loader.devices == ["cuda:1", "cpu"]
+    assert status_of(library).device == "cpu, cuda:1 (a card)"
     assert library.recipes(other) == library.recipes(EMBEDDED) != {}
     with pytest.raises(ValueError, match="cannot be opened"):
         library.open(f"{EMBEDDED} @ cuda:7")

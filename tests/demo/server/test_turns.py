@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 
 from demo.server.turns import TurnQueue
 
@@ -33,3 +34,11 @@ def test_a_turn_that_fails_is_over():
     with pytest.raises(ZeroDivisionError):
         turns.run("bad", lambda: 1 / 0)
     assert turns.run("good", turns.running) == ["good"] and turns.running() == []
+
+
+def test_memory_that_runs_out_is_a_refusal():
+    def full():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    with pytest.raises(ValueError, match=r"ran out \(1 verdict: CUDA out of memory\); use fewer"):
+        TurnQueue().run("1 verdict", full)
