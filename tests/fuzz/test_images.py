@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from setar_core.data.images import read_image
+from tests.core.data.icc import cmyk_profile
 from tests.core.data.tiffs import tiff
 from tests.fuzz.mutate import hunt
 
@@ -37,7 +38,7 @@ SEEDS = {
         saved("JPEG"),
         saved("JPEG", progressive=True),
         saved("JPEG", SMALL.convert("L")),
-        saved("JPEG", SMALL.convert("CMYK"), icc_profile=b"none of these"),
+        saved("JPEG", SMALL.convert("CMYK"), icc_profile=cmyk_profile()),
         saved("MPO", **FRAMES),
     ],
     "png": [
@@ -58,7 +59,7 @@ SEEDS = {
         deep(16, photometric=0),
         deep(16, 3, photometric=2, planar=2, order=">", compression=8),
         deep(8, 4, photometric=2, extra=(1,), tile=16),
-        deep(8, 4, photometric=5, big=True, tags={34675: b"no profile"}),
+        deep(8, 4, photometric=5, big=True, tags={34675: cmyk_profile()}),
         deep(4, photometric=3, tags={320: tuple(range(48))}),
         deep(32, sample_format=3, order=">"),
         *(saved("TIFF", compression=way) for way in ("tiff_lzw", "packbits", "jpeg")),

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 
 from setar_core.data.images import ImageError, read_image
 
+from .icc import cmyk_profile
 from .tiffs import packed, tiff
 
 # Pillow warns of damage that it can read past, and of every BigTIFF.
@@ -431,6 +432,15 @@ def test_cmyk_is_converted_by_its_profile(kind, options, read):
     beside = image.icc_transform("srgb", embedded=True, black_point_compensation=True).numpy()
     assert np.abs(found - beside).max() <= 3
     assert np.abs(found - read(printed(kind, profile=False, **options))).mean() > 10
+
+
+def test_cmyk_is_converted_by_a_profile_of_its_own(read):
+    values = np.round(INKS * 255).astype(np.uint8)
+    data = tiff(values, photometric=5, tags={34675: cmyk_profile()})
+    image = pyvips.Image.new_from_buffer(data, "")
+    beside = image.icc_transform("srgb", embedded=True, black_point_compensation=True).numpy()
+    assert np.abs(read(data) - beside).max() <= 2
+    assert np.abs(read(data) - read(tiff(values, photometric=5))).max() > 40
 
 
 @pytest.mark.parametrize("spoilt", ["broken", "of RGB"])
