@@ -4,7 +4,7 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.requirements-installed
 LOWEST := .venv-lowest
 
-.PHONY: demo test test-lowest lint bench figures venv
+.PHONY: demo test test-long test-lowest fuzz lint bench figures venv
 
 demo: venv
 	$(PYTHON) app.py $(ARGS)
@@ -12,6 +12,14 @@ demo: venv
 test: lint
 	sh .ci/browser $(PYTHON)
 	$(PYTHON) -m pytest $(ARGS)
+
+# What takes minutes each, and no part of `make test`.
+test-long: venv
+	$(PYTHON) -m pytest -m long $(ARGS)
+
+# An hour of what `make test` does for a minute.
+fuzz: venv
+	$(PYTHON) -m pytest tests/fuzz --fuzz-seconds 3600 $(ARGS)
 
 # The oldest versions that the ranges allow, without the browser.
 test-lowest: venv

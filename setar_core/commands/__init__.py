@@ -148,7 +148,7 @@ class Skipped:
 def either(names: Iterable[str]) -> str:
     """`a, b or c`."""
     *others, last = names
-    return f"{', '.join(others)} or {last}"
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def printable(text: object) -> str:

@@ -132,7 +132,7 @@ def _cells(path: Path, text: str, column: str | None) -> Iterator[tuple[int, str
     if not named:
         raise ValueError(f"{path} names no columns in its first line; leave out --column {column}")
     if names.count(column or "") != 1:
-        known = either(map(repr, names))
+        known = either([*(repr(n[:40]) for n in names[:8]), *(["..."] if names[8:] else [])])
         said = "several columns" if column is None else f"no column {column!r}, or several"
         raise ValueError(f"{path} has {said}; choose with --column {known}")
     at = names.index(column or "")

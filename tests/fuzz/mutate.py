@@ -71,19 +71,22 @@ def hunt(
     Raises:
         AssertionError: any other end; the message carries the mutant.
     """
-    taken = refused = 0
-    for data in mutants(seeds, seconds, seed):
-        try:
-            read(data)
-            taken += 1
-        except ValueError as error:
-            said = str(error)
-            plain = said.isprintable() and 0 < len(said) <= LONGEST and not said.endswith(":")
-            assert plain and not isinstance(error, UnicodeError), told(data, said)
-            refused += 1
-        except Exception as error:
-            raise AssertionError(told(data, f"{type(error).__name__}: {error}")) from error
-    return taken, refused
+    found = [is_taken(read, data) for data in mutants(seeds, seconds, seed)]
+    return found.count(True), found.count(False)
+
+
+def is_taken(read: Callable[[bytes], object], data: bytes) -> bool:
+    """Whether `read` took the file; raises AssertionError as `hunt` does."""
+    try:
+        read(data)
+    except ValueError as error:
+        said = str(error)
+        plain = said.isprintable() and 0 < len(said) <= LONGEST and not said.endswith(":")
+        assert plain and not isinstance(error, UnicodeError), told(data, said)
+        return False
+    except Exception as error:
+        raise AssertionError(told(data, f"{type(error).__name__}: {error}")) from error
+    return True
 
 
 def told(data: bytes, said: str) -> str:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,30 @@ def test_a_killed_run_goes_on(given, place, capsys):
     assert len(resumed) == 203 == len({row["image"] for row in resumed})
     for row in resumed:
         assert "more" not in row["image"] or alike([row], [resumed[-1] | {"image": row["image"]}])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_is_stopped_again_and_again_comes_to_its_end(number, given, place):
+    """At any moment: while it loads, reads, and writes its table."""
+    for i in range(300):
+        shutil.copy(place / "zebra.png", place / f"more-{i}.png")
+    given = [*given, "--logits", str(place / "l.npz"), "--resume"]
+    rng, kept, code = np.random.default_rng(0), b"", None
+    (place / "s.csv").write_text("an earlier table")
+    while code not in (0, 1):
+        process = subprocess.Popen([sys.executable, "-m", "setar_core", *given], cwd=ROOT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(5, 30))
+        process.send_signal(number)
+        code = process.wait()
+        assert code in (0, 1, -signal.SIGKILL, 128 + signal.SIGTERM, -signal.SIGTERM)
+        journal = place / "s.csv.jsonl"
+        now = journal.read_bytes() if journal.exists() else b""
+        assert now.startswith(kept[: kept.rfind(b"\n") + 1])  # nothing done is done again
+        kept = now
+        assert (place / "s.csv").read_bytes() == b"an earlier table" or len(rows(place)) == 303
+    assert len(rows(place)) == 303 == len(np.load(place / "l.npz")["images"])
 
 
 @pytest.mark.parametrize("extra", [[], ["--logits"]])

@@ -1,0 +1,38 @@
+"""Mutated checkpoints, most of them where the header lies."""
+
+import json
+import shutil
+
+from setar_core.backbones import load_backbone
+from setar_core.backbones.checkpoints import check_safetensors, read_config, shape_in
+from tests.fuzz.mutate import hunt
+
+
+def test_mutated_weights_are_loaded_or_refused(golden, tmp_path, fuzz_seconds):
+    folder = shutil.copytree(golden / "clip", tmp_path / "clip")
+    (weights,) = folder.glob("*.safetensors")
+    whole = weights.read_bytes()
+    tensor = next(name for name in json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+                  if name != "__metadata__")  # fmt: skip
+
+    def read(data):
+        weights.write_bytes(data)
+        check_safetensors(weights)
+        shape_in(weights, tensor)
+        load_backbone(f"local-dir:{folder}")
+
+    taken, refused = hunt(read, [whole], fuzz_seconds)
+    assert taken and refused
+
+
+def test_a_mutated_configuration_is_read_or_refused(golden, tmp_path, fuzz_seconds):
+    """Without a network of its sizes, which may be any."""
+    path = tmp_path / "config.json"
+
+    def read(data):
+        path.write_bytes(data)
+        read_config(path, {"model_cfg": dict})
+
+    seeds = [(golden / "clip" / "open_clip_config.json").read_bytes(), b"NaN", b"1" * 5000]
+    taken, refused = hunt(read, seeds, fuzz_seconds)
+    assert taken and refused
