@@ -111,13 +111,13 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """Eight characters that change when what is dropped changes; `ORIGINAL` drops nothing."""
+        """SHA-256, in hex, of what is dropped; `ORIGINAL` drops nothing."""
         if not self:
             return ORIGINAL
         kept = sorted((str(site), ratio) for site, ratio in self.ratios.items() if ratio > 0)
         seed = self.seed if self.prune == "random" else 0
         text = json.dumps([self.prune, seed, kept])
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def with_ratio(self, site: Site, ratio: float) -> Recipe:
         """The same recipe with another ratio at one site."""

@@ -79,9 +79,9 @@ class LabelSet:
 
     @property
     def fingerprint(self) -> str:
-        """Eight characters that change with the names, their order, the negatives or the prompt."""
+        """SHA-256, in hex, of the names in their order, the negatives and the prompt."""
         text = json.dumps([self.names, self.negatives, self.prompt])
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def doubts(self) -> tuple[str, ...]:

@@ -97,7 +97,6 @@ def test_another_recipe_voids_the_thresholds(pair):
     assert now.changed(before) == ["recipe"]
 
 
-@pytest.mark.xfail(strict=True, reason="what a threshold holds for is told by 32 bits")
 @pytest.mark.parametrize("kind", [*LABELS, *RECIPES])
 def test_a_threshold_does_not_hold_for_what_shares_32_bits(kind, library):
     backbone = library.backbone(TINY)
@@ -108,7 +107,6 @@ def test_a_threshold_does_not_hold_for_what_shares_32_bits(kind, library):
     assert one.context.changes(other.context)
 
 
-@pytest.mark.xfail(strict=True, reason="the labels of a trace are told by 32 bits")
 def test_a_trace_of_other_labels_is_not_said_to_be_of_a_shipped_set():
     first = {"fingerprint": {"labels": HACKED.fingerprint}}
     assert labels_of(json.dumps(first)) != "animals"
