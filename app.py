@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-MAX_UPLOAD = "600mb"  # zips of images; a single image's limit is our reader's
-
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
@@ -52,6 +50,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         help="visitors may benchmark on the folders of images in it (datasets.md)",
     )
     parser.add_argument("--share", action="store_true", help="a public link through gradio.live")
+    parser.add_argument(
+        "--public",
+        action=argparse.BooleanOptionalAction,
+        default="SPACE_ID" in os.environ,
+        help="limit what a visitor may ask for (demo/server/limits.py; on where this is a Space)",
+    )
     parser.add_argument("--root-path", default=None, help="where a proxy serves the page")
     parser.add_argument(
         "--mcp",
@@ -106,8 +110,9 @@ def start(asked: argparse.Namespace) -> Blocks:
     from demo.detect.handlers import DetectHandlers
     from demo.page.theme import head, theme
     from demo.server.library import Library
+    from demo.server.limits import MAX_UPLOAD
 
-    library = Library(asked.backbone, asked.device, asked.data)
+    library = Library(asked.backbone, asked.device, asked.data, asked.public)
     handlers = DetectHandlers(library)
     demo = build(library, handlers)
     demo.launch(

@@ -12,8 +12,10 @@ import inspect
 import json
 import math
 import tempfile
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -26,7 +28,6 @@ from gradio.events import api
 
 from demo.detect.batch import Batch
 from demo.detect.exports import as_dict
-from demo.detect.handlers import AT_ONCE
 from demo.detect.judging import (
     Chunk,
     Detectors,
@@ -39,11 +40,15 @@ from demo.detect.judging import (
 from demo.page.uploads import uploaded
 from demo.server.jobs import result_of
 from demo.server.library import EMBEDDED, Library, label_set, label_sets, shipped_calibration
+from demo.server.limits import CALLS
 from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, Settings, checked_settings
+from demo.server.visitors import visitor
 from demo.spectrum.measure import GRID, Measured
+from setar_core.data.strict import short
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 
+LARGEST = 2**53  # numbers are below
 KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
     str: (str, "text"),
     float: ((int, float), "a number"),
@@ -236,14 +241,39 @@ class Endpoints:
 
 def build_api(library: Library) -> None:
     """What asks a network shares one limit: calls take turns, and some wait long for a model."""
-    on = Endpoints(library)
+    on, calls = Endpoints(library), Calls()
     for function in (on.verdict, on.scores, on.spectrum):
-        api(endpoint(function), concurrency_limit=AT_ONCE, concurrency_id="api")
+        shared = {"concurrency_limit": CALLS.at_once, "concurrency_id": "api"}
+        api(endpoint(function, calls), **shared)
     for listing in (on.recipes, on.label_sets):
         api(endpoint(listing))
 
 
-def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+class Calls:
+    """How many calls each visitor has running: no more than his share of all."""
+
+    def __init__(self) -> None:
+        self._running: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Raises ValueError where the visitor has enough of them."""
+        owner = visitor()
+        with self._lock:
+            if self._running[owner] >= CALLS.each:
+                raise ValueError(
+                    f"{CALLS.each} calls of yours are running already; wait until one has ended"
+                )
+            self._running[owner] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= Counter([owner])  # keeps no zeros
+
+
+def endpoint(function: Callable[..., Any], calls: Calls | None = None) -> Callable[..., Any]:
     """The function as `gr.api` takes it, which checks no types: each refusal is a sentence."""
     signature = inspect.signature(function, eval_str=True)
 
@@ -252,7 +282,8 @@ def endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             for parameter, value in zip(signature.parameters.values(), given, strict=True):
                 _check_type(parameter, value)
-            return function(*given)
+            with calls.one() if calls else nullcontext():
+                return function(*given)
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -281,7 +312,7 @@ def image_files(images: list[Any] | None) -> Iterator[list[Path]]:
 def _path(image: Any, new: Path) -> Path:
     file = image.get("path") if isinstance(image, dict) else image
     if not isinstance(file, str):
-        raise ValueError(f"{str(image)[:80]!r} is no file; send the path that its upload answered")
+        raise ValueError(f"{short(image)} is no file; send the path that its upload answered")
     if not file.startswith("data:"):
         return uploaded(file)
     head, _, content = file.partition(",")
@@ -300,9 +331,11 @@ def _check_type(parameter: inspect.Parameter, value: Any) -> None:
     hints = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     kinds = [KINDS[get_origin(each) or each] for each in hints]
     fits = any(isinstance(value, types) for types, _ in kinds) and not isinstance(value, bool)
+    if isinstance(value, (int, float)) and not abs(value) < LARGEST:  # nor is NaN
+        fits = False
     if value is not None and not fits:
         named = " or ".join(name for _, name in kinds)
-        raise ValueError(f"{parameter.name} is {str(value)[:40]!r}; give {named}")
+        raise ValueError(f"{parameter.name} is {short(value)}; give {named}")
 
 
 def _warnings(settings: Settings, made: Detectors) -> dict[str, list[str]]:

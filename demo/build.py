@@ -21,6 +21,7 @@ from demo.page.uploads import Page
 from demo.published.tab import build_published
 from demo.search.tab import build_search
 from demo.server.library import Library
+from demo.server.limits import KEPT_SECONDS
 from demo.server.request import RECALL
 from demo.spectrum.tab import build_spectrum
 
@@ -28,7 +29,6 @@ from demo.spectrum.tab import build_spectrum
 STYLES = [CSS, *(style for style in CSS.parents[1].glob("*/*.css") if style.parent != CSS.parent)]
 METHOD = CSS.with_name("method.md").read_text(encoding="utf-8")  # README shows it too
 METHOD_TITLE = "How it works: what is asked, what SeTAR drops, how the search goes"
-KEPT_SECONDS = 3600  # how long uploads stay, and how often old ones are looked for
 
 
 def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks:
@@ -43,7 +43,7 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
     with Page(
         title="SeTAR Explorer",
         analytics_enabled=False,
-        delete_cache=(KEPT_SECONDS, KEPT_SECONDS),
+        delete_cache=(int(KEPT_SECONDS), int(KEPT_SECONDS)),
     ) as demo:
         build_api(library)  # first: names of endpoints go to who comes first
         bar = build_session(demo, library)

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .backbones.base import Backbone, Progress
+from .backbones.base import Backbone, Classifier, Progress
 from .data.images import ImageError, batches, read_image
+from .data.strict import short
 from .labels import LabelSet
 from .memory import IMAGES_WATCHED
 from .recipe import ORIGINAL
@@ -34,6 +35,7 @@ class Detector:
     Args:
         threshold: a number, or a `Threshold` found by `calibrate` under the same conditions.
         top: how many labels a verdict names.
+        classifier: of these labels, where they were read before.
 
     Raises:
         ValueError: an unknown score, labels that do not fit the backbone, or a threshold that
@@ -49,13 +51,14 @@ class Detector:
         threshold: float | Threshold | None = None,
         top: int = 5,
         progress: Progress | None = None,
+        classifier: Classifier | None = None,
     ) -> None:
         self.backbone = backbone
         self.labels = labels
         self.top = top
         self._fitted: dict[str, Score] = {}
         self._set_score(score, options)
-        self.classifier = backbone.classifier(labels, progress)
+        self.classifier = classifier or backbone.classifier(labels, progress)
         self._set_threshold(threshold)
 
     @property
@@ -191,7 +194,7 @@ class Detector:
 
     def _set_score(self, score: str, options: ScoreOptions) -> None:
         if score not in SCORES:
-            raise ValueError(f"score {score!r} is unknown; use one of {', '.join(SCORES)}")
+            raise ValueError(f"score {short(score)} is unknown; use one of {', '.join(SCORES)}")
         self.score = score
         self.options = options
 

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from demo.page.figures import BLUE, GREY, ORANGE, quiet
+from demo.page.words import text
 from setar_core.metrics.curves import Curve, Histogram, Rates
 
 HOVER = (
@@ -18,6 +19,7 @@ def histograms(found: Histogram, names: tuple[str, str], score: str, threshold: 
     """Both sides over one axis; the dashed threshold is the figure's first shape."""
     figure = go.Figure()
     middles, width = (found.edges[:-1] + found.edges[1:]) / 2, found.edges[1] - found.edges[0]
+    names = tuple(text(name).replace("%{", "&#37;{") for name in names)
     for name, side, shares, colour, shape in (
         (names[0], "known, ID", found.ids, BLUE, ""),
         (names[1], "foreign, OOD", found.oods, ORANGE, "/"),

@@ -8,6 +8,7 @@ import shutil
 from demo.benchmark.runs import Look, Run
 from demo.benchmark.view import mistakes, shown
 from demo.page.downloads import new_file
+from demo.page.words import text
 from setar_core.benchmark.tables import as_csv, as_latex, as_markdown, results
 
 KINDS = {"csv": "CSV", "json": "JSON", "md": "Markdown", "tex": "LaTeX"}
@@ -26,10 +27,16 @@ def saved(run: Run, kind: str) -> str:
 
 
 def figure_page(run: Run, look: Look, figure: str) -> str:
-    """The path of an HTML file that holds the figure, its data and all that draws it."""
+    """The path of an HTML file that holds the figure, its data and all that draws it.
+
+    Raises:
+        ValueError: there is no such figure.
+    """
+    if figure not in FIGURES:
+        raise ValueError(f"there is no figure {figure[:40]!r}; choose one of {', '.join(FIGURES)}")
     drawn = getattr(shown(run, look, moved=True), figure)
     drawn.update_layout(
-        title=f"{FIGURES[figure]}: {look.detection.recipe}, {look.detection.score}, {look.ood}",
+        title=text(f"{FIGURES[figure]}: {', '.join((*look.detection, look.ood))}"),
         paper_bgcolor="white",
         plot_bgcolor="white",
         font={"color": "#1b2129"},

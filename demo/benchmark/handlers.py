@@ -13,7 +13,7 @@ import gradio as gr
 
 from demo.benchmark import words
 from demo.benchmark.components.table import table
-from demo.benchmark.runs import BenchmarkRequest, Look, Run
+from demo.benchmark.runs import BenchmarkRequest, Look, Run, detection
 from demo.benchmark.sets import SetsAsked, opened
 from demo.benchmark.view import KEEP, View, shown
 from demo.page import notices
@@ -21,14 +21,12 @@ from demo.page.events import FORGOTTEN
 from demo.page.words import duration
 from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
+from demo.server.limits import BENCHMARKS
 from demo.server.request import NO_RECIPE, Settings, read_settings
 from setar_core.memory import IMAGES_WATCHED
 from setar_core.metrics.curves import threshold_of_fpr95
 from setar_core.recipe import ORIGINAL, Recipe
 
-AT_ONCE = 4
-LONGEST_LINE = 10
-KEPT_RUNS = 16
 FULL = "{count} benchmarks are waiting already; try again in a few minutes"
 WAITING = "In the queue: other benchmarks are before yours. It starts by itself"
 
@@ -56,7 +54,7 @@ class BenchmarkHandlers:
 
     def __init__(self, library: Library) -> None:
         self.library = library
-        self.runs: Jobs[Run] = Jobs(AT_ONCE, LONGEST_LINE, FULL, WAITING, kept=KEPT_RUNS)
+        self.runs: Jobs[Run] = Jobs(**BENCHMARKS._asdict(), full=FULL, waiting=WAITING)
 
     def run(self, name: str | None, *controls: Any) -> Iterator[View]:
         """Score what is asked, or go on where the same was stopped."""
@@ -109,7 +107,7 @@ class BenchmarkHandlers:
         if run is None or not run.ready:
             return View(notice=notices.notice(words.GONE, "warn"))
         ood = ood if ood in run.ready else run.ready[0]
-        run.look = self._default(run, run.bench.detections[int(detector)], ood)
+        run.look = self._default(run, detection(run, detector), ood)
         return shown(run, run.look)
 
     def clicked(self, name: str | None, index: int) -> View:
@@ -129,8 +127,7 @@ class BenchmarkHandlers:
         run = self.runs.find(name)
         if run is None or ood not in run.ready or threshold is None:
             return View()
-        detection = run.bench.detections[int(detector)]
-        run.look = Look(detection, ood, float(threshold))
+        run.look = Look(detection(run, detector), ood, float(threshold))
         return shown(run, run.look, moved=True)._replace(threshold=float(threshold))
 
     def _watched(self, run: Run) -> Iterator[View]:
@@ -217,9 +214,9 @@ class BenchmarkHandlers:
         )
 
     @staticmethod
-    def _default(run: Run, detection: Any, ood: str) -> Look:
-        threshold = threshold_of_fpr95(*run.scores(Look(detection, ood, 0.0)))
-        return Look(detection, ood, threshold)
+    def _default(run: Run, chosen: Any, ood: str) -> Look:
+        threshold = threshold_of_fpr95(*run.scores(Look(chosen, ood, 0.0)))
+        return Look(chosen, ood, threshold)
 
 
 def _keys(run: Run) -> dict[str, gr.Button]:

@@ -73,6 +73,18 @@ class Run(Job[None]):
         return bench.scores_of(ids, look.detection), bench.scores_of(oods, look.detection)
 
 
+def detection(run: Run, place: object) -> Detection:
+    """One of the run's detectors.
+
+    Raises:
+        ValueError: none at that place; a browser may send anything.
+    """
+    made = run.bench.detections
+    if not isinstance(place, int) or not 0 <= place < len(made):
+        raise ValueError("this detector is not in the table; choose another")
+    return made[place]
+
+
 @dataclass(frozen=True)
 class Look:
     """One detector on one OOD set, at one threshold."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.server.jobs import Progress, Steps
 from demo.server.library import IMAGES, Library
-from setar_core.data.archives import unpacking, unwrapped
+from demo.server.limits import MAX_SETS_BYTES, MAX_SETS_FILES
+from setar_core.data.archives import inspect_all, unpacking, unwrapped
 from setar_core.data.listing import listing
 from setar_core.data.sets import ImageSet, check_apart
 from setar_core.labels import LabelSet
@@ -74,11 +75,16 @@ def opened(
         inside = asked.id_zip
     if not (asked.outside or asked.ood_zips):
         raise ValueError("no OOD set is chosen; tick at least one, or upload a zip")
-    unpacked = tempfile.mkdtemp(dir=folder)  # a new one when a stopped run goes on
+    own = (asked.id_zip, *asked.ood_zips)
+    inspect_all(
+        [path for path in (inside, *asked.ood_zips) if path in own], MAX_SETS_FILES, MAX_SETS_BYTES
+    )
+    unpacked = folder / "sets"
+    shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was stopped
     places: list[tuple[str, Path]] = []
     for i, value in enumerate([inside, *asked.outside, *asked.ood_zips]):
-        if value in (asked.id_zip, *asked.ood_zips):
-            target, name = Path(unpacked, str(i)), Path(value).stem
+        if value in own:
+            target, name = unpacked / str(i), Path(value).stem
             for done, total in unpacking(value, target):
                 yield Progress(f"Unpacking {name}: image {done} of {total}", done / total)
             places.append((name, unwrapped(target)))

@@ -17,13 +17,13 @@ from demo.benchmark.layout import (
     recipe_chosen,
     weights_offered,
 )
-from demo.benchmark.runs import Look, Run
+from demo.benchmark.runs import Look, Run, detection
 from demo.benchmark.sets import ZIP
 from demo.benchmark.view import View
 from demo.benchmark.words import GONE
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
-from demo.page.events import FAST, QUIET
+from demo.page.events import FAST, QUIET, sent
 from demo.page.notices import empty, toasting_errors
 from demo.page.session import Bar, into_detect
 from demo.server.library import Library
@@ -82,10 +82,10 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     opened.then(handlers.watch, name, page, concurrency_limit=WATCHERS, **QUIET)
 
     def click(event: gr.EventData, name: str | None) -> View:
-        return handlers.clicked(name, event.index)
+        return handlers.clicked(name, sent(event, "index", int))
 
     def drag(event: gr.EventData, name: str | None, detector: int, ood: str) -> View:
-        return handlers.threshold_moved(name, detector, ood, event.index)
+        return handlers.threshold_moved(name, detector, ood, sent(event, "index", float))
 
     # One after another, or the answer to a drag may come after that to what was typed later.
     last = {**FAST, "concurrency_id": "bench-look"}
@@ -111,11 +111,11 @@ def _join_files(
         return saved(_run(handlers, name), kind)
 
     def save_figure(event: gr.EventData, *values: Any) -> str:
-        return figure_page(*_look(handlers, *values), event.index)
+        return figure_page(*_look(handlers, *values), sent(event, "index", str))
 
     @toasting_errors
     def pick(event: gr.EventData, *values: Any) -> list:
-        return into_detect(picture(*_look(handlers, *values), event.index))
+        return into_detect(picture(*_look(handlers, *values), sent(event, "index", int)))
 
     here = [*looked, behind.threshold]
     for kind, button in buttons.items():
@@ -139,7 +139,13 @@ def _run(handlers: BenchmarkHandlers, name: str | None) -> Run:
 
 
 def _look(
-    handlers: BenchmarkHandlers, name: str | None, detector: int, ood: str, threshold: float
+    handlers: BenchmarkHandlers,
+    name: str | None,
+    detector: int,
+    ood: str,
+    threshold: float | None,
 ) -> tuple[Run, Look]:
     run = _run(handlers, name)
-    return run, Look(run.bench.detections[int(detector)], ood, float(threshold))
+    if ood not in run.ready or threshold is None:
+        raise ValueError("no cell of the table is open; choose one")
+    return run, Look(detection(run, detector), ood, float(threshold))

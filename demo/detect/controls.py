@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.detect.components.thresholds import ThresholdList
-from demo.detect.judging import MAX_BATCH_BYTES, MAX_FILES
 from demo.page.components.heading import head
 from demo.page.components.strip import Picture, Strip
 from demo.page.pictures import thumbnail
 from demo.server.library import examples, shipped_calibration
+from demo.server.limits import MAX_BATCH_BYTES, MAX_FILES
 from demo.server.request import RECALL
 from setar_core.data.images import MAX_BYTES, MAX_PIXELS, read_image
 from setar_core.labels import LabelSet

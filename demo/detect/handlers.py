@@ -5,6 +5,7 @@ Every handler returns or yields a `Page`; a ValueError of the core becomes a not
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -29,15 +30,12 @@ from demo.page import notices
 from demo.page.words import left_out
 from demo.server.jobs import Job, Jobs, Steps
 from demo.server.library import Library, examples, shipped_calibration
+from demo.server.limits import JUDGING, KEPT_BATCHES, KEPT_CALIBRATIONS
 from demo.server.request import RECALL, Settings, read_settings
 from demo.server.store import Store
 from setar_core.threshold import calibrate
 
 GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
-AT_ONCE = 16  # batches; they take turns at the network, but some wait long for their model
-LONGEST_LINE = 64
-KEPT_CALIBRATIONS = 16
-KEPT_BATCHES = 100
 
 Result = TypeVar("Result")
 
@@ -49,7 +47,7 @@ class DetectHandlers:
         self.library = library
         self.batches = Store[Batch](KEPT_BATCHES)
         self.jobs = Jobs[Job](
-            AT_ONCE, LONGEST_LINE, waiting="waiting until other visitors' pictures are judged"
+            **JUDGING._asdict(), waiting="waiting until other visitors' pictures are judged"
         )
         self._shipped = Store[dict[str, tuple[float, ...]]](KEPT_CALIBRATIONS)  # by settings
         self._openings = Store[Job[Batch]](1)  # by settings
@@ -158,7 +156,7 @@ class DetectHandlers:
         return self._kept(name, now.calibrated(calibration), by, picked)
 
     def line_moved(
-        self, weights: str, value: float, name: str | None, by: str, picked: int | None
+        self, weights: str, value: float | None, name: str | None, by: str, picked: int | None
     ) -> Page:
         """A threshold set by hand; asks no network."""
         now = self.batches.find(name)
@@ -166,6 +164,8 @@ class DetectHandlers:
             return Page(notice=notices.notice(GONE, "warn"))
         if now.stale:
             return Page(notice=words.of_batch(now))
+        if weights not in now.settings.weights or value is None or not math.isfinite(value):
+            raise ValueError("the threshold is no number; move its slider again")
         now = now.with_thresholds({**now.thresholds, weights: float(value)})
         self.batches.put(name, now)
         return shown(now, by, picked, sliders=False)

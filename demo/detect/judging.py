@@ -14,6 +14,7 @@ from demo.page.pictures import thumbnail
 from demo.page.words import STAY
 from demo.server.jobs import Progress, Steps, told
 from demo.server.library import Library
+from demo.server.limits import MAX_BATCH_BYTES, MAX_FILES
 from demo.server.request import ORIGINAL, TITLES, Settings
 from setar_core.data.images import ImageError, read_image
 from setar_core.memory import IMAGES_WATCHED
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from setar_core.detector import Detector
 
-MAX_FILES = 200
-MAX_BATCH_BYTES = 500_000_000
 CHUNK = IMAGES_WATCHED // 2  # between two signs of life; most pass through both weights
 
 Detectors = dict[str, "Detector"]

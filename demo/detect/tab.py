@@ -16,14 +16,15 @@ from demo.detect.controls import (
     build_thresholds,
     sources_offered,
 )
-from demo.detect.handlers import AT_ONCE, DetectHandlers
+from demo.detect.handlers import DetectHandlers
 from demo.detect.results import Results, build_results
 from demo.detect.view import Page
 from demo.page import links
 from demo.page.downloads import download
-from demo.page.events import FAST, KEEP, QUIET
+from demo.page.events import FAST, KEEP, QUIET, sent, within
 from demo.page.session import Bar, Handover
 from demo.server.library import Library, examples
+from demo.server.limits import JUDGING
 from demo.server.request import ALTERED, ORIGINAL, RECALL
 
 TO_TOP = "() => window.scrollTo({ top: 0 })"
@@ -78,13 +79,14 @@ def build_detect(handlers: DetectHandlers, demo: gr.Blocks, library: Library, ba
 def _join_judging(on: Parts) -> None:
     bar, handlers, files = on.bar, on.handlers, on.pictures.files
     inputs = [on.view[0], on.results.by, on.thresholds.recall, *bar.settings]
-    busy = {**QUIET, "concurrency_limit": AT_ONCE}
+    busy = {**QUIET, "concurrency_limit": JUDGING.longest}
 
     def recall(request: gr.Request) -> float:
         return links.number(request.query_params.get("recall"), RECALL, 0.5, 1)
 
     def example(event: gr.EventData, *values):
-        yield from handlers.judge([str(examples()[event.index])], *values)
+        place = within(sent(event, "index", int), len(examples()))
+        yield from handlers.judge([str(examples()[place])], *values)
 
     def camera(picture, *values):
         yield Page()  # outputs of a generator that yields nothing are emptied
@@ -122,7 +124,7 @@ def _join_thresholds(on: Parts) -> None:
         on.handlers.calibrate,
         [part.source, part.own, *on.view, part.recall, *bar.settings],
         on.page,
-        concurrency_limit=AT_ONCE,
+        concurrency_limit=JUDGING.longest,
         **QUIET,
     )
     part.source.change(
@@ -141,7 +143,7 @@ def _join_results(on: Parts) -> None:
     results = on.results
 
     def pick(event: gr.EventData, name, by):
-        return on.handlers.look(name, by, event.index)
+        return on.handlers.look(name, by, sent(event, "index", int))
 
     results.rows.select(pick, on.view[:2], on.page, **FAST)
     results.by.input(on.handlers.look, on.view, on.page, **QUIET)

@@ -1,11 +1,14 @@
-"""Files that visitors sent: none outside Gradio's upload folder is opened, and none is fetched.
+"""What visitors send: who it is from, and what of it is taken.
 
-Gradio checks a file that carries its `meta`, and downloads one whose path is an address. Whatever
-else a program sends reaches an endpoint of `gr.api` as it came.
+No file outside Gradio's upload folder is opened, and none is fetched. Gradio checks a file that
+carries its `meta`, and downloads one whose path is an address. Whatever else a program sends
+reaches an endpoint of `gr.api` as it came.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +16,9 @@ from urllib.parse import unquote
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from demo.server.visitors import Asker, address, asker
+
+LONGEST = 400  # characters of a refusal
 ADDRESS = "/gradio_api/file="  # where Gradio serves an upload: its path follows
 
 
@@ -44,8 +50,39 @@ class Page(gr.Blocks):
         try:
             _check(inputs)
             return await super().preprocess_data(block_fn, inputs, *more, **named)
+        except gr.Error as error:  # Gradio's, of what a component does not offer
+            raise gr.Error(str(error.message)[:LONGEST], print_exception=False) from None
+        except Exception as error:  # whatever a component makes of what no page sends
+            said = str(error) if type(error) is ValueError else "this is not what the page sends"
+            raise gr.Error(said[:LONGEST], print_exception=False) from None
+
+    async def call_function(
+        self,
+        block_fn: Any,
+        processed_input: list[Any],
+        iterator: Any = None,
+        requests: Any = None,
+        event_id: str | None = None,
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        """Gradio's own, told who asks; a ValueError is the sentence with which it is refused."""
+        request = requests[0] if isinstance(requests, list) else requests
+        asker.set(Asker(_address(request), event_id or secrets.token_hex(8)))
+        try:
+            return await super().call_function(
+                block_fn, processed_input, iterator, requests, event_id, *more, **named
+            )
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
+
+
+def _address(request: gr.Request | None) -> str:
+    """Where a request comes from; nowhere in a test."""
+    if request is None or not getattr(request, "client", None):
+        return ""
+    forwarded = request.headers.get("x-forwarded-for", "").split(",")
+    return address(request.client.host, forwarded, proxied="SPACE_ID" in os.environ)
 
 
 def _check(sent: Any) -> None:

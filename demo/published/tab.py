@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.page.components.notices import Notices
-from demo.page.events import FAST, KEEP
+from demo.page.events import FAST, KEEP, sent
 from demo.page.notices import notice
 from demo.page.session import Bar
 from demo.published.components.bins import Bins, bound, compared
@@ -179,7 +179,7 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         part.input(looked, asked, list(shown), **FAST)
 
     def pick(event: gr.EventData, *values: Any) -> View:
-        return clicked(event.index, *values)
+        return clicked(sent(event, "index", int), *values)
 
     runs.select(pick, asked, list(shown), **FAST)
 

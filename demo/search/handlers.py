@@ -24,10 +24,9 @@ from demo.search.view import SearchPage, moved, pictures, whole
 from demo.search.work import replayed, search
 from demo.server.jobs import Jobs
 from demo.server.library import Library
+from demo.server.limits import SEARCHES
 from setar_core.recipe import Recipe
 
-KEPT = 40
-LONGEST_LINE = 10
 FULL = "{count} searches are waiting already; try again in a few minutes"
 
 
@@ -35,32 +34,32 @@ reporting_errors = notices.reporting_errors(lambda notice: SearchPage(state=noti
 
 
 class SearchHandlers:
-    """Holds the shelves and everyone's searches; `page` names the visitor's open page.
+    """Holds the shelves and everyone's searches.
 
     A browser keeps the name of its search, so that a reload finds it again.
     """
 
     def __init__(self, library: Library, jobs: Jobs[Search] | None = None) -> None:
         self.library = library
-        self.jobs: Jobs[Search] = jobs or Jobs(longest=LONGEST_LINE, kept=KEPT, full=FULL)
+        self.jobs: Jobs[Search] = jobs or Jobs(**SEARCHES._asdict(), full=FULL)
 
     @reporting_errors
-    def search(self, page: str, *controls: Any) -> SearchPage:
+    def search(self, *controls: Any) -> SearchPage:
         """A new search."""
-        return self._started(page, read_search(*controls))
+        return self._started(read_search(*controls))
 
     @reporting_errors
-    def estimate(self, page: str, *controls: Any) -> SearchPage:
+    def estimate(self, *controls: Any) -> SearchPage:
         """Measure the first candidates, to tell how long all of them would take."""
-        return self._started(page, replace(read_search(*controls), only_estimate=True))
+        return self._started(replace(read_search(*controls), only_estimate=True))
 
     @reporting_errors
-    def go_on(self, page: str, file: str | None, *controls: Any) -> SearchPage:
+    def go_on(self, file: str | None, *controls: Any) -> SearchPage:
         """Continue where a trace ends."""
-        return self._started(page, going_on(read_search(*controls), file))
+        return self._started(going_on(read_search(*controls), file))
 
     @reporting_errors
-    def resume(self, page: str, name: str | None) -> SearchPage:
+    def resume(self, name: str | None) -> SearchPage:
         """Go on with a stopped search from its own trace."""
         job = self.jobs.find(name)
         if job is None or job.request is None or not job.resumable:
@@ -71,17 +70,17 @@ class SearchHandlers:
                 f"{request.zip.name} is no longer kept here; download the trace, add the zip again "
                 "and press Continue"
             )
-        return self._whole(self.jobs.start(job, page))
+        return self._whole(self.jobs.start(job))
 
     @reporting_errors
-    def replay(self, page: str, file: str | None) -> SearchPage:
+    def replay(self, file: str | None) -> SearchPage:
         """Look at a trace or at a recipe; nothing is run."""
         text = read_trace(file)
         if _is_recipe(text):
             found = Search(uploaded=Recipe.loads(text))
         else:
             found = Search.replay(replayed(text), text, labels_of(text))
-        self.jobs.keep(found, page)
+        self.jobs.keep(found)
         return self._whole(found)
 
     def stop(self, name: str | None) -> SearchPage:
@@ -92,22 +91,22 @@ class SearchHandlers:
         self.jobs.stop(job)
         return SearchPage(state=words.state(job, []), stop=gr.Button(interactive=False))
 
-    def found(self, page: str, stored: object) -> SearchPage:
+    def found(self, stored: object) -> SearchPage:
         """The search that this browser began, when its page opens again."""
         job = self.jobs.find(stored)
         if job is None:
             gone = notices.notice(words.GONE) if stored else None
             page_now = self._whole(None)
             return page_now._replace(state=gone, stored=FORGOTTEN) if gone else page_now
-        self.jobs.watch(job, page)
+        job.watch()
         return self._whole(job)
 
-    def poll(self, page: str, name: str | None, seen: Sequence[Any] | None) -> SearchPage:
+    def poll(self, name: str | None, seen: Sequence[Any] | None) -> SearchPage:
         """How far it is; whoever asks keeps it alive."""
         job = self.jobs.find(name)
         if job is None:
             return SearchPage(clock=gr.Timer(active=False))
-        self.jobs.watch(job, page)
+        job.watch()
         before = self.jobs.before(job)
         if not job.active:
             return self._whole(job)
@@ -117,10 +116,6 @@ class SearchHandlers:
         if job.ready and not (seen and seen[2]):  # its pictures are there now
             return page_now._replace(pictures=pictures(job))
         return page_now
-
-    def leave(self, page: str) -> None:
-        """A page was closed."""
-        self.jobs.leave(page)
 
     def fit(self, name: str | None, backbone: str) -> list:
         """The way to Detect only for what fits the bar's backbone, and in words whether it does."""
@@ -163,8 +158,8 @@ class SearchHandlers:
             raise ValueError("nothing was searched yet; press Search first")
         return job.recipe, "searched" if job.trials else "uploaded"
 
-    def _started(self, page: str, request: SearchRequest) -> SearchPage:
-        job = self.jobs.start(Search(request, partial(search, self.library, request)), page)
+    def _started(self, request: SearchRequest) -> SearchPage:
+        job = self.jobs.start(Search(request, partial(search, self.library, request)))
         return self._whole(job)._replace(stored=job.name)
 
     def _whole(self, job: Search | None) -> SearchPage:

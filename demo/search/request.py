@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from demo.server.library import calibration_folders
+from demo.server.limits import MAX_RATIOS, MAX_TRACE
 from demo.server.request import Settings, checked_settings
 from setar_core.labels import LabelSet
 from setar_core.search.plan import METRICS, SearchPlan
 
 SHIPPED, ZIP = "shipped pictures", "my own pictures (zip)"
-MAX_RATIOS = 40
-MAX_TRACE = 20_000_000  # bytes of an uploaded trace
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
@@ -87,51 +86,20 @@ def _own() -> list:
     return [OWN, '<p class="hint">Your own λ and K. K must stay below the number of labels.</p>']
 
 
-def _open_page(request: gr.Request) -> str:
-    """The name of the visitor's page, which every event of a browser bears."""
-    assert request.session_hash is not None
-    return request.session_hash
-
-
 def _join_searching(
     demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, page: SearchPage
 ) -> None:
     shown = list(page)
     asked = [*bar.settings, *left.plan]
 
-    def searched(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.search(_open_page(request), *values)
-
-    def estimated(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.estimate(_open_page(request), *values)
-
-    def continued(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.go_on(_open_page(request), *values)
-
-    def resumed(request: gr.Request, name: str | None) -> SearchPage:
-        return searches.resume(_open_page(request), name)
-
-    def replayed(request: gr.Request, file: str | None) -> SearchPage:
-        return searches.replay(_open_page(request), file)
-
-    def found(request: gr.Request, stored: Any) -> SearchPage:
-        return searches.found(_open_page(request), stored)
-
-    def polled(request: gr.Request, *values: Any) -> SearchPage:
-        return searches.poll(_open_page(request), *values)
-
-    def left_page(request: gr.Request) -> None:
-        searches.leave(_open_page(request))
-
-    left.search.click(searched, asked, shown, **QUIET)
-    left.estimate.click(estimated, asked, shown, **QUIET)
-    left.go_on.click(continued, [left.file, *asked], shown, **QUIET)
-    left.resume.click(resumed, page.name, shown, **QUIET)
-    left.replay.click(replayed, left.file, shown, **QUIET)
+    left.search.click(searches.search, asked, shown, **QUIET)
+    left.estimate.click(searches.estimate, asked, shown, **QUIET)
+    left.go_on.click(searches.go_on, [left.file, *asked], shown, **QUIET)
+    left.resume.click(searches.resume, page.name, shown, **QUIET)
+    left.replay.click(searches.replay, left.file, shown, **QUIET)
     left.stop.click(searches.stop, page.name, shown, queue=False, **QUIET)
-    page.clock.tick(polled, [page.name, page.seen], shown, queue=False, **QUIET)
-    demo.load(found, page.stored, shown, **QUIET)
-    demo.unload(left_page)
+    page.clock.tick(searches.poll, [page.name, page.seen], shown, queue=False, **QUIET)
+    demo.load(searches.found, page.stored, shown, **QUIET)
 
 
 def _join_keeping(

@@ -16,6 +16,12 @@ from demo.page.pictures import seen
 from demo.search.request import SearchRequest
 from demo.server.jobs import Progress, Steps, each
 from demo.server.library import Library, calibration_folders
+from demo.server.limits import (
+    MAX_IMAGES,
+    MAX_SEARCH_BYTES,
+    PUBLIC_CANDIDATES,
+    PUBLIC_MINUTES,
+)
 from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.data.images import ImageError, find_images, read_image
 from setar_core.data.listing import listing
@@ -30,8 +36,6 @@ if TYPE_CHECKING:
     from setar_core.search.eta import Eta
     from setar_core.search.trial import Trial
 
-MAX_IMAGES = 2_000
-MAX_UNPACKED = 1_000_000_000  # bytes
 SHOWN = 8  # example pictures whose OOD patches can be looked at
 MEASURED = 2  # candidates that an estimate runs
 
@@ -88,6 +92,11 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
         plan = replace(plan, top_k=None)  # it was chosen for more labels
     plan = resolve(plan, backbone, calibration)
     eta = Eta(plan, backbone)
+    if library.public and eta.total > PUBLIC_CANDIDATES:
+        raise ValueError(
+            f"this search has {eta.total:,} candidates, and a public host runs at most "
+            f"{PUBLIC_CANDIDATES:,}; give fewer ratios, or search on a machine of your own"
+        )
     ranks = {site: min(backbone.weight(site).shape) for site in eta.sites}
     with _trace(trace, header(backbone, calibration, plan), request.trace) as file:
         yield Ready(
@@ -104,8 +113,16 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
             eta.update(trial)
             file.write(trial)
             yield trial
-            if request.only_estimate and trial.index + 1 >= MEASURED:
+            measured = trial.index + 1 - len(file.done)
+            if request.only_estimate and measured >= MEASURED:
                 return
+            minutes = (eta.remaining or 0.0) / 60
+            if library.public and measured == MEASURED and minutes > PUBLIC_MINUTES:
+                raise ValueError(
+                    f"this search would take about {minutes:.0f} minutes, and a public host "
+                    f"gives it {PUBLIC_MINUTES:g}; give fewer pictures or ratios, or search on a "
+                    "machine of your own"
+                )
 
 
 def _trace(path: Path, first: dict, text: str) -> Trace:
@@ -128,9 +145,9 @@ def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps
         shipped = sorted((folder, i) for i, folder in found if folder is not None)
         return (yield from _read(backbone, shipped, request.labels))
     yield Progress("Looking through the zip")
-    inspect(request.zip, MAX_IMAGES, MAX_UNPACKED)
+    inspect(request.zip, MAX_IMAGES, MAX_SEARCH_BYTES)
     with tempfile.TemporaryDirectory(dir=folder) as unpacked:
-        for done, total in unpacking(request.zip, unpacked, MAX_IMAGES, MAX_UNPACKED):
+        for done, total in unpacking(request.zip, unpacked, MAX_IMAGES, MAX_SEARCH_BYTES):
             yield Progress(f"Unpacking picture {done} of {total}", done / total)
         root = unwrapped(unpacked)
         try:

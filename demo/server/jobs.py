@@ -7,23 +7,24 @@ end it between two yields. `Jobs` is the line of one kind of work.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+from demo.server.limits import KEPT_SECONDS, ORPHANED
 from demo.server.store import Store
+from demo.server.visitors import Asker, asker, visitor
 
 NEW, WAITING, RUNNING = "new", "waiting", "running"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
-ORPHANED = 30.0  # seconds without a page
-SILENT = 90.0  # the same of pages that never left; a tab out of sight may ask once a minute
-KEPT_SECONDS = 3600.0  # since it was last asked for
 LOOK = 0.2  # seconds between two looks at work that goes on
 
 Result = TypeVar("Result")
@@ -44,13 +45,15 @@ class Job(Generic[Result]):
 
     Attributes:
         name: what a browser holds of it; cannot be guessed.
+        visitor: who asked for it.
         events: what the work yielded besides its progress.
         problem: why it failed, in words.
-        orphaned: it was stopped because no page looked on.
+        orphaned: it was stopped because nobody looked on.
     """
 
     def __init__(self, title: str, work: Callable[[], Steps[Result]] | None = None) -> None:
         self.name = Store.new_name()
+        self.visitor = ""
         self.title = title
         self.state = FINISHED if work is None else NEW
         self.progress = Progress("")
@@ -64,7 +67,6 @@ class Job(Generic[Result]):
         self._work = work
         self._lasting = False
         self._clock: Clock = time.monotonic
-        self._pages: set[str] = set()
         self._looked = 0.0
         self._stop = threading.Event()
         self._changed = threading.Condition()
@@ -106,30 +108,19 @@ class Job(Generic[Result]):
                 )
             return Path(self._folder.name)
 
-    def watch(self, page: str) -> None:
-        """A page looks on."""
-        with self._changed:
-            self._pages.add(page)
-            self._looked = self._clock()
-
-    def leave(self, page: str) -> None:
-        """A page is closed, or shows something else now."""
-        with self._changed:
-            if page in self._pages:
-                self._pages.discard(page)
-                self._looked = self._clock()
+    def watch(self) -> None:
+        """Somebody looks on; who does not again within `ORPHANED` seconds is gone."""
+        self._looked = self._clock()
 
     def stop(self) -> None:
         """End it at its next step; `Jobs.stop` also takes it out of the line."""
         self._stop.set()
 
     def wanted(self) -> bool:
-        """False once it was stopped, or every page has been gone for too long."""
-        with self._changed:
-            limit = SILENT if self._pages else ORPHANED
-            if not self._lasting and self._clock() - self._looked > limit:
-                self.orphaned = True
-                self._stop.set()
+        """False once it was stopped, or nobody has looked on for too long."""
+        if not self._lasting and self._clock() - self._looked > ORPHANED:
+            self.orphaned = True
+            self._stop.set()
         return not self._stop.is_set()
 
     def wait(self, seconds: float | None = None) -> None:
@@ -162,18 +153,15 @@ class Job(Generic[Result]):
     def watching(self) -> Iterator[Progress]:
         """Its progress whenever there is something new to show, until it is over.
 
-        Who iterates counts as a page that looks on.
+        Who iterates looks on.
         """
-        page, shown = Store.new_name(), None
-        try:
-            while self.active:
-                self.watch(page)
-                if self.seen != shown:
-                    shown = self.seen
-                    yield self.progress
-                self.wait(LOOK)
-        finally:
-            self.leave(page)
+        shown = None
+        while self.active:
+            self.watch()
+            if self.seen != shown:
+                shown = self.seen
+                yield self.progress
+            self.wait(LOOK)
 
     def discard(self) -> None:
         """End it, and delete its folder."""
@@ -239,38 +227,50 @@ class Jobs(Generic[JobT]):
     Args:
         at_once: how many run; the others wait.
         longest: how many may wait or run.
+        each: how many of them may be one visitor's; where several run, half of these may.
         full: what is said to one more, of its `title`, their `count` and their `titles`.
         waiting: what is said of one that waits.
         kept: how many can be found again by their names.
-        lasting: they go on when no page looks on.
+        lasting: they go on when nobody looks on.
     """
 
     def __init__(
         self,
         at_once: float = 1,
         longest: float = 10,
+        each: float = math.inf,
         full: str = "{count} others are waiting already; try again in a few minutes",
         waiting: str = "waiting for others to end",
         kept: int = 0,
         lasting: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
-        self.at_once, self.longest = at_once, longest
+        self.at_once, self.longest, self.each = at_once, longest, each
         self.full, self.waiting = full, waiting
         self.lasting = lasting
         self.clock = clock
         self._line: list[JobT] = []  # in the order of asking
         self._kept = Store[JobT](kept, Job.discard)
         self._lock = threading.RLock()
+        self._sweep: threading.Timer | None = None
 
-    def start(self, job: JobT, page: str | None = None) -> JobT:
+    def start(self, job: JobT, owner: str | None = None) -> JobT:
         """Put it at the end of the line; one that is over goes on as its work does.
 
+        Its `owner` is the visitor who asks, where no other is named.
+
         Raises:
-            ValueError: the line is too long.
+            ValueError: the line is too long, or too many in it are the visitor's own.
         """
+        owner = visitor() if owner is None else owner
         with self._lock:
             self._advance()
+            mine = sum(other.visitor == owner for other in self._line)
+            if mine >= self.each:
+                raise ValueError(
+                    f"{mine} of your own are running or waiting already; wait until one has "
+                    "ended, or stop one"
+                )
             if len(self._line) >= self.longest:
                 titles = ", ".join(other.title for other in self._line)
                 raise ValueError(
@@ -278,20 +278,31 @@ class Jobs(Generic[JobT]):
                 )
             job._enter(self.waiting, self.clock, self.lasting)
             self._line.append(job)
-            self.keep(job, page)
+            self.keep(job, owner)
             self._advance()
         return job
 
-    def keep(self, job: JobT, page: str | None = None) -> None:
+    def keep(self, job: JobT, owner: str | None = None) -> None:
         """So that it is found again; nothing is run."""
-        now = job.asked = self.clock()
-        for name, other in self._kept.items():
-            if not other.active and now - other.asked > KEPT_SECONDS:
-                self._kept.drop(name)
+        job.visitor = visitor() if owner is None else owner
+        job.asked = self.clock()
         if self._kept.size:
-            self._kept.put(job.name, job)
-        if page is not None:
-            self.watch(job, page)
+            self._kept.put(job.name, job, job.visitor)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Drop what nobody has asked for in its hour; while any is kept, again and again."""
+        with self._lock:
+            for name, job in self._kept.items():
+                if not job.active and self.clock() - job.asked > KEPT_SECONDS:
+                    self._kept.drop(name)
+            if self._sweep is not None:
+                self._sweep.cancel()
+                self._sweep = None
+            if self._kept.items():
+                self._sweep = threading.Timer(KEPT_SECONDS / 4, self.sweep)
+                self._sweep.daemon = True
+                self._sweep.start()
 
     def find(self, name: object) -> JobT | None:
         """The job, or None when it is not kept any more; a browser may send anything."""
@@ -299,18 +310,6 @@ class Jobs(Generic[JobT]):
         if job is not None:
             job.asked = self.clock()
         return job
-
-    def watch(self, job: JobT, page: str) -> None:
-        """A page looks at one job at a time."""
-        for _, other in self._kept.items():
-            if other is not job:
-                other.leave(page)
-        job.watch(page)
-
-    def leave(self, page: str) -> None:
-        """A page is closed."""
-        for _, job in self._kept.items():
-            job.leave(page)
 
     def stop(self, job: JobT) -> None:
         """End it at its next step, or now where it waits."""
@@ -330,15 +329,22 @@ class Jobs(Generic[JobT]):
                 if job.state == WAITING and not job.wanted():
                     job._end(STOPPED)
             self._line = [job for job in self._line if job.active]
-            free = self.at_once - sum(job.state == RUNNING for job in self._line)
+            running = Counter(job.visitor for job in self._line if job.state == RUNNING)
             for job in self._line:
-                if job.state == WAITING and free > 0:
-                    free -= 1
+                if job.state == WAITING and self._may_run(running, job.visitor):
+                    running[job.visitor] += 1
                     job.progress = Progress("Getting ready")
                     job.began, job.state = self.clock(), RUNNING
                     threading.Thread(target=self._run, args=(job,), daemon=True).start()
 
+    def _may_run(self, running: Counter[str], owner: str) -> bool:
+        shared = self.each < math.inf and self.at_once > 1
+        return running.total() < self.at_once and not (
+            shared and running[owner] >= self.at_once // 2
+        )
+
     def _run(self, job: JobT) -> None:
+        asker.set(Asker(job.visitor, job.name))
         try:
             job._run()
         finally:
@@ -381,7 +387,7 @@ def reporting(sentence: str, call: Callable[[Callable[[str], None]], Result]) ->
         except BaseException as error:  # raised where it is awaited
             future.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
     while not wait([future], LOOK).done:
         yield Progress(sentences[-1])
     return future.result()

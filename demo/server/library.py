@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.server.jobs import Job, Steps, reporting, told
+from demo.server.jobs import Job, Progress, Steps, each, told
+from demo.server.limits import KEPT_ALTERED, KEPT_DETECTORS, KEPT_RECIPES
 from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.store import Store
 from demo.server.turns import TurnQueue
+from demo.server.visitors import visitor
 from setar_core.labels import LabelSet, shipped_label_sets
 from setar_core.paths import BENCHMARK, EXAMPLES, RECIPES
 from setar_core.recipe import Recipe
@@ -32,9 +34,6 @@ SUGGESTED = (
     "timm:swinv2_base_window16_256.ms_in1k",
 )
 IMAGES = (".webp", ".png", ".jpg", ".jpeg")
-KEPT_ALTERED = 4
-KEPT_DETECTORS = 8
-KEPT_RECIPES = 200
 
 _OPEN_NAME = re.compile(r"(?=.{,120}\Z)(timm:)?[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w\-]*)?")
 
@@ -46,6 +45,7 @@ class Library:
         devices: where backbones run; one that names no device runs on the first.
         given: backbones named at the start of the app, by the name that visitors see.
         data: the folder whose folders of images may be measured; None offers none.
+        public: anybody may come, so that what one may ask for at a time is limited.
         turns: one piece of network work at a time.
     """
 
@@ -54,16 +54,18 @@ class Library:
         backbones: Sequence[str] = (EMBEDDED,),
         devices: Sequence[str] = ("cpu",),
         data: str | Path | None = None,
+        public: bool = False,
     ) -> None:
         self.given = {shown_name(name): name for name in backbones or (EMBEDDED,)}
         self.devices = tuple(devices or ("cpu",))
         self.data = None if data is None else Path(data)
+        self.public = public
         self.turns = TurnQueue()
         stay = (self.default, EMBEDDED)
         self._models = ModelStore(self.devices, self.given, stay, self._forget)
         self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
         self._detectors: Store[Detector] = Store(KEPT_DETECTORS)  # by name, recipe and labels
-        self._made = Store[Recipe](KEPT_RECIPES)
+        self._made = Store[tuple[str, Recipe]](KEPT_RECIPES)  # of whom, by title
 
     @property
     def default(self) -> str:
@@ -83,18 +85,21 @@ class Library:
     def keep_recipe(self, recipe: Recipe, how: str) -> str:
         """The title by which a recipe made here can be asked for; it is on no list.
 
-        It is drawn, so that nobody can make a recipe that takes another's title.
+        It is drawn, so that nobody can make a recipe that takes another's title; a visitor's own
+        recipe has one title.
         """
+        mine = (visitor(), recipe)
         for title, kept in self._made.items():
-            if kept == recipe and str(title).startswith(f"{how} ("):
+            if kept == mine and str(title).startswith(f"{how} ("):
                 self._made.find(title)
                 return str(title)
         title = f"{how} ({secrets.token_hex(4)})"
-        self._made.put(title, recipe)
+        self._made.put(title, mine)
         return title
 
     def made_recipe(self, title: str) -> Recipe | None:
-        return self._made.find(title)
+        found = self._made.find(title)
+        return found and found[1]
 
     def open(self, name: str) -> Job[Backbone]:
         """The load of the backbone, begun in the background where it is not loaded yet.
@@ -138,14 +143,16 @@ class Library:
         known = self._detectors.find(key)
         if known is None:
             yield from self.loading(name)
-            what = f"reading {len(labels):,} labels"
+            from setar_core.detector import Detector
 
-            def read(report: Callable[[str], None]) -> Detector:
-                from setar_core.detector import Detector
-
-                return Detector(self.backbone(name, recipe), labels, progress=report)
-
-            known = yield from reporting(what, lambda report: self.turns.run(what, read, report))
+            what, count = f"reading {len(labels):,} labels", len(labels.prompts)
+            yield Progress(what, 0.0)
+            backbone = self.turns.run(what, self.backbone, name, recipe)
+            steps = self.turns.steps(what, backbone.reading(labels))
+            classifier = yield from each(
+                steps, lambda done: Progress(f"reading labels: {done:,} of {count:,}", done / count)
+            )
+            known = Detector(backbone, labels, classifier=classifier)
             self._detectors.put(key, known)
         return known
 

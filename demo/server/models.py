@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.server.jobs import FINISHED, Job, Jobs, Progress, Steps, reporting
+from demo.server.limits import KEPT_CHOSEN, LOADS, MAX_FETCHED
 from demo.server.store import Store
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
 
 ON = " @ "  # after a backbone's name: the device that it runs on, where there are several
-KEPT = 1  # loaded ones, besides those that stay
-MAX_COMING = 4  # visitors' choices that are being loaded or wait for it
-MAX_FETCHED = 2 * 10**9  # bytes of a visitor's choice
 
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:/[^\s/:;,()'\"]+)+/([^\s/:;,()'\"]+)")
 
@@ -52,10 +50,10 @@ class ModelStore:
         self.forgotten = forgotten
         self.titles: dict[str, str] = {}
         self._loads: dict[str, Job[Backbone]] = {}
-        self._others = Store[str](KEPT, self._forget)  # loaded, and may make room
+        self._others = Store[str](KEPT_CHOSEN, self._forget)  # loaded, and may make room
         self._trusted: Jobs[Job[Backbone]] = Jobs(at_once=math.inf, longest=math.inf, lasting=True)
         self._visitors: Jobs[Job[Backbone]] = Jobs(
-            longest=MAX_COMING,
+            **LOADS._asdict(),
             full="{title!r} cannot be loaded now: {count} others are on their way ({titles}); wait "
             "until one has come, or choose one that is loaded",
             waiting="waiting until another model is loaded",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from demo.server.visitors import visitor
 
 Value = TypeVar("Value")
 
 
 class Store(Generic[Value]):
-    """The last values by name; where there is no room, what was not asked for longest goes first.
+    """The last values by name. Where there is no room, the visitor who has most in it loses what
+    he did not ask for longest, so that nobody drives out what is another's.
 
     A browser holds a name of `new_name()` and nothing else, so that nobody finds another's values.
 
@@ -25,6 +28,7 @@ class Store(Generic[Value]):
         self.size = size
         self._gone = gone or (lambda value: None)
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._owners: dict[Hashable, str] = {}
         self._lock = threading.RLock()
 
     @staticmethod
@@ -32,13 +36,15 @@ class Store(Generic[Value]):
         """A name that cannot be guessed."""
         return secrets.token_urlsafe(18)
 
-    def put(self, name: Hashable, value: Value) -> None:
+    def put(self, name: Hashable, value: Value, owner: str | None = None) -> None:
+        """Keep it; `owner` is the visitor who asks, where no other is named."""
         with self._lock:
             before = self._values.pop(name, value)
             self._values[name] = value
+            self._owners[name] = visitor() if owner is None else owner
             gone = [] if before is value else [before]
             while len(self._values) > self.size:
-                gone.append(self._values.popitem(last=False)[1])
+                gone.append(self._pop(self._excess()))
         for old in gone:
             self._gone(old)
 
@@ -56,7 +62,7 @@ class Store(Generic[Value]):
         if not isinstance(name, Hashable):
             return
         with self._lock:
-            found = [self._values.pop(name)] if name in self._values else []
+            found = [self._pop(name)] if name in self._values else []
         for value in found:
             self._gone(value)
 
@@ -64,3 +70,12 @@ class Store(Generic[Value]):
         """All that is kept, the least recently used first."""
         with self._lock:
             return list(self._values.items())
+
+    def _excess(self) -> Hashable:
+        counts = Counter(self._owners.values())
+        most = max(counts.values())
+        return next(name for name in self._values if counts[self._owners[name]] == most)
+
+    def _pop(self, name: Hashable) -> Value:
+        del self._owners[name]
+        return self._values.pop(name)

@@ -19,6 +19,7 @@ from demo.page.downloads import new_file
 from demo.page.session import into_detect
 from demo.server.jobs import Job, Jobs, each
 from demo.server.library import Library
+from demo.server.limits import READINGS
 from demo.server.request import NO_RECIPE
 from demo.server.store import Store
 from demo.spectrum.measure import Measured
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from setar_core.backbones import Backbone
 
 OWN = "set by hand"
-AT_ONCE = 4
-LONGEST_LINE = 16
-KEPT_READINGS = 4
 reporting_errors = notices.reporting_errors(lambda notice: View(notice=notice))
 
 
@@ -53,9 +51,9 @@ class SpectrumHandlers:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.measured = Measured(library)
-        self.jobs: Jobs[Job[None]] = Jobs(AT_ONCE, LONGEST_LINE)
+        self.jobs: Jobs[Job[None]] = Jobs(**READINGS._asdict())
         self._lock = threading.Lock()
-        self._readings = Store[Job[None]](KEPT_READINGS)  # by backbone
+        self._readings = Store[Job[None]](READINGS.at_once)  # by backbone
 
     @reporting_errors
     def opened(self, recipe: str, *controls: Any) -> Iterator[View]:

@@ -14,6 +14,7 @@ from demo.server.library import (
     label_set,
     shipped_calibration,
 )
+from demo.server.limits import KEPT_PROBES
 from demo.server.store import Store
 from setar_core.data.images import read_image
 from setar_core.labels import LabelSet
@@ -28,7 +29,6 @@ GRID = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9
 FEW = 8  # pictures for a large network, a second or two a look
 PER_LABEL = 5  # shipped calibration pictures a label: one of each is taken
 PROMPTS = 40
-KEPT_PROBES = 4
 READ_SECONDS = 0.4  # of a turn, and between two looks at a map that fills
 
 Errors = dict[float, float]

@@ -10,7 +10,7 @@ import gradio as gr
 from demo.page.components.heading import head
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
-from demo.page.events import FAST
+from demo.page.events import FAST, sent
 from demo.page.session import Bar
 from demo.server.library import Library
 from demo.spectrum.components.map import LARGEST, STEP, Map, SpectrumMap
@@ -164,10 +164,10 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
             yield None, gr.skip(), *View()
 
     def picked(event: gr.EventData, *controls: Any):
-        yield from on.looked(*Asked(*controls)._replace(site=event.site))
+        yield from on.looked(*Asked(*controls)._replace(site=sent(event, "site", str)))
 
     def slid(event: gr.EventData, *controls: Any):
-        yield from on.ratio_set(event.site, event.ratio, *controls)
+        yield from on.ratio_set(sent(event, "site", str), sent(event, "ratio", float), *controls)
 
     tab = frame.parent
     assert isinstance(tab, gr.Tab)

@@ -11,7 +11,7 @@ import hashlib
 import re
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from ..parallel import rounding
 from ..recipe import Recipe, Site
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
+FEW = 500  # labels that are read within a second or so
 Progress = Callable[[str], None]
 Preprocess = Callable[[Any], Tensor]  # a PIL image to `(3, H, W)`
 
@@ -240,8 +241,20 @@ class Backbone(ABC):
         return Features.join([features for _, features in parts])
 
     @abstractmethod
+    def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
+        """The classifier, some labels at a time: yields how many have been read."""
+
     def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
-        """One row a label."""
+        """One row a label; `progress` is told of every `FEW` labels."""
+        steps, told, total = self.reading(labels), 0, len(labels.prompts)
+        while True:
+            try:
+                done = next(steps)
+            except StopIteration as end:
+                return end.value
+            if progress and told // FEW < done // FEW and done < total:
+                progress(f"reading labels: {done} of {total}")
+            told = done
 
     @torch.inference_mode()
     def logits(self, features: Features, classifier: Classifier, patches: bool = True) -> Logits:

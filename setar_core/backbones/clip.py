@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -10,12 +11,12 @@ from open_clip.transformer import ResidualAttentionBlock, TextTransformer, Visio
 from torch import Tensor, nn
 
 from ..labels import LabelSet, few, short
-from .base import Backbone, BackboneError, Classifier, Preprocess, Progress
+from .base import Backbone, BackboneError, Classifier, Preprocess
 from .fused import linear, linear_onto, linear_then
 from .text import TextTower, Tokenizer, block_slot, pool_type, text_width
 from .tower import Features, Slot, Tower, attention, heads
 
-FEW = 500  # labels that are read within a second or so
+AT_ONCE = 1_024  # prompts; all that more of them take is time, not memory
 
 
 class ClipBackbone(Backbone):
@@ -32,18 +33,16 @@ class ClipBackbone(Backbone):
         return {"visual": ImageTower(model.visual), "text": TextTower(text, self.tokenizer)}
 
     @torch.inference_mode()
-    def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
+    def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
         """Unit text features of every prompt, `(K + N, D)`, no bias."""
-        tower = self.towers["text"]
+        tower, prompts, done = self.towers["text"], labels.prompts, 0
         assert isinstance(tower, TextTower)
-        state = tower.start(labels.prompts)
-        rows = torch.empty(len(labels.prompts), tower.width, device=self.device)
-        done = 0
-        for part in state.split():
-            rows[part.order] = tower.run(part)
-            told, done = done // FEW, done + len(part.order)
-            if progress and told < done // FEW and done < len(rows):
-                progress(f"reading labels: {done} of {len(rows)}")
+        rows = torch.empty(len(prompts), tower.width, device=self.device)
+        for first in range(0, len(prompts), AT_ONCE):
+            for part in tower.start(prompts[first : first + AT_ONCE]).split():
+                rows[first + part.order] = tower.run(part)
+                done += len(part.order)
+                yield done
         return Classifier(rows, None, len(labels))
 
     def doubts(self, labels: LabelSet) -> tuple[str, ...]:

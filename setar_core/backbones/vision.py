@@ -5,6 +5,7 @@ Their labels are the head's classes by index; a patch's logits are the head's at
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from ..labels import LabelSet
-from .base import Backbone, BackboneError, Classifier, Preprocess, Progress
+from .base import Backbone, BackboneError, Classifier, Preprocess
 from .tower import Features, Slot, Tower, attention, heads
 
 
@@ -47,7 +48,7 @@ class VisionBackbone(Backbone):
     def num_classes(self) -> int:
         return self.head.out_features
 
-    def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
+    def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
         """The head, `(K, D)` with its bias.
 
         Raises:
@@ -63,6 +64,7 @@ class VisionBackbone(Backbone):
                 f"{len(labels)} labels for {self.name}, whose head has {self.num_classes} classes; "
                 "give one label a class, in the head's order"
             )
+        yield len(labels)
         return Classifier(self.head.weight, self.head.bias, len(labels))
 
 

@@ -172,7 +172,7 @@ def test_doubtful_labels_are_told_and_usual_answers_stay(client):
         ({"backbone": "hf-hub:someone/model"}, "cannot be opened from here"),
         ({"backbone": "timm:local-dir:/etc"}, "cannot be opened from here"),
         ({"recipe": "/etc/passwd"}, "no recipe"),
-        ({"recipe": '{"ratios": {"visual.0.up": NaN}}'}, "nan"),
+        ({"recipe": '{"ratios": {"visual.0.up": NaN}}'}, "NaN is no number"),
         ({"labels": "cat"}, "only label"),
         ({"labels": "/etc/passwd"}, "only label"),
         ({"score": "best"}, "best"),

@@ -16,11 +16,12 @@ import pytest
 from demo.api import Endpoints
 from demo.benchmark.sets import SetsAsked, opened
 from demo.search.fit import labels_of
-from demo.search.handlers import LONGEST_LINE, SearchHandlers
+from demo.search.handlers import SearchHandlers
 from demo.search.job import Search
 from demo.search.request import SearchRequest
-from demo.server.jobs import ORPHANED, Jobs, result_of
+from demo.server.jobs import Jobs, result_of
 from demo.server.library import Library, examples
+from demo.server.limits import ORPHANED, SEARCHES
 from demo.server.request import Settings
 from setar_core.detector import Detector
 from setar_core.labels import PROMPT, LabelSet
@@ -126,7 +127,7 @@ class Clock:
 def searches(library):
     """Handlers whose searches stand still until they are not wanted."""
     over = threading.Event()
-    handlers = SearchHandlers(library, Jobs(longest=LONGEST_LINE, kept=40, clock=Clock()))
+    handlers = SearchHandlers(library, Jobs(**SEARCHES._asdict(), clock=Clock()))
 
     def start(page):
         def stands(trace):
@@ -142,19 +143,16 @@ def searches(library):
     over.set()
 
 
-@pytest.mark.xfail(strict=True, reason="only a page that says that it closes is ever gone")
 def test_watchers_that_never_poll_again_do_not_hold_the_line(searches):
-    jobs = [searches.start(f"page {i}") for i in range(LONGEST_LINE)]
+    jobs = [searches.start(f"page {i}") for i in range(SEARCHES.longest)]
     searches.jobs.clock.now += ORPHANED + 1
     assert not any(job.wanted() for job in jobs)
     assert searches.start("another").active
 
 
-@pytest.mark.xfail(strict=True, reason="whoever polls once watches for ever")
 def test_a_late_poll_of_a_closed_page_does_not_keep_a_search_alive(searches):
     job = searches.start("page")
-    searches.leave("page")
-    searches.poll("page", job.name, None)
+    searches.poll(job.name, None)
     searches.jobs.clock.now += ORPHANED + 1
     assert not job.wanted()
 
@@ -163,19 +161,17 @@ def test_who_polls_keeps_the_search(searches):
     job = searches.start("page")
     for _ in range(60):
         searches.jobs.clock.now += ORPHANED / 2
-        searches.poll("page", job.name, None)
+        searches.poll(job.name, None)
         assert job.wanted()
 
 
-@pytest.mark.xfail(strict=True, reason="the line is counted for all visitors together")
 def test_one_visitor_does_not_fill_the_line(searches):
-    for _ in range(LONGEST_LINE):
+    for _ in range(SEARCHES.longest):
         with suppress(ValueError):
             searches.start("one")
     assert searches.start("another").active
 
 
-@pytest.mark.xfail(strict=True, reason="every zip has 20 MB of its own that any ratio may fill")
 @pytest.mark.parametrize("inside", ["shipped:id", "zip"])
 def test_all_zips_of_a_run_have_one_budget(inside, library, tmp_path):
     first = tmp_path / "set.zip"
@@ -215,7 +211,6 @@ ODD |= {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="neither a strict answer nor a short sentence of ours")
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_what_is_accepted_is_answered_in_strict_json_or_refused_in_a_sentence(odd, library):
     try:

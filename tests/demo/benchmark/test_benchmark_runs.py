@@ -7,7 +7,7 @@ from gradio.utils import get_upload_folder
 
 from demo.benchmark.components.table import table
 from demo.benchmark.files import figure_page, saved
-from demo.benchmark.handlers import AT_ONCE, BenchmarkHandlers
+from demo.benchmark.handlers import BenchmarkHandlers
 from demo.benchmark.runs import Look
 from demo.benchmark.view import KEEP, View
 from demo.page.events import FORGOTTEN
@@ -51,7 +51,7 @@ def test_a_run_that_is_stopped_early_leaves_the_one_before(library, zips):
     def busy():
         yield free.wait(SLOW)
 
-    others = [handlers.runs.start(Job("another", busy)) for _ in range(AT_ONCE)]
+    others = [handlers.runs.start(Job("another", busy), f"visitor {i}") for i in range(4)]
     views = handlers.run(before, *controls(id_zip=zips["pets"], ood_zips=[zips["cloth"]]))
     name = next(views).name
     assert name != before and "In the queue" in words(next(views).notice)

@@ -47,8 +47,8 @@ def until(condition, what="it"):
         time.sleep(0.01)
 
 
-def started(handlers, page="page", **changes):
-    shown = handlers.search(page, *controls(**changes))
+def started(handlers, **changes):
+    shown = handlers.search(*controls(**changes))
     assert isinstance(shown, SearchPage)
     job = handlers.jobs.find(shown.name)
     assert job is not None, shown.state

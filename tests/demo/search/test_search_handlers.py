@@ -105,7 +105,7 @@ def test_a_k_is_proposed_for_any_number_of_labels():
     ],
 )
 def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
-    page = handlers.search("page", *controls(**{"zip": None, **changes}))
+    page = handlers.search(*controls(**{"zip": None, **changes}))
     assert is_bad(page.state) and said.lower() in words(page.state).lower()
     assert page.name is KEEP or page.name == KEEP
     assert not kept(handlers)
@@ -144,7 +144,7 @@ def test_a_search_runs_to_its_end(handlers, pictures):
     looks = []
     seen = None
     while job.active:
-        page = handlers.poll("page", job.name, seen)
+        page = handlers.poll(job.name, seen)
         looks.append(page)
         seen = page.seen if page.seen != KEEP else seen
         time.sleep(0.01)
@@ -152,7 +152,7 @@ def test_a_search_runs_to_its_end(handlers, pictures):
     assert job.state == FINISHED, job.problem
     assert len(job.trials) == 8 * 3 == job.ready.eta.total
     assert all(isinstance(trial, Trial) for trial in job.trials)
-    page = handlers.poll("page", job.name, seen)
+    page = handlers.poll(job.name, seen)
     assert "Done: loss" in words(page.state)
     film = page.film.film
     assert len(film.chart.heights) == film.chart.total == len(film.candidates) == 24
@@ -183,11 +183,11 @@ def test_the_running_state_says_where_it_is_and_how_long(handlers, pictures):
 
 
 def test_an_estimate_runs_two_candidates(handlers, pictures):
-    page = handlers.estimate("page", *controls(zip=pictures))
+    page = handlers.estimate(*controls(zip=pictures))
     job = handlers.jobs.find(page.name)
     until(lambda: not job.active)
     assert job.is_estimate and len(job.trials) == 2
-    page = handlers.poll("page", job.name, None)
+    page = handlers.poll(job.name, None)
     assert "for 24 candidates on 40 pictures" in words(page.state)
     assert page.result is None and not page.keeping.visible and not page.film.film.candidates
 
@@ -203,7 +203,7 @@ def test_a_zip_of_other_folders_is_searched_with_their_names_and_says_so(handler
     job = finished(handlers, zip=pictures, labels=ANIMALS + "\nquark", top_k=40, ratios="0")
     assert job.state == FINISHED and job.ready.labels == LabelSet.parse(OBJECTS)
     assert job.ready.plan.top_k == 12  # a share of the labels there are
-    said = words(handlers.poll("page", job.name, None).state)
+    said = words(handlers.poll(job.name, None).state)
     assert "pictures.zip holds 40 folders and there are 41 labels, so the folders' names" in said
     mixed = OBJECTS.replace("abacus", "quark")
     job = finished(handlers, zip=pictures, labels=mixed, ratios="0")
@@ -215,7 +215,7 @@ def test_folders_that_stand_for_labels_by_their_order_are_told(handlers, picture
     things = "\n".join(f"thing {i}" for i in range(40))
     job = finished(handlers, zip=pictures, labels=things, ratios="0")
     assert job.state == FINISHED and job.ready.labels == LabelSet.parse(things)
-    assert "“abacus” for “thing 0”" in words(handlers.poll("page", job.name, None).state)
+    assert "“abacus” for “thing 0”" in words(handlers.poll(job.name, None).state)
 
 
 @pytest.mark.parametrize("kind", ["text", "traversal", "no image", "empty folder", "broken image"])
@@ -237,7 +237,7 @@ def test_a_bad_zip_is_refused_in_words(handlers, golden, tmp_path, kind):
             archive.writestr("a/notes.txt", "words")
     job = finished(handlers, zip=str(path), top_k=None)
     assert job.state == FAILED and job.trials == []
-    said = words(handlers.poll("page", job.name, None).state)
+    said = words(handlers.poll(job.name, None).state)
     assert "No search:" in said and str(tmp_path) not in said
     assert {
         "text": "not a whole zip",
@@ -254,7 +254,7 @@ def test_a_file_that_is_left_out_is_named(handlers, golden, tmp_path):
         archive.writestr("wrapped/abacus/<b>bad.png", b"no picture")
     job = finished(handlers, zip=path, ratios="0, 0.4")
     assert job.state == FINISHED, job.problem
-    said = str(handlers.poll("page", job.name, None).state)
+    said = str(handlers.poll(job.name, None).state)
     assert "One file was left out" in said and "<b>bad.png" in said
 
 

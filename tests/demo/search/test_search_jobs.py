@@ -6,11 +6,13 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from demo.page.events import FORGOTTEN
-from demo.search.handlers import KEPT, LONGEST_LINE, SearchHandlers
+from demo.search.handlers import SearchHandlers
 from demo.search.job import Search
 from demo.search.view import KEEP
-from demo.server.jobs import FAILED, FINISHED, ORPHANED, STOPPED, WAITING, Jobs
+from demo.server.jobs import FAILED, FINISHED, STOPPED, WAITING, Jobs
+from demo.server.limits import ORPHANED, SEARCHES
 from setar_core.recipe import Recipe
+from tests.demo.asking import asking
 from tests.demo.clock import Clock
 from tests.demo.search.asking import SLOW, TINY, controls, finished, kept, started, until
 from tests.demo.told import words
@@ -44,7 +46,7 @@ def test_stop_ends_within_one_candidate_and_keeps_the_best(handlers, pictures, h
     until(lambda: not job.active)
     assert job.state == STOPPED and len(job.trials) == 1
     assert library.turns.running() == []
-    page = handlers.poll("page", job.name, None)
+    page = handlers.poll(job.name, None)
     assert "Stopped as you asked, after 1 of 24" in words(page.state)
     assert page.keeping.visible
     assert Recipe.load(handlers.saved_recipe(job.name)).backbone == TINY  # no folder of ours
@@ -58,34 +60,31 @@ def test_a_fault_does_not_keep_the_page_waiting(handlers, pictures, monkeypatch)
 
 
 def test_a_reload_finds_it_running_or_over(handlers, pictures, held):
-    job = started(handlers, page="first", zip=pictures)
-    handlers.leave("first")
-    page = handlers.found("second", job.name)
+    job = started(handlers, zip=pictures)
+    page = handlers.found(job.name)
     assert page.name == job.name and page.clock.active and page.stop.visible
     held.set()
     until(lambda: not job.active)
-    page = handlers.found("third", job.name)
+    page = handlers.found(job.name)
     assert page.name == job.name and not page.clock.active and page.keeping.visible
 
 
 def test_a_name_that_is_not_known_is_forgotten(handlers):
-    page = handlers.found("page", "no such search")
+    page = handlers.found("no such search")
     assert page.stored == FORGOTTEN and "no longer kept" in words(page.state)
     for stored in (None, 3, ["x"], FORGOTTEN):
-        assert handlers.found("page", stored).name is None
-    assert "no longer" not in words(handlers.found("page", FORGOTTEN).state)
+        assert handlers.found(stored).name is None
+    assert "no longer" not in words(handlers.found(FORGOTTEN).state)
 
 
 def test_an_orphan_is_freed_after_its_time(library, pictures, held):
     clock = Clock()
-    handlers = SearchHandlers(library, Jobs(kept=KEPT, clock=clock))
-    job = started(handlers, page="only", zip=pictures)
+    handlers = SearchHandlers(library, Jobs(kept=8, clock=clock))
+    job = started(handlers, zip=pictures)
     until(lambda: job.ready is not None)
-    handlers.leave("only")
     clock.now += ORPHANED - 1
     assert job.wanted()  # a reload would still find it running
-    handlers.poll("again", job.name, None)
-    handlers.leave("again")
+    handlers.poll(job.name, None)
     clock.now += ORPHANED - 1
     assert job.wanted()
     clock.now += 2
@@ -95,28 +94,17 @@ def test_an_orphan_is_freed_after_its_time(library, pictures, held):
     assert library.turns.running() == []
 
 
-def test_a_search_lives_while_any_page_looks_at_it(library, pictures, held):
-    clock = Clock()
-    handlers = SearchHandlers(library, Jobs(kept=KEPT, clock=clock))
-    job = started(handlers, page="one", zip=pictures)
-    handlers.found("two", job.name)
-    handlers.leave("one")
-    clock.now += 2 * ORPHANED
-    assert job.wanted()
-    job.stop()
-
-
 def test_names_cannot_be_guessed(handlers, pictures):
     names = {started(handlers, zip=pictures).name for _ in range(3)}
     assert len(names) == 3 and all(len(name) >= 20 for name in names)
 
 
 def test_the_second_waits_visibly_and_comes_next(handlers, pictures, held):
-    first = started(handlers, page="one", zip=pictures)
-    second = started(handlers, page="two", zip=pictures)
+    first = started(handlers, zip=pictures)
+    second = started(handlers, zip=pictures)
     until(lambda: first.ready is not None)
     assert second.state == WAITING
-    said = words(handlers.poll("two", second.name, None).state)
+    said = words(handlers.poll(second.name, None).state)
     assert "another search is before yours" in said and "Detect" in said
     held.set()
     until(lambda: not second.active)
@@ -130,35 +118,45 @@ def test_who_waits_may_leave(handlers, pictures, held):
     handlers.stop(second.name)
     until(lambda: not second.active)
     assert second.state == STOPPED and first.active
-    assert "before the first candidate" in words(handlers.poll("page", second.name, None).state)
+    assert "before the first candidate" in words(handlers.poll(second.name, None).state)
 
 
 def test_a_long_line_is_refused(handlers, pictures, held):
-    for _ in range(LONGEST_LINE):
-        started(handlers, zip=pictures)
-    page = handlers.search("page", *controls(zip=pictures))
+    for i in range(SEARCHES.longest):
+        with asking(f"visitor {i}"):
+            started(handlers, zip=pictures)
+    page = handlers.search(*controls(zip=pictures))
     assert "try again" in words(page.state)
+
+
+def test_one_visitor_has_a_part_of_the_line(handlers, pictures, held):
+    for _ in range(SEARCHES.each):
+        started(handlers, zip=pictures)
+    page = handlers.search(*controls(zip=pictures))
+    assert "of your own" in words(page.state)
+    with asking("another"):
+        assert started(handlers, zip=pictures).active
 
 
 def test_a_stopped_search_is_resumed_from_its_own_trace(handlers, pictures, held, library):
     job = started(handlers, zip=pictures)
     until(lambda: "1 waiting" in library.turns.running())
-    assert "no stopped search" in words(handlers.resume("page", job.name).state)
+    assert "no stopped search" in words(handlers.resume(job.name).state)
     assert handlers.stop(job.name).resume == KEEP
     held.set()
     until(lambda: not job.active)
-    page = handlers.poll("page", job.name, None)
+    page = handlers.poll(job.name, None)
     assert page.resume.visible and "Press Resume" in words(page.state)
     before = Path(handlers.saved_trace(job.name)).read_text()
-    page = handlers.resume("page", job.name)
+    page = handlers.resume(job.name)
     again = handlers.jobs.find(page.name)
     assert again is job and not page.resume.visible
     until(lambda: not again.active)
     assert again.state == FINISHED, again.problem
     assert Path(handlers.saved_trace(again.name)).read_text().startswith(before)
-    assert not handlers.poll("page", again.name, None).resume.visible
-    assert "no stopped search" in words(handlers.resume("page", again.name).state)
-    assert "no stopped search" in words(handlers.resume("page", None).state)
+    assert not handlers.poll(again.name, None).resume.visible
+    assert "no stopped search" in words(handlers.resume(again.name).state)
+    assert "no stopped search" in words(handlers.resume(None).state)
 
 
 def test_a_zip_that_is_gone_is_told_when_resuming(handlers, pictures, held, library, tmp_path):
@@ -170,7 +168,7 @@ def test_a_zip_that_is_gone_is_told_when_resuming(handlers, pictures, held, libr
     held.set()
     until(lambda: not job.active)
     path.unlink()
-    said = words(handlers.resume("page", job.name).state)
+    said = words(handlers.resume(job.name).state)
     assert "mine.zip is no longer kept here" in said and "Continue" in said
     assert str(tmp_path) not in said
 
@@ -187,14 +185,14 @@ def test_downloads_lie_among_the_uploads_and_a_search_goes_with_its_folder(handl
 
 def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
     clock = Clock()
-    handlers = SearchHandlers(library, Jobs(kept=KEPT, clock=clock))
+    handlers = SearchHandlers(library, Jobs(kept=8, clock=clock))
     for elsewhere in ("search", "replay", "recipe"):
-        job = started(handlers, page="one", zip=pictures)
-        page = handlers.poll("one", job.name, None)
-        page = handlers.found("one", job.name)
+        job = started(handlers, zip=pictures)
+        page = handlers.poll(job.name, None)
+        page = handlers.found(job.name)
         assert page.go_on.interactive is page.replay.interactive is False
         if elsewhere == "search":
-            other = started(handlers, page="one", zip=pictures)
+            other = started(handlers, zip=pictures)
         elif elsewhere == "replay":
             handlers.jobs.keep(other := Search.replay([], "", ""), "one")
         else:
@@ -204,4 +202,4 @@ def test_a_page_looks_at_one_search_at_a_time(library, pictures, held):
         other.stop()
     held.set()
     until(lambda: not any(job.active for job in kept(handlers)))
-    assert handlers.found("one", other.name).go_on.interactive
+    assert handlers.found(other.name).go_on.interactive

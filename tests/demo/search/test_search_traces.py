@@ -33,7 +33,7 @@ def test_a_trace_goes_on_where_it_ended(handlers, pictures, tmp_path):
     lines = Path(handlers.saved_trace(whole.name)).read_text().splitlines(keepends=True)
     cut = tmp_path / "cut.jsonl"
     cut.write_text("".join(lines[:10]) + lines[10][:20])
-    page = handlers.go_on("page", str(cut), *controls(zip=pictures, ratios="0, 0.1"))
+    page = handlers.go_on(str(cut), *controls(zip=pictures, ratios="0, 0.1"))
     job = handlers.jobs.find(page.name)
     until(lambda: not job.active)
     assert job.state == FINISHED, job.problem
@@ -47,7 +47,7 @@ def test_a_trace_of_other_pictures_is_refused(handlers, pictures, golden, tmp_pa
     trace = handlers.saved_trace(done.name)
     text = Path(trace).read_text().replace('"weights": "', '"weights": "0')
     Path(trace).write_text(text)
-    page = handlers.go_on("page", trace, *controls(zip=pictures))
+    page = handlers.go_on(trace, *controls(zip=pictures))
     job = handlers.jobs.find(page.name)
     until(lambda: not job.active)
     assert job.state == FAILED and "was made for weights" in job.problem
@@ -60,8 +60,8 @@ def test_a_file_that_is_no_trace_is_refused_in_words(handlers, pictures, tmp_pat
     file = tmp_path / "file.jsonl"
     file.write_text(text)
     for page in (
-        handlers.go_on("page", str(file), *controls(zip=pictures)),
-        handlers.replay("page", str(file)),
+        handlers.go_on(str(file), *controls(zip=pictures)),
+        handlers.replay(str(file)),
     ):
         assert is_bad(page.state)
     assert not kept(handlers)
@@ -69,10 +69,10 @@ def test_a_file_that_is_no_trace_is_refused_in_words(handlers, pictures, tmp_pat
 
 def test_a_trace_is_replayed(handlers, pictures):
     done = finished(handlers, zip=pictures)
-    page = handlers.replay("page", handlers.saved_trace(done.name))
+    page = handlers.replay(handlers.saved_trace(done.name))
     job = handlers.jobs.find(page.name)
     assert job.is_replay and len(job.trials) == len(done.trials)
-    mine = handlers.poll("page", done.name, None).film
+    mine = handlers.poll(done.name, None).film
     assert page.film.film == mine.film._replace(name=job.name) and page.film.terms == mine.terms
     assert page.film.patches is None and page.pictures == []  # a trace holds none
     assert page.film.film.candidates[-1].place == "text tower, block 0, ratio 0.4"
@@ -104,7 +104,7 @@ def test_what_cannot_be_measured_is_not_drawn(trial):
 
 def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_path):
     run = next(run for run in published_runs() if run.slug == "clip_base-pascal_voc-setar")
-    page = handlers.replay("page", str(run.trace_file))
+    page = handlers.replay(str(run.trace_file))
     assert "in ViT-B-16/openai, labels Pascal VOC. Nothing is run" in words(page.state)
     use, told = handlers.fit(page.name, TINY)
     assert not use.visible
@@ -114,13 +114,13 @@ def test_a_trace_is_named_and_fits_its_backbone_only(handlers, pictures, tmp_pat
     bare = tmp_path / "bare.json"
     lines = run.trace_file.read_text().splitlines()[1:4]
     bare.write_text(f"[{','.join(lines)}]")
-    page = handlers.replay("page", str(bare))
+    page = handlers.replay(str(bare))
     assert "with 3 candidates. It does not name its backbone" in words(page.state)
     use, told = handlers.fit(page.name, TINY)
     assert use.visible and "not told which backbone" in told
     mine = tmp_path / "mine.json"
     mine.write_text(json.dumps({"backbone": "<b>x", "ratios": {"visual.1.up": 0.2}}))
-    use, told = handlers.fit(handlers.replay("page", str(mine)).name, TINY)
+    use, told = handlers.fit(handlers.replay(str(mine)).name, TINY)
     assert not use.visible and "&lt;b&gt;x" in told and "<b>x" not in told
     job = finished(handlers, zip=pictures, ratios="0, 0.4")
     assert handlers.fit(job.name, TINY)[0].visible and handlers.fit(job.name, TINY)[1] == ""
@@ -145,7 +145,7 @@ def test_the_labels_of_a_trace_are_told_where_they_are_known():
 def test_the_authors_traces_are_replayed(handlers):
     for run in published_runs():
         if run.searched:
-            page = handlers.replay("page", str(run.trace_file))
+            page = handlers.replay(str(run.trace_file))
             assert "A replay of a trace" in words(page.state), page.state
             assert len(cells(page.film.film.ratios)) >= 24
 
@@ -153,11 +153,11 @@ def test_the_authors_traces_are_replayed(handlers):
 def test_an_uploaded_recipe_is_shown(handlers, tmp_path):
     file = tmp_path / "mine.json"
     file.write_text('[["visual", "W_up", 3, 0.15]]')
-    page = handlers.replay("page", str(file))
+    page = handlers.replay(str(file))
     assert cells(page.result.own)["Image tower", "3"].ratio == 0.15
     assert page.film is None and page.pictures == []  # nothing that would never be filled
     file.write_text(json.dumps({"backbone": "mine", "ratios": {"visual.1.up": 0.2}}))
-    assert "For mine: 1 of 1 matrices" in handlers.replay("page", str(file)).result.sentence
+    assert "For mine: 1 of 1 matrices" in handlers.replay(str(file)).result.sentence
 
 
 def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
@@ -165,7 +165,7 @@ def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
     file.write_text('[["visual", "W_up", 3, 0.15]]')
     mine = Recipe.load(file)
     for before in (None, finished(handlers, zip=pictures).name):
-        page = handlers.replay("page", str(file))
+        page = handlers.replay(str(file))
         assert page.name not in (None, before) and page.keeping.visible and not page.trace.visible
         assert "An uploaded recipe" in words(page.state)
         known, title = handlers.use(page.name, TINY)
@@ -174,7 +174,7 @@ def test_what_is_shown_is_what_is_used(handlers, pictures, library, tmp_path):
         assert Recipe.load(handlers.saved_recipe(page.name)).ratios == mine.ratios
         with pytest.raises(ValueError, match="press Search first"):
             handlers.saved_trace(page.name)
-        assert handlers.found("page", page.name).result == page.result
+        assert handlers.found(page.name).result == page.result
 
 
 def test_a_trace_that_is_malformed_or_bare_is_no_crash(handlers, tmp_path):
@@ -185,11 +185,11 @@ def test_a_trace_that_is_malformed_or_bare_is_no_crash(handlers, tmp_path):
     file = tmp_path / "trace.jsonl"
     for plan in ({}, {"ratios": 3}, {"strange": 1}, {"order": ["x"]}):
         file.write_text(json.dumps({"plan": plan}) + "\n" + json.dumps(row) + "\n")
-        page = handlers.replay("page", str(file))
+        page = handlers.replay(str(file))
         assert "A replay of a trace with 1 candidate" in words(page.state), page.state
     line = json.dumps(row).replace('"loss_id": 1', '"loss_id": 1e999')
     file.write_text(json.dumps({"plan": {}}) + "\n" + json.dumps(row) + "\n" + line + "\n")
-    said = words(handlers.replay("page", str(file)).state)
+    said = words(handlers.replay(str(file)).state)
     assert "Line 3: loss_id is inf, not a finite number" in said
 
 

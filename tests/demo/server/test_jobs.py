@@ -7,10 +7,7 @@ import pytest
 from demo.server.jobs import (
     FAILED,
     FINISHED,
-    KEPT_SECONDS,
-    ORPHANED,
     RUNNING,
-    SILENT,
     STOPPED,
     WAITING,
     Job,
@@ -20,6 +17,9 @@ from demo.server.jobs import (
     result_of,
     told,
 )
+from demo.server.limits import KEPT_SECONDS, ORPHANED
+from demo.server.visitors import NOBODY, Asker, asker
+from tests.demo.asking import asking
 from tests.demo.clock import Clock
 
 SLOW = 60  # seconds; machines that run tests are busy
@@ -173,57 +173,63 @@ def test_a_refusal_is_told_and_a_fault_is_told_and_raised(jobs, monkeypatch):
     assert raised.wait(SLOW)
 
 
-def test_it_ends_when_no_page_looks_on_for_long(jobs, clock):
+def test_it_ends_when_nobody_looks_on_for_long(jobs, clock):
     work = Work()
-    job = jobs.start(Job("counting", work), "page")
+    job = jobs.start(Job("counting", work))
     work._taken.acquire(timeout=SLOW)
-    jobs.leave("page")
     clock.now += ORPHANED - 1
     assert job.wanted()  # a reload would still find it running
-    jobs.watch(job, "again")
-    jobs.leave("again")
-    clock.now += ORPHANED + 1
+    job.watch()
+    clock.now += ORPHANED
+    assert job.wanted()
+    clock.now += 1
     work._free.release()
     assert over(job).state == STOPPED and job.orphaned and work.closed == 1
 
 
-def test_a_page_that_is_silent_is_gone(jobs, clock):
-    job = jobs.start(Job("counting", Work()), "page")
-    clock.now += SILENT - 1
-    assert job.wanted()
-    jobs.watch(job, "page")
-    clock.now += SILENT - 1
-    assert job.wanted()
-    clock.now += 2
-    assert not job.wanted() and job.orphaned
-
-
-def test_it_lives_while_any_page_looks_on(jobs, clock):
-    job = jobs.start(Job("counting", Work()), "one")
-    jobs.watch(job, "two")
-    jobs.leave("one")
-    clock.now += ORPHANED + 1
-    assert job.wanted()
-    jobs.watch(jobs.start(Job("another", Work())), "two")  # a page looks at one at a time
-    clock.now += ORPHANED + 1
-    assert not job.wanted()
-
-
 def test_an_orphan_does_not_hold_the_line(jobs, clock):
     works = [Work() for _ in range(3)]
-    made = [jobs.start(Job("x", work), str(i)) for i, work in enumerate(works)]
-    jobs.leave("1")
+    made = [jobs.start(Job("x", work)) for work in works]
     clock.now += ORPHANED + 1
+    made[0].watch(), made[2].watch()
     assert jobs.before(made[2]) == [made[0]] and made[1].state == STOPPED
     jobs.stop(made[0])
     works[0].finish(), works[2].finish()
     assert over(made[2])
 
 
+def test_a_visitor_has_a_part_of_the_line_and_half_of_what_runs():
+    jobs, works = Jobs(at_once=4, longest=6, each=3), [Work() for _ in range(5)]
+    mine = [jobs.start(Job("x", work), "me") for work in works[:3]]
+    with pytest.raises(ValueError, match=r"^3 of your own are running or waiting already"):
+        jobs.start(Job("x", Work()), "me")
+    others = [jobs.start(Job("x", works[i]), f"visitor {i}") for i in (3, 4)]
+    assert [job.state for job in mine] == [RUNNING, RUNNING, WAITING]
+    assert [job.state for job in others] == [RUNNING, RUNNING]
+    for work in works:
+        work.finish()
+    assert [job.outcome() for job in (*mine, *others)] == ["done"] * 5
+    with asking("me"):
+        assert jobs.start(Job("x", Work(0))).visitor == "me"
+
+
+def test_work_is_done_for_who_asked_and_by_its_own_name(jobs):
+    found = []
+
+    def work():
+        yield from reporting("asking", lambda report: found.append(asker.get()))
+        found.append(asker.get())
+
+    with asking("me", "an event"):
+        job = jobs.start(Job("it", work))
+    job.outcome()
+    assert found == [Asker("me", job.name)] * 2 and asker.get() == NOBODY
+
+
 def test_work_for_everyone_needs_no_page(clock):
     jobs, work = Jobs(lasting=True, clock=clock), Work()
     job = jobs.start(Job("loading", work))
-    clock.now += 10 * SILENT
+    clock.now += 10 * ORPHANED
     assert job.wanted()
     work.finish()
     assert job.outcome() == "done"
@@ -233,14 +239,14 @@ def test_watching_tells_what_is_new_and_counts_as_a_page(jobs, clock):
     work = Work(2)
     job = jobs.start(Job("counting", work))
     looks = job.watching()
+    clock.now += ORPHANED - 1
     first = next(looks)
-    clock.now += ORPHANED + 1
+    clock.now += ORPHANED - 1
     assert job.wanted() and isinstance(first, Progress)
     work.finish()
     rest = list(looks)
     assert len(rest) <= 5  # nothing twice
     assert job.outcome() == "done" and list(job.watching()) == []
-    assert not job._pages
 
 
 def test_who_stops_watching_has_left(jobs, clock):
@@ -262,7 +268,8 @@ def test_it_is_kept_for_an_hour_after_it_was_asked_for_and_goes_with_its_folder(
     jobs.keep(Job("to look at"))
     assert folder.is_dir()
     clock.now += 2
-    jobs.keep(Job("to look at"))
+    assert jobs._sweep.daemon and jobs._sweep.function == jobs.sweep  # as it does by itself
+    jobs.sweep()
     assert jobs.find(job.name) is None and not folder.exists()
 
 

@@ -10,7 +10,9 @@ from demo.page import choices, links
 from demo.page.events import KEEP
 from demo.page.session import status_of
 from demo.server.library import EMBEDDED, Library
-from demo.server.models import MAX_COMING, MAX_FETCHED, without_folders
+from demo.server.limits import LOADS, MAX_FETCHED
+from demo.server.models import without_folders
+from tests.demo.asking import asking
 from tests.demo.told import is_bad, words
 
 
@@ -86,9 +88,12 @@ def test_one_is_loaded_at_a_time_and_the_next_says_so(loader):
     library = Library()
     library.backbone(EMBEDDED)
     loader.gate.clear()
-    jobs = [library.open(f"A{i}/x") for i in range(MAX_COMING)]
+    jobs = []
+    for i in range(LOADS.longest):
+        with asking(f"visitor {i}"):
+            jobs.append(library.open(f"A{i}/x"))
     told = [job.progress.sentence for job in jobs]
-    assert sum("waiting until another" in sentence for sentence in told) == MAX_COMING - 1
+    assert sum("waiting until another" in sentence for sentence in told) == LOADS.longest - 1
     with pytest.raises(ValueError, match="4 others are on their way"):
         library.open("one-more/x")
     assert library.is_loaded(EMBEDDED) and library.open(EMBEDDED).outcome()  # it waits for nobody
