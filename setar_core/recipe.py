@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .data import strict
+from .data.strict import short
 from .paths import RECIPES
 
 TOWERS = ("visual", "text")
@@ -24,6 +26,7 @@ AUTHORS_BACKBONES = {
     "openai/clip-vit-large-patch14": "ViT-L-14/openai",
     "microsoft/swinv2-base-patch4-window16-256": "timm:swinv2_base_window16_256.ms_in1k",
 }
+MAX_NAME = 200  # characters of a backbone's name
 MAX_BYTES = 1_000_000  # a recipe is a page of text; anything larger is not one
 
 ORIGINAL = "original"  # the weights as they are, among recipes
@@ -59,7 +62,7 @@ class Site(NamedTuple):
                 return _site(tower, None, weight, text)
             case [tower, number, weight]:
                 parts = number.split("-")
-                if len(parts) <= 2 and all(p.isascii() and p.isdigit() for p in parts):
+                if len(parts) <= 2 and all(map(_is_number, parts)):
                     first, *rest = (int(p) for p in parts)
                     return _site(tower, (first, *rest) if rest else first, weight, text)
         raise ValueError(
@@ -96,9 +99,12 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.prune not in tuple(PRUNES):  # which a file may have as a list
-            raise ValueError(f"prune is {self.prune!r}; choose one of {', '.join(PRUNES)}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}; give a whole number of at least 0")
+            raise ValueError(f"prune is {short(self.prune)}; choose one of {', '.join(PRUNES)}")
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 2**63:
+            raise ValueError(
+                f"seed is {short(self.seed)}; give a whole number of at least 0 and below 2**63"
+            )
         checked = {site: _ratio(value, site) for site, value in self.ratios.items()}
         object.__setattr__(self, "ratios", checked)
         object.__setattr__(self, "notes", dict(self.notes))
@@ -161,10 +167,10 @@ class Recipe:
         if len(text) > MAX_BYTES:
             raise ValueError(f"the recipe has {len(text)} characters; at most {MAX_BYTES} are read")
         try:
-            page = json.loads(text, object_pairs_hook=_from_pairs)
-        except (json.JSONDecodeError, RecursionError) as error:
+            page = strict.loads(text, _from_pairs)
+        except ValueError as error:
             raise ValueError(
-                f"the recipe is not JSON ({error}); save it again from here or by hand"
+                f"the recipe cannot be read: {error}; save it again from here or by hand"
             ) from None
         if isinstance(page, list):
             return cls(_from_authors(page), prune=prune)
@@ -176,10 +182,11 @@ class Recipe:
                 '[["visual", "W_up", 11, 0.15], ...]'
             )
         backbone, notes = page.get("backbone"), page.get("notes") or {}
-        if backbone is not None and not isinstance(backbone, str):
-            raise ValueError(f"backbone is {backbone!r}; give its name as text, or null")
+        named = backbone is None or (isinstance(backbone, str) and len(backbone) <= MAX_NAME)
+        if not named:
+            raise ValueError(f"backbone is {short(backbone)}; give its name as text, or null")
         if not isinstance(notes, dict):
-            raise ValueError(f"notes is {notes!r}; give an object")
+            raise ValueError(f"notes is {short(notes)}; give an object")
         ratios: dict[Site, Any] = {}
         for name, ratio in page["ratios"].items():
             site = Site.parse(name)
@@ -216,18 +223,23 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(RECIPES.glob("*.json"))}
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 6
+
+
 def _site(tower: str, block: Any, weight: str, text: Any) -> Site:
     """A checked site; `text` is what the visitor wrote, for the message."""
+    text, told = short(text), short(block)
     whole = isinstance(block, int) and not isinstance(block, bool) and block >= 0
     pair = isinstance(block, tuple) and len(block) == 2 and all(type(b) is int for b in block)
     if tower not in TOWERS:
-        raise ValueError(f"{text!r}: tower {tower!r} is unknown; use 'visual' or 'text'")
+        raise ValueError(f"{text}: tower {short(tower)} is unknown; use 'visual' or 'text'")
     if weight not in WEIGHTS:
-        raise ValueError(f"{text!r}: weight {weight!r} is unknown; use {', '.join(WEIGHTS)}")
+        raise ValueError(f"{text}: weight {short(weight)} is unknown; use {', '.join(WEIGHTS)}")
     if weight == "proj" and block is not None:
-        raise ValueError(f"{text!r}: a projection belongs to no block; write '{tower}.proj'")
+        raise ValueError(f"{text}: a projection belongs to no block; write '{tower}.proj'")
     if weight != "proj" and not (whole or (pair and min(block) >= 0)):
-        raise ValueError(f"{text!r}: block {block!r} must be a whole number, or two for SwinV2")
+        raise ValueError(f"{text}: block {told} must be a whole number, or two for SwinV2")
     return Site(tower, block, weight)
 
 
@@ -262,7 +274,7 @@ def _from_authors(rows: list[Any]) -> dict[Site, float]:
         raise ValueError("this is the trace of a search; replay it, or give its config_best.json")
     for row in rows:
         if not isinstance(row, list) or len(row) != 4 or not isinstance(row[1], str):
-            raise ValueError(f'{row!r} is no entry; write ["visual", "W_up", 11, 0.15]')
+            raise ValueError(f'{short(row)} is no entry; write ["visual", "W_up", 11, 0.15]')
         tower, weight, layer, ratio = row
         weight = {"W_p": "proj"}.get(weight, weight.removeprefix("W_"))
         block = tuple(layer) if isinstance(layer, list) else layer
@@ -283,11 +295,14 @@ def _from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _once(name: object, known: Mapping[Any, Any]) -> None:
     if name in known:
-        raise ValueError(f"{str(name)[:80]} is there twice; keep one of the two entries")
+        named = short(name) if isinstance(name, str) else name
+        raise ValueError(f"{named} is there twice; keep one of the two entries")
 
 
 def _ratio(value: Any, site: Site) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value < 1:  # NaN is neither
-        raise ValueError(f"ratio at {site} is {value!r}; give a number of at least 0 and below 1")
+        raise ValueError(
+            f"ratio at {site} is {short(value)}; give a number of at least 0 and below 1"
+        )
     return float(value)

@@ -23,6 +23,9 @@ FPR95 = (
 )
 TITLES = ("FPR95", "AUROC", "AUPR")
 _SIGNS = tuple("=+-@＝＋－＠")  # of a formula; the wide ones where one writes with them
+_MARKDOWN = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {c: f"\\{c}" for c in "\\`*[]~"}
+)
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
@@ -89,8 +92,8 @@ def thresholds(bench: Benchmark) -> list[dict[str, Any]]:
 
 def guarded(cell: str) -> str:
     """The text with a quote before it, where a spreadsheet would run it as a formula."""
-    begins = cell.startswith(("\t", "\r", "\n")) or cell.lstrip().startswith(_SIGNS)
-    return f"'{cell}" if begins else cell
+    seen = next((c for c in cell if c.isprintable() and not c.isspace()), "")
+    return f"'{cell}" if cell.startswith(("\t", "\r", "\n")) or seen in _SIGNS else cell
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -186,7 +189,8 @@ def _title(score: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.replace("|", "/").split())
+    """A name in a Markdown table: no cell, tag, link or emphasis of its own."""
+    return " ".join(name.replace("|", "/").translate(_MARKDOWN).split())
 
 
 def _tex(name: str) -> str:

@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from .contents import (
@@ -15,6 +15,7 @@ from .contents import (
     MAX_TOTAL,
     ArchiveError,
     Contents,
+    check_sizes,
     contents,
     first_line,
     opened,
@@ -40,6 +41,25 @@ def inspect(
     """
     with opened(path, max_files) as archive:
         return contents(path, archive, max_files, max_total)
+
+
+def inspect_all(
+    paths: Sequence[str | os.PathLike[str]],
+    max_files: int = MAX_FILES,
+    max_total: int = MAX_TOTAL,
+) -> list[Contents]:
+    """As `inspect`, of several zips whose images, bytes and ratio count together.
+
+    Raises:
+        ArchiveError: as `inspect`; also where all of them up to one hold too much.
+    """
+    found: list[Contents] = []
+    left = max_files
+    for path in paths:
+        found.append(inspect(path, left, max_total))
+        left -= len(found[-1].images)
+        check_sizes(path, found, max_total)
+    return found
 
 
 def unpack(

@@ -49,10 +49,11 @@ class ArchiveError(ValueError):
 
 
 class Contents(NamedTuple):
-    """What a zip would unpack to: the images in it, and bytes in all."""
+    """What a zip would unpack to: the images in it, bytes in all, and bytes as they are packed."""
 
     images: tuple[zipfile.ZipInfo, ...]
     size: int
+    packed: int
 
 
 def opened(path: str | os.PathLike[str], max_files: int) -> zipfile.ZipFile:
@@ -114,14 +115,26 @@ def contents(
         _check_image(path, info)
     _check_apart(path, images)
     size = sum(info.file_size for info in images)
-    if size > max_total:
-        reason = f"unpacks to {size / 1e6:,.0f} MB, over the limit of {max_total / 1e6:,.0f} MB"
-        raise ArchiveError(path, reason, "give fewer or smaller images")
     packed = min(sum(info.compress_size for info in images), os.path.getsize(path))
+    found = Contents(images, size, packed)
+    check_sizes(path, [found], max_total)
+    return found
+
+
+def check_sizes(path: str | os.PathLike[str], together: Sequence[Contents], max_total: int) -> None:
+    """Raises ArchiveError, about the last of them, where zips unpack to more than they may."""
+    size = sum(one.size for one in together)
+    packed = sum(one.packed for one in together)
+    others = f", with the {len(together) - 1} before it," if together[1:] else ""
+    if size > max_total:
+        limit = f"over the limit of {max_total / 1e6:,.0f} MB"
+        reason = f"unpacks{others} to {size / 1e6:,.0f} MB, {limit}"
+        raise ArchiveError(path, reason, "give fewer or smaller images")
     if size > max(ALWAYS_ALLOWED, MAX_RATIO * packed):
-        reason = f"unpacks {packed / 1e6:.1f} MB to {size / 1e6:,.0f} MB, as no photographs do"
+        reason = (
+            f"unpacks{others} {packed / 1e6:.1f} MB to {size / 1e6:,.0f} MB, as no photographs do"
+        )
         raise ArchiveError(path, reason, "pack images as they come from a camera or the web")
-    return Contents(images, size)
 
 
 def shown(info: zipfile.ZipInfo) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..data.strict import is_text
 from ..paths import LABELS
 from .reading import is_visible, names_in
 
@@ -49,6 +50,8 @@ class LabelSet:
         for name in self.names + self.negatives:
             if not isinstance(name, str) or not is_visible(name):
                 raise ValueError(f"label {name!r} has no text; write a word or remove it")
+            if not is_text(name):
+                raise ValueError(f"label {short(name)} is no Unicode text; write it again")
             if len(name) > MAX_LENGTH:
                 raise ValueError(
                     f"label {short(name)} has {len(name)} characters; use at most {MAX_LENGTH}"
@@ -58,6 +61,8 @@ class LabelSet:
                 f"prompt {short(self.prompt)} must hold {{}} once, where the label goes; "
                 f"e.g. {PROMPT!r}"
             )
+        if not is_text(self.prompt):
+            raise ValueError(f"prompt {short(self.prompt)} is no Unicode text; write it again")
         if len(self.prompt) > MAX_LENGTH:
             raise ValueError(
                 f"the prompt has {len(self.prompt)} characters; use at most {MAX_LENGTH}"
