@@ -19,11 +19,11 @@ def histograms(found: Histogram, names: tuple[str, str], score: str, threshold: 
     """Both sides over one axis; the dashed threshold is the figure's first shape."""
     figure = go.Figure()
     middles, width = (found.edges[:-1] + found.edges[1:]) / 2, found.edges[1] - found.edges[0]
-    names = tuple(text(name).replace("%{", "&#37;{") for name in names)
     for name, side, shares, colour, shape in (
         (names[0], "known, ID", found.ids, BLUE, ""),
         (names[1], "foreign, OOD", found.oods, ORANGE, "/"),
     ):
+        name = text(name).replace("%{", "&#37;{")
         figure.add_bar(
             x=middles,
             y=shares,
