@@ -19,7 +19,7 @@ from demo.search.fit import labels_of
 from demo.search.handlers import SearchHandlers
 from demo.search.job import Search
 from demo.search.request import SearchRequest
-from demo.server.jobs import Jobs, result_of
+from demo.server.jobs import Jobs, Progress, result_of
 from demo.server.library import Library, examples
 from demo.server.limits import ORPHANED, SEARCHES
 from demo.server.request import Settings
@@ -132,7 +132,7 @@ def searches(library):
     def start(page):
         def stands(trace):
             while not over.wait(0.01):
-                yield
+                yield Progress("standing still")
 
         return handlers.jobs.start(
             Search(SearchRequest(TINY, LabelSet(FOX), SearchPlan()), stands), page

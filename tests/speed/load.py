@@ -94,7 +94,11 @@ class Config:
         """The functions of clocks whose events carry something: those that look at work."""
         clocks = {id for id, part in self.parts.items() if part["type"] == "timer"}
         functions = self.page["dependencies"]
-        return [f["id"] for f in functions if f["inputs"] and f["targets"][0][0] in clocks]
+        return [
+            f["id"]
+            for f in functions
+            if f["inputs"] and f["targets"] and f["targets"][0][0] in clocks
+        ]
 
 
 @contextmanager
@@ -164,7 +168,7 @@ def main() -> None:
             while not over.wait(0.5):
                 sizes.append(resident(server))
 
-        watching = threading.Thread(target=watch)
+        watching = threading.Thread(target=watch, daemon=True)
         watching.start()
         with greedy(base, config, args.searches, args.labels):
             beside = [ask(100 + place) for place in range(args.verdicts)]

@@ -22,7 +22,10 @@ def zips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zips")
     found = {}
     for name, files in (
-        ("pets", [f for a in ("fox", "owl") for f in sorted(ASSETS.glob(f"benchmark/id/{a}/*"))[:6]]),
+        (
+            "pets",
+            [f for a in ("fox", "owl") for f in sorted(ASSETS.glob(f"benchmark/id/{a}/*"))[:6]],
+        ),
         ("static", [*ASSETS.glob("benchmark/noise/*")][:12]),
         ("cloth", [*ASSETS.glob("benchmark/textures/*")][:9]),
     ):
