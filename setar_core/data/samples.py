@@ -12,6 +12,10 @@ from PIL import Image, ImageCms
 from . import tiff
 from .tiff import Channel
 
+# Decoders that Pillow has written in Python: a microsecond a value, in which nobody else is served.
+SLOW = ("ppm", "ppm_plain", "bmp_rle")
+MAX_SLOW = 3_000_000  # values, three a pixel in colour
+
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
@@ -30,8 +34,17 @@ class Header(NamedTuple):
 
 
 def header(image: Image.Image, file: BinaryIO) -> Header:
-    """Of an image that is opened from `file` and not loaded yet; a TIFF is made ready for that."""
+    """Of an image that is opened from `file` and not loaded yet; a TIFF is made ready for that.
+
+    Raises:
+        NotImplementedError: a kind that Pillow would misread, or read for seconds.
+    """
     tiles = cast(Any, image).tile
+    if tiles and tiles[0].codec_name in SLOW:
+        width, height = image.size
+        if width * height * len(image.getbands()) > MAX_SLOW:
+            told = f"over {MAX_SLOW // 10**6} million values as text, in runs or of an odd range"
+            raise NotImplementedError(told)
     if image.format == "TIFF":
         tiff.prepare(image)
     elif image.format == "PNG" and tiles:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -111,7 +110,7 @@ def restore_palette(image: Image.Image) -> None:
 
 def described(file: BinaryIO) -> tuple[str, bool]:
     """The kind of TIFF that a file says it is, such as "3 x 32 bits float, CIELAB, big-endian", and
-    whether its offsets and its compression can be read at all.
+    whether its offsets and its compression are read wherever Pillow is.
 
     Raises:
         Exception: whatever Pillow's reader of tags raises on broken ones.
@@ -126,7 +125,7 @@ def described(file: BinaryIO) -> tuple[str, bool]:
     color, compression = int(tags.get(COLOR, 0)), int(tags.get(COMPRESSION, 1))
     bits = "/".join(str(int(bits)) for bits in dict.fromkeys(tags.get(BITS, (1,))[:8]))
     number = NUMBERS.get(tags.get(FORMAT, (1,))[0], "")
-    known = _decodes(compression)
+    known = compression in TiffImagePlugin.COMPRESSION_INFO and compression not in OPTIONAL
     parts = (
         f"{int(tags.get(CHANNELS, 1))} x {bits} bits{number}",
         COLORS.get(color, f"colour space {color}"),
@@ -134,17 +133,6 @@ def described(file: BinaryIO) -> tuple[str, bool]:
         *(() if known else (f"compression {compression}",)),
     )
     return ", ".join(parts), known
-
-
-def _decodes(compression: int) -> bool:
-    """Whether libtiff is built with it: what it cannot write it cannot read either."""
-    name = TiffImagePlugin.COMPRESSION_INFO.get(compression)
-    if compression in OPTIONAL:
-        try:
-            Image.new("RGB", (16, 16)).save(BytesIO(), "TIFF", compression=name)
-        except OSError:
-            return False
-    return name is not None
 
 
 def _tags(image: Image.Image) -> Any:

@@ -231,7 +231,6 @@ ENCODED = {
     "webp": ("lossless",),
     "jpg": ("Q=100,subsample-mode=off",),
     "gif": ("interlace",),
-    "ppm": ("",),
 }
 
 
@@ -486,6 +485,15 @@ def test_a_jpeg_says_what_its_decoder_cannot(refused):
     )
     long = data[: at + 5] + struct.pack(">HH", 700, 65_535) + data[at + 9 :]
     assert "is 65535 x 700, and no side of such a file may be over 65500 pixels" in refused(long)
+
+
+@pytest.mark.parametrize("kind", ["P2", "P3", "P5", "P6"])
+@pytest.mark.parametrize("top", [100, 255, 4095])
+def test_what_pillow_decodes_value_by_value_is_small(kind, top, refused):
+    data = b"%s 2000 2000 %d\n" % (kind.encode(), top) + bytes(100)
+    fast = kind in ("P5", "P6") and top == 255
+    told = "broken or cut short" if fast else "not read here (over 3 million values"
+    assert told in refused(data)
 
 
 def bmp(alpha):
