@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ..labels import LabelSet
 from .base import Backbone, BackboneError, Classifier, Logits, Progress
 from .device import check_device, place
-from .loading import FAMILIES, Family, clip_tag, emoji, unknown
+from .loading import BLACK, FAMILIES, WHITE, Family, clip_tag, emoji, unknown
 from .tower import Features, Tower
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "is_private",
     "load_backbone",
 ]
+
+SCALES = (1e-6, 1e6)  # between cosines and logits; CLIP's training keeps it below 100
 
 
 def load_backbone(
@@ -52,7 +55,7 @@ def load_backbone(
     if family is clip_tag and "/" not in name:
         raise unknown(name)
     backbone = family(name, progress, limit)
-    _check_weights(backbone)
+    _check_numbers(backbone)
     place(backbone.model, name, device)
     return backbone
 
@@ -62,10 +65,30 @@ def is_private(name: str) -> bool:
     return "local-dir:" in name or "hf-hub:" in name
 
 
-def _check_weights(backbone: Backbone) -> None:
+def _check_numbers(backbone: Backbone) -> None:
+    """Raises BackboneError, with the tensor's name, for what leaves the range of float32."""
+    largest, where = 0.0, ""
     for part, weight in backbone.model.named_parameters():
         if not torch.isfinite(weight).all():
             raise BackboneError(
                 f"{backbone.name}: its weights hold NaN or infinite values (in {part}); they may "
                 "have been saved in too low a precision, so convert them again"
             )
+        if weight.numel() and (size := float(weight.abs().max())) > largest:
+            largest, where = size, part
+    low, high = SCALES
+    if not low <= backbone.scale <= high:
+        value = float(backbone.model.get_parameter("logit_scale"))
+        raise BackboneError(
+            f"{backbone.name}: its logit_scale is {value:g}, the logarithm of a factor outside "
+            f"{low:g} to {high:g}; save the logarithm of the factor, about 4.6 for CLIP"
+        )
+    pictures = torch.stack([backbone.preprocess(picture) for picture in (BLACK, WHITE)])
+    outputs = list(backbone.features(pictures)[:2])
+    if backbone.has_text:
+        outputs.append(backbone.classifier(LabelSet(("black", "white"))).weight)
+    if not all(bool(torch.isfinite(output).all()) for output in outputs):
+        raise BackboneError(
+            f"{backbone.name}: what it computes leaves the range of float32; its largest weight, "
+            f"{largest:.3g}, is in {where}, so look there and convert the weights again"
+        )

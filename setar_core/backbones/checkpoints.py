@@ -6,15 +6,19 @@ A pickle runs code when it is opened, so no file but safetensors is ever handed 
 from __future__ import annotations
 
 import json
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .base import BackboneError, Progress
 
 MAX_CONFIG_BYTES = 1_000_000
+# What training puts before names: parallel copies, torch.compile, sharding.
+WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 OFFLINE = "Works offline: emoji, local-dir:PATH and timm:local-dir:PATH"
 
 
@@ -81,6 +85,33 @@ def check_safetensors(path: Path) -> None:
         f"{path} is not a safetensors file ({reason}); a renamed pickle is refused. "
         "Save the weights with safetensors.torch.save_file"
     )
+
+
+@contextmanager
+def unwrapped(path: Path) -> Iterator[Path]:
+    """The file, or a passing copy whose tensors have lost the names of what wrapped the network.
+
+    Raises:
+        BackboneError: two tensors would have one name.
+    """
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    with safe_open(path, framework="pt") as file:
+        names = {name: _unwrapped(name) for name in file.keys()}  # noqa: SIM118
+    if all(name == bare for name, bare in names.items()):
+        yield path
+        return
+    if len(set(names.values())) < len(names):
+        raise BackboneError(f"{path} holds some tensors with and without module. or _orig_mod.")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        save_file({names[name]: tensor for name, tensor in load_file(path).items()}, copy)
+        yield copy
+
+
+def _unwrapped(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def shape_in(path: Path, tensor: str) -> tuple[int, ...] | None:

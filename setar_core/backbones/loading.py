@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,16 @@ import torch
 from PIL import Image
 
 from ..labels import LabelSet
+from ..labels.reading import names_of
 from ..paths import BACKBONES
 from .base import Backbone, BackboneError, Progress
-from .checkpoints import fetch, read_config, safe_weights, shape_in
+from .checkpoints import fetch, read_config, safe_weights, shape_in, unwrapped
 
 CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
-BLANK = Image.new("RGB", (8, 8))  # what is tried before a visitor's pictures
+# What is tried before a visitor's pictures.
+BLACK, WHITE = (Image.new("RGB", (8, 8), (shade,) * 3) for shade in (0, 255))
+SPREADS = (0.2, 100)  # of black and white after preprocessing; with usual deviations 1 to 5
 
 
 def emoji(name: str, progress: Progress | None, limit: int | None) -> Backbone:
@@ -87,8 +92,9 @@ def timm_tag(name: str, progress: Progress | None, limit: int | None) -> Backbon
         raise BackboneError(f"{name} is not offered on the hub; use another timm ViT or SwinV2")
     weights = fetch(repo, TIMM_WEIGHTS, progress, limit)
     # Some were published as .npz, read by a function of their own; on the hub all are safetensors.
-    overlay = {"file": str(weights), "custom_load": False}
-    return _timm(name, model_name, weights, pretrained_cfg_overlay=overlay)
+    with unwrapped(weights) as file:
+        overlay = {"file": str(file), "custom_load": False}
+        return _timm(name, model_name, file, pretrained_cfg_overlay=overlay)
 
 
 def known_names() -> list[str]:
@@ -148,15 +154,23 @@ def _clip(
     parts = dict(config)
     build = open_clip.CustomTextCLIP if parts.pop("custom_text", False) else open_clip.CLIP
     wanted = ("mean", "std", "interpolation", "resize_mode", "fill_color")
-    with _fitting(name, "open_clip"):
+    with _fitting(name, "open_clip"), unwrapped(weights) as file:
         model = build(**parts)
-        open_clip.load_checkpoint(model, str(weights))
+        open_clip.load_checkpoint(model, str(file))
         preprocess = open_clip.image_transform(
             model.visual.image_size,
             is_train=False,
             **{key: preprocessing[key] for key in wanted if key in preprocessing},
         )
-        preprocess(BLANK)
+        _check_preprocessing(preprocess)
+        size, mode = preprocessing.get("size"), preprocessing.get("mode", "RGB")
+        if size is not None and _pair(size) != _pair(model.visual.image_size):
+            raise ValueError(
+                f"its preprocess_cfg makes pictures of {size}, its image tower takes "
+                f"{model.visual.image_size}"
+            )
+        if mode != "RGB":
+            raise ValueError(f"its preprocess_cfg makes {mode} pictures, its image tower takes RGB")
         tokenizer = open_clip.SimpleTokenizer(
             context_length=model.context_length, **config["text_cfg"].get("tokenizer_kwargs", {})
         )
@@ -174,8 +188,10 @@ def _timm_folder(name: str, folder: Path) -> Backbone:
     config = read_config(folder / "config.json", {"architecture": str})
     if not timm.is_model(config["architecture"]):
         raise BackboneError(f"{name}: timm has no architecture {config['architecture']!r}")
-    weights = safe_weights(folder, TIMM_WEIGHTS)
-    return _timm(name, f"local-dir:{folder}", weights)
+    with unwrapped(safe_weights(folder, TIMM_WEIGHTS)) as file:
+        if file.parent != folder:
+            shutil.copy(folder / "config.json", file.parent)
+        return _timm(name, f"local-dir:{file.parent}", file)
 
 
 def _timm(name: str, source: str, weights: Path, **overlay: Any) -> Backbone:
@@ -189,19 +205,58 @@ def _timm(name: str, source: str, weights: Path, **overlay: Any) -> Backbone:
     with _fitting(name, "timm"):
         model: Any = timm.create_model(source, pretrained=True, **overlay)
         preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
-        names = tuple(model.pretrained_cfg.get("label_names") or ())
-    if not names and model.num_classes == 1000:
-        names = LabelSet.load("imagenet1k").names
-    backbone = VisionBackbone(name, model, preprocess, names or None)
-    with _fitting(name, "timm"):
+        _check_preprocessing(preprocess)
+        names = _class_names(model.pretrained_cfg, model.num_classes)
+        backbone = VisionBackbone(name, model, preprocess, names)
         head = f"{model.pretrained_cfg.get('classifier')}.weight"
         found, wanted = shape_in(weights, head), tuple(backbone.head.weight.shape)
         if found not in (None, wanted):  # timm leaves out one of another size without a word
             raise ValueError(f"the head in the weights is {found}, the model's is {wanted}")
-        _, local, (h, w) = backbone.features(preprocess(BLANK)[None])
+        _, local, (h, w) = backbone.features(preprocess(BLACK)[None])
         if local.shape[1] != h * w:
             raise ValueError(f"{local.shape[1]} patches do not fill a grid of {h} x {w}")
     return backbone
+
+
+def _check_preprocessing(preprocess: Any) -> None:
+    """Raises ValueError where black and white pictures do not come out as a network takes them."""
+    black, white = (preprocess(picture).mean(dim=(1, 2)) for picture in (BLACK, WHITE))
+    low, high = SPREADS
+    spread = white - black
+    if len(black) != 3:
+        raise ValueError(f"its preprocessing makes pictures of {len(black)} channels, not of 3")
+    if not bool((spread >= low).all() and (spread <= high).all() and (black.abs() <= high).all()):
+        raise ValueError(
+            f"its preprocessing turns black into {_shades(black)} and white into "
+            f"{_shades(white)}; mean and std are of values from 0 to 1"
+        )
+
+
+def _shades(values: torch.Tensor) -> str:
+    return ", ".join(f"{value:.4g}" for value in values.nan_to_num().tolist())
+
+
+def _pair(size: Any) -> tuple[Any, ...]:
+    """Height and width, of a side, of both, or of channels and both."""
+    sides = tuple(size) if isinstance(size, (list, tuple)) else (size,)
+    return sides[-2:] if len(sides) > 1 else sides * 2
+
+
+def _class_names(config: dict[str, Any], count: int) -> tuple[str, ...] | None:
+    """The classes by index; what timm's configuration calls them, in words where it has them.
+
+    Raises:
+        ValueError: they are not as many as the head's, or no names.
+    """
+    named, described = config.get("label_names"), config.get("label_descriptions")
+    if not named:
+        return LabelSet.load("imagenet1k").names if count == 1000 else None
+    names = names_of(named)
+    if len(names) != count:
+        raise ValueError(f"its label_names are {len(names)}, its head has {count} classes")
+    if isinstance(described, dict) and all(isinstance(described.get(n), str) for n in names):
+        names = [described[name] for name in names]
+    return tuple(names)
 
 
 @contextmanager
@@ -209,13 +264,28 @@ def _fitting(name: str, library: str) -> Iterator[None]:
     """What a library raises for a configuration or weights that do not fit, as a BackboneError."""
     try:
         yield
+    except BackboneError:
+        raise
     except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError,
             ArithmeticError) as error:  # fmt: skip
-        reason = f"{type(error).__name__}: {error}".split("\n")[0]
         raise BackboneError(
-            f"{name}: the configuration or the weights do not fit {library} ({reason}); save both "
-            "with the same version"
+            f"{name}: the configuration or the weights do not fit {library} ({_reason(error)}); "
+            "save both with the same version"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """What a library's error says, or where it says nothing the line that raised it."""
+    kind = type(error).__name__
+    lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):  # torch lists the tensors below
+        lines = lines[1:]
+    if not lines:
+        lines = [f"at {traceback.extract_tb(error.__traceback__)[-1].line}"]
+    elif isinstance(error, KeyError):
+        lines = [f"there is no {lines[0]}"]
+    shown = [line if len(line) <= 160 else f"{line[:157]}..." for line in lines[:3]]
+    return f"{kind}: {'; '.join(shown).rstrip('. ')}"
 
 
 def _refuse(name: str, config: dict[str, Any]) -> None:

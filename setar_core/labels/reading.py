@@ -42,7 +42,7 @@ def names_in(text: str, kind: str = "") -> tuple[str, ...]:
     """
     text = bare(text)
     if kind == ".json" or (text and BRACKETS.get(text[0]) == text[-1]):
-        names = _of_page(_parsed(text))
+        names = names_of(_parsed(text))
     else:
         lines = [line for line in map(bare, text.splitlines()) if line]
         if lines and HTML.match(lines[0]):
@@ -86,20 +86,24 @@ def _parsed(text: str) -> Any:
         raise ValueError(f"it is not JSON ({reason}); give a list of labels") from None
 
 
-def _of_page(page: Any) -> list[str]:
-    """Of a list, or of a class index: index to name, or name to index."""
+def names_of(page: Any) -> list[str]:
+    """Those of a JSON value: a list, or a class index from number to name or from name to number.
+
+    Raises:
+        ValueError: it is neither; says what it looks like.
+    """
     if isinstance(page, dict):
         for key in INDICES:
             if isinstance(page.get(key), (dict, list)):
-                return _of_page(page[key])
+                return names_of(page[key])
         if page and all(map(_is_count, page)):
-            return _of_page([page[key] for key in _in_order(list(page))])
+            return names_of([page[key] for key in _in_order(list(page))])
         if page and all(map(_is_count, page.values())):
             names = {int(place): name for name, place in page.items()}
             if len(names) == len(page):
                 return [names[int(place)] for place in _in_order(list(page.values()))]
         if page and all(isinstance(key, str) and SYNSET.fullmatch(key) for key in page):
-            return _of_page(list(page.values()))
+            return names_of(list(page.values()))
         _refuse(f"an object with {_some(page)}")
     if isinstance(page, (list, tuple)):
         rows = list(page)
