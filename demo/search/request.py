@@ -87,13 +87,10 @@ def read_search(*values: Any) -> SearchRequest:
             )
         return replace(request, zip=Path(said.zip))
     names = settings.labels.names
-    bare = [name for name, at in zip(names, calibration_folders(names), strict=True) if not at]
-    if bare:
-        some = ", ".join(bare[:4]) + (", ..." if bare[4:] else "")
+    if not any(calibration_folders(names)):
         raise ValueError(
-            f"there are no shipped pictures of {len(bare):,} of the {len(names):,} labels ({some});"
-            f" choose the labels “animals” in the bar above, or “{ZIP}” and add a zip with one "
-            "folder for each label"
+            f"there are no shipped pictures of any of the {len(names):,} labels; choose the labels "
+            f"“animals” in the bar above, or “{ZIP}” and add a zip with one folder for each label"
         )
     return request
 

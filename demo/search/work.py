@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 
+from demo.page.notices import begun
 from demo.page.pictures import seen
 from demo.search.request import SearchRequest
 from demo.server.jobs import Progress, Steps, each
@@ -25,7 +26,7 @@ from demo.server.limits import (
 from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.data.images import ImageError, find_images, read_image
 from setar_core.data.listing import listing
-from setar_core.labels import LabelSet
+from setar_core.labels import LabelSet, few
 from setar_core.search.plan import SearchPlan, resolve
 from setar_core.search.trace import Trace, header, replay
 
@@ -152,7 +153,8 @@ def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps
         root = unwrapped(unpacked)
         try:
             folders, labels, warning = _folders(root, request.labels, request.zip.name)
-            return (yield from _read(backbone, folders, labels))._replace(warning=warning)
+            read = yield from _read(backbone, folders, labels)
+            return read._replace(warning=" ".join(filter(None, (warning, read.warning))))
         except ValueError as error:  # named as the visitor knows it
             raise ValueError(str(error).replace(str(root), request.zip.name)) from None
 
@@ -177,7 +179,7 @@ def _folders(
         return folders, labels, ""
     some = ", ".join(f"“{folder}” for “{label}”" for folder, label in pairs[:3])
     more = " ..." if pairs[3:] else ""
-    return folders, labels, f"The folders of {name} stand for the labels in order: {some}{more}."
+    return folders, labels, f"The folders of {name} stand for labels: {some}{more}."
 
 
 def _bare(name: str) -> str:
@@ -197,16 +199,20 @@ def _read(
     calibration = yield from each(
         reading, lambda seen: Progress(f"Reading {len(known)} pictures", seen[0] / seen[1])
     )
-    missing = sorted(set(range(len(labels))) - set(calibration.classes.tolist()))
-    if missing:
-        names = ", ".join(labels.names[i] for i in missing[:4]) + (", ..." if missing[4:] else "")
-        raise ValueError(
-            f"there is no readable picture of {len(missing)} of the {len(labels)} labels "
-            f"({names}); add one to each folder, or search with fewer labels"
-        )
     bad = {error.path for error in left_out}
     good = [(path, c) for path, c in known.items() if path not in bad]
-    return Pictures(calibration, _examples(backbone, good, labels), tuple(map(str, left_out)))
+    examples, problems = _examples(backbone, good, labels), tuple(map(str, left_out))
+    return Pictures(calibration, examples, problems, _missing(calibration))
+
+
+def _missing(calibration: CalibrationSet) -> str:
+    """What is said of labels without a picture."""
+    if calibration.warning:
+        return f"{begun(calibration.warning)}."
+    if missing := calibration.missing:
+        some = f"{len(missing)} of the {len(calibration.labels)} labels"
+        return f"{some} have no picture: {few(missing)}."
+    return ""
 
 
 def _examples(

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..labels import few
 from ..recipe import PRUNES, WEIGHTS, Recipe
 from ..search.plan import BLOCK_WEIGHTS, LOSSES, OBJECTIVES, ORDERS, PRECISIONS, SearchPlan, sites
 from . import Skipped, add_model, either, open_model, printable
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("search", help=__doc__, description=__doc__)
     parser.add_argument(
-        "--images", required=True, metavar="DIR", help="holds one folder of images a class"
+        "--images",
+        required=True,
+        metavar="DIR",
+        help="a folder of images for each label, or for some, named as they are",
     )
     add_model(parser)
     parser.add_argument("--order", metavar="ORDER", help=f"{either(ORDERS)} (visual_text)")
@@ -155,23 +159,16 @@ def _plan(args: argparse.Namespace) -> SearchPlan:
 
 
 def _open(args: argparse.Namespace) -> tuple[Backbone, CalibrationSet, Skipped]:
-    """The backbone, and the images of every class.
-
-    Raises:
-        ValueError: a class whose folder has no image.
-    """
+    """The backbone, and the images; says which labels have none."""
     from ..data.calibration import CalibrationSet
 
     backbone, labels = open_model(args)
     skipped = Skipped()
     calibration = CalibrationSet.from_folder(args.images, labels, backbone.preprocess, skipped)
-    empty = sorted(set(range(len(labels))) - set(calibration.classes.tolist()))
-    if empty:
-        names = ", ".join(labels.names[i] for i in empty[:4]) + (", ..." if empty[4:] else "")
-        raise ValueError(
-            f"{args.images} has no readable image of {len(empty)} of the {len(labels)} labels "
-            f"({names}); add one to each folder, or search with fewer labels"
-        )
+    if calibration.warning:
+        say(f"warning: {calibration.warning}")
+    elif missing := calibration.missing:
+        say(f"{len(missing)} of the {len(labels)} labels have no picture: {few(missing)}")
     return backbone, calibration, skipped
 
 

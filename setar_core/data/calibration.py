@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..labels import LabelSet
+from ..labels import LabelSet, few
 from .classes import folder_classes
 from .images import ImageError, batches, find_images
 from .listing import listing
@@ -27,6 +27,23 @@ class CalibrationSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Labels that no image shows."""
+        shown = set(self.classes.tolist())
+        return tuple(name for i, name in enumerate(self.labels.names) if i not in shown)
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where most labels have no image."""
+        missing, total = self.missing, len(self.labels)
+        if 2 * len(missing) <= total:
+            return None
+        return (
+            f"most labels, {len(missing):,} of {total:,}, have no picture, so a recipe found on "
+            "these may not suit them; add pictures of more labels"
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -46,10 +63,10 @@ class CalibrationSet:
     ) -> CalibrationSet:
         """Read a folder that holds one folder a class.
 
-        One folder for each label, as `folder_classes` matches them.
+        As `class_folders` finds them.
 
         Raises:
-            ValueError: no folder there, or not as many as labels; no image could be read.
+            ValueError: no such folders; one of them without an image that could be read.
             ImageError: a bad file, when `on_error` is None.
         """
         steps = cls.reading(class_folders(folder, labels), labels, preprocess, on_error)
@@ -71,7 +88,7 @@ class CalibrationSet:
         many files are read.
 
         Raises:
-            ValueError: no image could be read.
+            ValueError: a label whose folders have no image that could be read.
             ImageError: a bad file, when `on_error` is None.
         """
         known = {path: c for inside, c in folders for path in find_images([inside])}
@@ -83,26 +100,34 @@ class CalibrationSet:
         if not images:
             parent = folders[0][0].parent
             raise ValueError(f"no image in the {len(folders)} folders of {parent} could be read")
+        wanted = {c for _, c in folders}
+        if empty := sorted(wanted - set(classes)):
+            names = few([labels.names[i] for i in empty])
+            raise ValueError(
+                f"there is no readable picture of {len(empty)} of the {len(wanted)} labels that "
+                f"have a folder ({names}); add one to each, or remove the folders"
+            )
         return cls(torch.cat(images), torch.tensor(classes), labels)
 
 
 def class_folders(folder: str | Path, labels: LabelSet) -> list[tuple[Path, int]]:
-    """The class folders in sorted order, each with its label's index; as `CalibrationSet` says.
+    """The class folders in sorted order, each with its label's index, as `folder_classes` matches
+    them; where they bear the labels' names, labels may be without one.
 
     Raises:
-        ValueError: no such folder, or not one folder a label.
+        ValueError: no such folder, folders that are not labels, or two of one label.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give one that holds a folder a class")
     folders = listing(folder).folders
-    if len(folders) != len(labels):
+    classes, strangers = folder_classes([path.name for path in folders], labels)
+    if not classes and len(folders) != len(labels):
         raise ValueError(
             f"{folder} holds {len(folders)} folders and there are {len(labels)} labels; give one "
             "folder a label, in the labels' order or named as they are"
         )
-    classes, strangers = folder_classes([path.name for path in folders], labels)
-    if classes is None or len(set(classes.values())) < len(labels):
+    if classes is None or len(set(classes.values())) < len(folders):
         odd = f"no label is called {strangers[0]!r}" if strangers else "two are the same label's"
         raise ValueError(f"{folder}: {odd}; name every folder as its label, or none")
     return [(path, classes[path.name]) for path in folders]

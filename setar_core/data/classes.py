@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 from ..labels import LabelSet
+from ..labels.reading import SYNSET
 
 
 def folder_classes(
@@ -14,13 +15,20 @@ def folder_classes(
     """The label's index of each folder, by its name; None where the folders do not tell.
 
     A folder is the label of its name: letter by letter, or else where only case, spaces, "_", "-"
-    and how accents are encoded differ. Where no folder bears a label's name and there are as many
-    as labels, the i-th in sorted order is the i-th label, as in ImageNet.
+    and how accents are encoded differ. ImageNet's own ids stand for its 1,000 labels. Where no
+    folder bears a label's name and there are as many as labels, the i-th in sorted order is the
+    i-th label.
 
     Also gives the folders that are no label, where some are and some are not: these are not
     guessed.
     """
-    exact, alike = _index(labels, _composed), _index(labels, _plain)
+    if all(map(SYNSET.fullmatch, folders)) and labels.names == LabelSet.load("imagenet1k").names:
+        from timm.data.imagenet_info import ImageNetInfo
+
+        exact: dict[str, int] = {id: i for i, id in enumerate(ImageNetInfo().label_names())}
+    else:
+        exact = _index(labels, _composed)
+    alike = _index(labels, _plain)
     found = {name: exact.get(_composed(name), alike.get(_plain(name))) for name in folders}
     known = {name: i for name, i in found.items() if i is not None}
     if len(known) == len(found):

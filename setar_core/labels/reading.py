@@ -82,7 +82,7 @@ def _parsed(text: str) -> Any:
         reason = str(error)
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError, SystemError):
         raise ValueError(f"it is not JSON ({reason}); give a list of labels") from None
 
 

@@ -325,6 +325,19 @@ def test_a_class_without_images_is_refused(golden, tmp_path, capsys, content):
     assert "otter" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"), [(30, "10 of the 40 labels"), (8, "warning: most labels")]
+)
+def test_labels_without_pictures_are_told(golden, tmp_path, capsys, kept, said):
+    images = tmp_path / "images"
+    for folder in sorted((golden / "clip" / "images").iterdir())[:kept]:
+        shutil.copytree(folder, images / folder.name)
+    given = command(golden, tmp_path, "--images", str(images), "--ratios", "0,0.2")
+    assert main([*given, "--order", "visual_only"]) == 0
+    assert said in capsys.readouterr().err
+    assert Recipe.load(tmp_path / "r.json").notes["calibration"] == {"images": kept, "labels": 40}
+
+
 def test_a_killed_search_loses_only_the_candidate_in_flight(golden, tmp_path):
     arguments = command(golden, tmp_path)
     arguments[arguments.index("--ratios") + 1] = ",".join(str(i / 60) for i in range(50))

@@ -125,6 +125,28 @@ def test_folders_that_are_not_the_labels_are_refused(folder):
         CalibrationSet.from_folder(folder / "none", LabelSet(("a", "b")), shade)
 
 
+def test_some_of_the_labels_may_have_no_folder_where_the_others_bear_their_names(folder):
+    names = ("zebra", "A_Bee", "owl", "b fox")
+    found = CalibrationSet.from_folder(folder, LabelSet(names), shade)
+    assert found.classes.tolist() == [1, 1, 3, 3] and found.labels.names == names
+    assert found.missing == ("zebra", "owl") and found.warning is None  # half of them
+    found = CalibrationSet.from_folder(folder, LabelSet((*names, "cat")), shade)
+    assert found.warning.startswith("most labels, 3 of 5, have no picture")
+
+
+def test_imagenets_own_ids_stand_for_its_labels(tmp_path):
+    labels = LabelSet.load("imagenet1k")
+    for name in ("n02123045", "n01440764", "n02119022"):
+        (tmp_path / name).mkdir()
+    found = [(path.name, labels.names[i]) for path, i in class_folders(tmp_path, labels)]
+    assert found == [("n01440764", "tench"), ("n02119022", "red fox"), ("n02123045", "tabby cat")]
+    with pytest.raises(ValueError, match="3 folders and there are 2 labels"):
+        class_folders(tmp_path, LabelSet(("tench", "red fox")))
+    (tmp_path / "n99999999").mkdir()
+    with pytest.raises(ValueError, match="4 folders and there are 1000 labels"):
+        class_folders(tmp_path, labels)
+
+
 def test_a_broken_image_is_reported_and_left_out(folder):
     (folder / "a bee" / "1.png").write_bytes(b"\x89PNG\r\n broken")
     errors: list[ImageError] = []

@@ -1,5 +1,6 @@
 """The Search tab's handlers, called as the plain functions they are: what is asked and shown."""
 
+import shutil
 import time
 import zipfile
 
@@ -25,7 +26,6 @@ from setar_core.search.trial import Trial
 from tests.demo.search.asking import (
     ANIMALS,
     OBJECTS,
-    VOC,
     cells,
     controls,
     finished,
@@ -92,12 +92,7 @@ def test_a_k_is_proposed_for_any_number_of_labels():
         ({"top_k": float("inf")}, "whole number"),
         ({"seed": -1}, "at least 0"),
         ({"order": "sideways"}, "unknown"),
-        ({"source": SHIPPED}, "no shipped pictures"),
-        ({"source": SHIPPED, "labels": VOC}, "no shipped pictures"),
-        (
-            {"source": SHIPPED, "labels": "fox\nquark"},
-            "no shipped pictures of 1 of the 2 labels (quark",
-        ),
+        ({"source": SHIPPED, "labels": "quark\ngluon"}, "no shipped pictures of any of the 2"),
         ({"labels": ""}, "empty"),
         ({"prompt": "no place"}, "{}"),
         ({"temperature": None}, "temperature"),
@@ -190,6 +185,27 @@ def test_an_estimate_runs_two_candidates(handlers, pictures):
     page = handlers.poll(job.name, None)
     assert "for 24 candidates on 40 pictures" in words(page.state)
     assert page.result is None and not page.keeping.visible and not page.film.film.candidates
+
+
+def test_labels_without_a_picture_are_told_and_most_of_them_are_a_warning(handlers):
+    given = {"backbone": EMBEDDED, "source": SHIPPED, "top_k": 1, "ratios": "0"}
+    job = finished(handlers, **given, labels="owl\nfox\nquark")
+    assert job.state == FINISHED and job.ready.labels.names == ("owl", "fox", "quark")
+    assert "1 of the 3 labels have no picture: quark." in job.ready.warning
+    job = finished(handlers, **given, labels="owl\nfox\nquark\ngluon\nboson")
+    said = words(handlers.poll("page", job.name, None).state)
+    assert "Most labels, 3 of 5, have no picture" in said
+
+
+def test_a_zip_of_some_of_the_labels_is_searched_with_the_labels_of_the_bar(
+    handlers, golden, tmp_path
+):
+    some = tmp_path / "some"
+    for folder in sorted((golden / "clip" / "images").iterdir())[:3]:
+        shutil.copytree(folder, some / folder.name)
+    job = finished(handlers, zip=zipped(tmp_path / "some.zip", some), ratios="0")
+    assert job.state == FINISHED and job.ready.labels == LabelSet.parse(OBJECTS)
+    assert "most labels, 37 of 40, have no picture" in job.ready.warning.lower()
 
 
 def test_labels_of_the_bar_go_with_a_zip(handlers, pictures):
