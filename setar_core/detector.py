@@ -131,7 +131,11 @@ class Detector:
         return torch.cat([self.score_of(evidence) for _, evidence in pieces])
 
     def judge(self, evidence: Evidence) -> list[Verdict]:
-        """Verdicts of evidence that was kept; no network runs."""
+        """Verdicts of evidence that was kept; no network runs.
+
+        Raises:
+            ValueError: a score that is no finite number.
+        """
         logits, here = evidence.logits, evidence.holds
         every = {
             name: self.score_of(evidence, name).tolist()
@@ -139,6 +143,13 @@ class Detector:
             if name == self.score
             or (score.needs <= here and (not score.learns or name in self._fitted))
         }
+        for name, values in every.items():
+            if not all(map(math.isfinite, values)):
+                raise ValueError(
+                    f"{SCORES[name].title} of a picture is no finite number, since what "
+                    f"{self.backbone.name} computes of it leaves the range of float32; leave it "
+                    "out, or use another temperature or backbone"
+                )
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
         maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
         line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold

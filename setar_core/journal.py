@@ -52,7 +52,9 @@ class Journal:
         Raises:
             OSError: the disk is full, or gone; names the file.
         """
-        append(self._file, "".join(json.dumps(page) + "\n" for page in pages).encode())
+        append(
+            self._file, "".join(json.dumps(page, allow_nan=False) + "\n" for page in pages).encode()
+        )
 
     def close(self) -> None:
         with suppress(OSError):  # only of a line that could not be written, which was said then

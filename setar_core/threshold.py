@@ -108,7 +108,10 @@ def calibrate(scores: Sequence[float], recall: float, context: Context) -> Thres
     if not values:
         raise ValueError("there is no calibration image; give at least one, better 20 or more")
     if not all(map(math.isfinite, values)):
-        raise ValueError("a calibration score is not a finite number; look for a broken image")
+        raise ValueError(
+            "a calibration score is no finite number, since the network computes beyond the range "
+            "of float32; use another temperature or backbone"
+        )
     check_recall(recall)
     value = threshold_at_recall(values, recall)
     accepted = sum(score >= value for score in values)

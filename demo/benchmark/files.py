@@ -20,7 +20,7 @@ def saved(run: Run, kind: str) -> str:
     """The path of a new file, `kind` one of `KINDS`."""
     writers = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
     if kind == "json":
-        text = json.dumps(results(run.bench, run.rows), indent=2) + "\n"
+        text = json.dumps(results(run.bench, run.rows), indent=2, allow_nan=False) + "\n"
     else:
         text = writers[kind](run.rows)
     return _written(f"benchmark.{kind}", text)

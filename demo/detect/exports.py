@@ -51,7 +51,10 @@ def as_csv(batch: Batch) -> str:
 
 def saved(batch: Batch, kind: str) -> str:
     """The path of a new file, `kind` csv or json."""
-    text = as_csv(batch) if kind == "csv" else json.dumps(as_dict(batch), indent=2) + "\n"
+    if kind == "csv":
+        text = as_csv(batch)
+    else:
+        text = json.dumps(as_dict(batch), indent=2, allow_nan=False) + "\n"
     path = new_file(f"verdicts.{kind}")
     path.write_text(text, encoding="utf-8")
     return str(path)

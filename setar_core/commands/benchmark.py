@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     for warning in {w for d in bench.detections if examples and (w := bench.threshold(d).warning)}:
         say(f"warning: {warning}")
     table = as_markdown(rows)
-    save_whole(args.out, json.dumps(page, indent=2) + "\n")
+    save_whole(args.out, json.dumps(page, indent=2, allow_nan=False) + "\n")
     if args.csv:
         save_whole(args.csv, printable(as_csv(rows)))
     if args.table:

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         by_hand = {"value": line, "context": detector.context.page()}
         found = line.page() if isinstance(line, Threshold) else by_hand
-        tell(json.dumps({"threshold": found, "images": rows}))
+        tell(json.dumps({"threshold": found, "images": rows}, allow_nan=False))
     return 1 if skipped.count else 0
 
 
