@@ -172,7 +172,8 @@ def _array(path: Path) -> np.ndarray:
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # of a broken header numpy raises whatever Python's parser does
-        reason = str(error).strip().split("\n")[0][:120] or "its header is cut short"
+        said = next((part for part in error.args if isinstance(part, str)), str(error))
+        reason = said.strip().split("\n")[0][:120] or "its header is cut short"
         raise ValueError(
             f"{path} is no .npy that is read here ({reason}); save plain numbers with numpy.save"
         ) from None
