@@ -108,7 +108,7 @@ class Endpoints:
         elif shipped:
             found, _ = result_of(scores(self.library, made, shipped))
             batch = batch.calibrated(calibrated(made, found, RECALL))
-        return {**as_dict(batch), "unknown_words": list(unknown), **_warnings(settings, made)}
+        return {**as_dict(batch), "unknown_words": list(unknown), **self._warnings(settings)}
 
     def scores(
         self,
@@ -140,7 +140,7 @@ class Endpoints:
             settings = self._settings(
                 backbone, labels, prompt, recipe, "mcm", temperature, local_weight
             )
-            batch, made = self._judged(settings, paths)
+            batch, _ = self._judged(settings, paths)
         return {
             "images": [
                 {
@@ -150,7 +150,7 @@ class Endpoints:
                 for image in batch.images
             ],
             "problems": list(batch.problems),
-            **_warnings(settings, made),
+            **self._warnings(settings),
         }
 
     def spectrum(self, backbone: str = EMBEDDED, matrix: str = "") -> dict[str, Any]:
@@ -223,6 +223,11 @@ class Endpoints:
                     problems=batch.problems + step.problems,
                 )
         return batch, made
+
+    def _warnings(self, settings: Settings) -> dict[str, list[str]]:
+        """Nothing where no label is doubtful."""
+        doubts = self.library.doubts(settings.backbone, settings.labels)
+        return {"warnings": list(doubts)} if doubts else {}
 
     def _recipe(self, backbone: str, recipe: str | None) -> Recipe | None:
         recipe = (recipe or NO_RECIPE).strip()
@@ -336,13 +341,6 @@ def _check_type(parameter: inspect.Parameter, value: Any) -> None:
     if value is not None and not fits:
         named = " or ".join(name for _, name in kinds)
         raise ValueError(f"{parameter.name} is {short(value)}; give {named}")
-
-
-def _warnings(settings: Settings, made: Detectors) -> dict[str, list[str]]:
-    """Nothing where no label is doubtful."""
-    labels = settings.labels
-    doubts = [*labels.doubts, *made[ORIGINAL].backbone.doubts(labels)]
-    return {"warnings": doubts} if doubts else {}
 
 
 def _line(threshold: float | str | None) -> float | None:

@@ -93,13 +93,10 @@ def labels_counted(library: Library, backbone: str, labels: str, prompt: str = P
         parsed = LabelSet.parse(labels or "", prompt or "")
     except ValueError as error:
         return Summary(problem=notices.begun(str(error)))
-    doubts = parsed.doubts
     unknown: tuple[str, ...] = ()
     if library.is_loaded(backbone):
-        loaded = library.backbone(backbone)
-        doubts += loaded.doubts(parsed)
-        unknown = loaded.unknown_words("\n".join(parsed.prompts))
-    return summary(parsed.names, doubts, unknown)
+        unknown = library.backbone(backbone).unknown_words("\n".join(parsed.prompts))
+    return summary(parsed.names, library.doubts(backbone, parsed), unknown)
 
 
 def score_explained(score: str) -> str:

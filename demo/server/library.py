@@ -64,6 +64,7 @@ class Library:
         stay = (self.default, EMBEDDED)
         self._models = ModelStore(self.devices, self.given, stay, self._forget)
         self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
+        self._doubts: Store[tuple[str, ...]] = Store(KEPT_DETECTORS)  # by name and labels
         self._detectors: Store[Detector] = Store(KEPT_DETECTORS)  # by name, recipe and labels
         self._made = Store[tuple[str, Recipe]](KEPT_RECIPES)  # of whom, by title
 
@@ -156,6 +157,17 @@ class Library:
             self._detectors.put(key, known)
         return known
 
+    def doubts(self, name: str, labels: LabelSet) -> tuple[str, ...]:
+        """Sentences about labels that are doubtful; what the backbone reads of them once it is
+        loaded."""
+        if not self.is_loaded(name):
+            return labels.doubts
+        found = self._doubts.find((name, labels))
+        if found is None:
+            found = labels.doubts + self.backbone(name).doubts(labels)
+            self._doubts.put((name, labels), found)
+        return found
+
     def is_loaded(self, name: str) -> bool:
         return self._models.is_loaded(name)
 
@@ -185,7 +197,7 @@ class Library:
         )
 
     def _forget(self, name: str) -> None:
-        for store in (self._altered, self._detectors):
+        for store in (self._altered, self._detectors, self._doubts):
             for key, _ in store.items():
                 if isinstance(key, tuple) and key[0] == name:
                     store.drop(key)

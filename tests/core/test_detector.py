@@ -175,3 +175,10 @@ def test_a_picture_needs_no_file(detector):
 def test_settings_that_mean_nothing_are_refused(clip, labels, settings, reason):
     with pytest.raises(ValueError, match=reason):
         Detector(clip, labels, **settings)
+
+
+def test_a_score_that_is_no_number_is_refused_and_never_shown(clip, labels):
+    picture = torch.full((1, 3, 48, 48), 1e38)  # beyond what preprocessing gives
+    detector = Detector(clip, labels, "energy", threshold=0.0)
+    with pytest.raises(ValueError, match=r"of a picture is no finite number, since what local-dir"):
+        detector.verdicts_of(picture)
