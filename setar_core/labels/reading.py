@@ -27,7 +27,7 @@ NUMBER_FIRST = re.compile(r"(\d+)(?:\s*[:,;)\t]|\.\s)\s*(\S.*)")
 NUMBER_LAST = re.compile(r"(.*\S)\s*[:,;\t]\s*(\d+)")
 TITLE = re.compile(r"\w+\s*:")
 RULE = re.compile(r":?-+:?")
-HTML = re.compile(r"<[!?/]?[a-z]+[\s/>]", re.IGNORECASE)
+HTML = re.compile(r"<(\?xml|!doctype|/?(html|[uod]l|li|table|select|option)\b)", re.IGNORECASE)
 BRACKETS = {"[": "]", "{": "}"}
 
 

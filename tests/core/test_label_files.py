@@ -80,6 +80,7 @@ PLAIN = (
     "fox: the animal\nbee: the insect",
     "class, order\nfamily",
     "- fox\nbee",
+    "<b>fox</b>\n<3",
 )
 
 
