@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.server.jobs import Job, Progress, Steps, each, told
-from demo.server.limits import KEPT_ALTERED, KEPT_DETECTORS, KEPT_RECIPES
+from demo.server.limits import KEPT_ALTERED, KEPT_DETECTORS, KEPT_LABELS, KEPT_RECIPES
 from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.store import Store
 from demo.server.turns import TurnQueue
@@ -65,7 +65,9 @@ class Library:
         self._models = ModelStore(self.devices, self.given, stay, self._forget)
         self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
         self._doubts: Store[tuple[str, ...]] = Store(KEPT_DETECTORS)  # by name and labels
-        self._detectors: Store[Detector] = Store(KEPT_DETECTORS)  # by name, recipe and labels
+        self._detectors: Store[Detector] = Store(  # by name, recipe and labels
+            KEPT_DETECTORS, cost=lambda made: -(-len(made.labels.prompts) // KEPT_LABELS)
+        )
         self._made = Store[tuple[str, Recipe]](KEPT_RECIPES)  # of whom, by title
 
     @property

@@ -43,7 +43,8 @@ KEPT_ALTERED = 4  # backbones with a recipe
 KEPT_BATCHES = 100  # of verdicts
 KEPT_CALIBRATIONS = 16  # scores of the shipped pictures
 KEPT_CHOSEN = 1  # loaded backbones, besides those named at the start
-KEPT_DETECTORS = 8  # label sets that were read
+KEPT_DETECTORS = 8  # label sets that were read; a large one counts as one for each of its
+KEPT_LABELS = 7_500
 KEPT_PROBES = 4  # inputs of Spectrum's measurements
 KEPT_RECIPES = 200  # made here or uploaded
 

@@ -20,15 +20,21 @@ class Store(Generic[Value]):
     A browser holds a name of `new_name()` and nothing else, so that nobody finds another's values.
 
     Args:
-        size: how many are kept.
+        size: how many are kept; a value counts as many as its `cost`.
         gone: is told of each value that was kept and is not any more.
     """
 
-    def __init__(self, size: int, gone: Callable[[Value], object] | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        gone: Callable[[Value], object] | None = None,
+        cost: Callable[[Value], int] = lambda value: 1,
+    ) -> None:
         self.size = size
+        self._cost = cost
         self._gone = gone or (lambda value: None)
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
-        self._owners: dict[Hashable, str] = {}
+        self._owners: dict[Hashable, tuple[str, int]] = {}  # and what each value costs
         self._lock = threading.RLock()
 
     @staticmethod
@@ -41,9 +47,9 @@ class Store(Generic[Value]):
         with self._lock:
             before = self._values.pop(name, value)
             self._values[name] = value
-            self._owners[name] = visitor() if owner is None else owner
+            self._owners[name] = visitor() if owner is None else owner, self._cost(value)
             gone = [] if before is value else [before]
-            while len(self._values) > self.size:
+            while sum(cost for _, cost in self._owners.values()) > self.size:
                 gone.append(self._pop(self._excess()))
         for old in gone:
             self._gone(old)
@@ -72,9 +78,11 @@ class Store(Generic[Value]):
             return list(self._values.items())
 
     def _excess(self) -> Hashable:
-        counts = Counter(self._owners.values())
+        counts: Counter[str] = Counter()
+        for owner, cost in self._owners.values():
+            counts[owner] += cost
         most = max(counts.values())
-        return next(name for name in self._values if counts[self._owners[name]] == most)
+        return next(name for name in self._values if counts[self._owners[name][0]] == most)
 
     def _pop(self, name: Hashable) -> Value:
         del self._owners[name]

@@ -12,9 +12,10 @@ from collections.abc import Callable, Generator, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from contextvars import copy_context
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import ParamSpec, TypeVar
 
+from demo.server import heap
 from demo.server.visitors import Asker, asker
 from setar_core.memory import plain_if_full
 
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 HALF = 10.0  # seconds after which half of what was used is forgotten
 PIECE = 0.25  # seconds that a turn of many small steps takes
 FORGOTTEN = 1e-3  # seconds
+QUIET = 5.0  # seconds without work, after which memory is given back
 
 
 class TurnQueue:
@@ -91,8 +93,18 @@ class TurnQueue:
         return ([what] if what else []) + [f"{waiting} waiting"] * (waiting > 0)
 
     def _serve(self) -> None:
+        """Does what is called for; gives memory back when there was nothing to do for a while."""
+        worked = False
         while True:
-            self._calls.get()()
+            try:
+                call = self._calls.get(timeout=QUIET if worked else None)
+            except Empty:
+                heap.trim()
+                worked = False
+            else:
+                call()
+                del call  # and what it holds
+                worked = True
 
     @contextmanager
     def _turn(self, what: str) -> Iterator[None]:

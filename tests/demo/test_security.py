@@ -13,20 +13,21 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from demo.api import Endpoints
+from demo.api import Calls, Endpoints
 from demo.benchmark.sets import SetsAsked, opened
 from demo.search.fit import labels_of
 from demo.search.handlers import SearchHandlers
 from demo.search.job import Search
 from demo.search.request import SearchRequest
-from demo.server.jobs import Jobs, Progress, result_of
+from demo.server.jobs import FAILED, Jobs, Progress, result_of
 from demo.server.library import Library, examples
-from demo.server.limits import ORPHANED, SEARCHES
+from demo.server.limits import CALLS, ORPHANED, SEARCHES
 from demo.server.request import Settings
 from setar_core.detector import Detector
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
 from setar_core.search.plan import SearchPlan
+from tests.demo.asking import asking
 
 TINY = "local-dir:clip"
 FOX = ("fox", "bee")
@@ -222,3 +223,52 @@ def test_what_is_accepted_is_answered_in_strict_json_or_refused_in_a_sentence(od
     else:
         json.dumps(answer, ensure_ascii=False, allow_nan=False).encode()
         orjson.dumps(answer)  # as it is sent: no deeper, no larger numbers
+
+
+# Limits of a public host
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "said"),
+    [("PUBLIC_CANDIDATES", 20, "at most 20"), ("PUBLIC_MINUTES", 0.0, "a public host gives it 0")],
+)
+def test_a_public_host_runs_no_search_that_is_too_long(limit, value, said, golden, monkeypatch):
+    monkeypatch.setattr(f"demo.search.work.{limit}", value)
+    for public in (True, False):
+        library = Library([f"local-dir:{golden / 'clip'}"], public=public)
+        labels = LabelSet(tuple(sorted(p.name for p in (golden / "clip" / "images").iterdir())))
+        monkeypatch.setattr(
+            "demo.search.work.calibration_folders",
+            lambda names: [golden / "clip" / "images" / name for name in names],
+        )
+        handlers = SearchHandlers(library)
+        plan = SearchPlan(ratios=(0.0, 0.2, 0.4), top_k=2)
+        request = SearchRequest(TINY, labels, plan)
+        job = handlers.jobs.find(handlers._started(request).name)
+        job.wait(240)
+        assert (said in job.problem) is public, job.problem
+        assert (job.state == FAILED) is public
+
+
+def test_one_visitor_has_a_part_of_the_calls():
+    calls, over = Calls(), threading.Event()
+    inside = threading.Semaphore(0)
+
+    def call():
+        with asking("many"), calls.one():
+            inside.release()
+            over.wait(60)
+
+    threads = [threading.Thread(target=call) for _ in range(CALLS.each)]
+    for thread in threads:
+        thread.start()
+        assert inside.acquire(timeout=60)
+    with asking("many"), pytest.raises(ValueError, match="of yours"), calls.one():
+        pass
+    with asking("you"), calls.one():
+        over.set()
+    for thread in threads:
+        thread.join()
+    with asking("many"), calls.one():
+        assert calls._running == {"many": 1}
+    assert not calls._running

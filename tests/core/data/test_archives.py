@@ -12,7 +12,14 @@ import pytest
 from PIL import Image
 
 from setar_core.data import archives, contents
-from setar_core.data.archives import ArchiveError, inspect, unpack, unpacking, unwrapped
+from setar_core.data.archives import (
+    ArchiveError,
+    inspect,
+    inspect_all,
+    unpack,
+    unpacking,
+    unwrapped,
+)
 from setar_core.data.directory import directory
 from setar_core.data.images import find_images
 
@@ -444,3 +451,19 @@ def test_nothing_is_overwritten(pack, tmp_path):
     unpack(path, tmp_path / "out")
     with pytest.raises(ArchiveError, match="there already"):
         unpack(path, tmp_path / "out")
+
+
+def test_several_zips_have_one_limit_of_files_bytes_and_ratio(tmp_path):
+    paths = []
+    for i in range(3):
+        paths.append(tmp_path / f"{i}.zip")
+        with zipfile.ZipFile(paths[-1], "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in ("a.png", "b.png"):
+                archive.writestr(name, bytes(4_000_000))
+    assert [len(found.images) for found in inspect_all(paths[:2])] == [2, 2]
+    with pytest.raises(ArchiveError, match=r"2\.zip: unpacks, with the 2 before it, .* 24 MB"):
+        inspect_all(paths)  # each of them is small enough to be dense
+    with pytest.raises(ArchiveError, match=r"1\.zip: unpacks, with the 1 before it, to 16 MB"):
+        inspect_all(paths, max_total=15_000_000)
+    with pytest.raises(ArchiveError, match=r"1\.zip: has 2 entries"):
+        inspect_all(paths, max_files=3)

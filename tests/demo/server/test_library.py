@@ -1,11 +1,14 @@
 """The shelves: what a visitor may open, and what is told apart by the whole of it."""
 
 import pytest
+import torch
 
 from demo.server.jobs import result_of
-from demo.server.library import EMBEDDED, KEPT_RECIPES, Library, label_set, label_sets
+from demo.server.library import EMBEDDED, Library, label_set, label_sets
+from demo.server.limits import KEPT_RECIPES
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site
+from tests.demo.asking import asking
 
 UP = Site("visual", 5, "up")
 
@@ -46,6 +49,34 @@ def test_a_recipe_takes_nobodys_title(colliding):
         library.keep_recipe(Recipe({UP: i / 1000}, EMBEDDED), "searched") for i in range(1, 50)
     }
     assert title not in others and library.made_recipe(title) == mine
+
+
+def test_each_visitor_has_titles_of_his_own_and_drives_out_his_own_recipes():
+    library, recipe = Library(), Recipe({UP: 0.5})
+    with asking("you"):
+        yours = library.keep_recipe(recipe, "searched")
+    with asking("many"):
+        first = library.keep_recipe(recipe, "searched")
+        for i in range(KEPT_RECIPES):
+            library.keep_recipe(Recipe({UP: (i + 1) / 1000}), "searched")
+    assert yours != first
+    assert library.made_recipe(yours) == recipe and library.made_recipe(first) is None
+
+
+def test_labels_are_read_in_turns_between_which_others_have_theirs(library, monkeypatch):
+    monkeypatch.setattr("demo.server.turns.PIECE", 0.0)
+    labels = LabelSet(tuple(f"{word} {i}" for i in range(1_200) for word in ("fox", "red owl")))
+    steps, others = library.detector(EMBEDDED, None, labels), []
+    while True:
+        try:
+            said = next(steps)
+        except StopIteration as end:
+            made = end.value
+            break
+        others.append(library.turns.run("another", lambda said=said: said.share))
+    assert len(others) > 4 and others == sorted(others) and others[-1] == 1
+    whole = library.backbone(EMBEDDED).classifier(labels)
+    assert torch.equal(made.classifier.weight, whole.weight)
 
 
 def test_the_last_recipes_are_kept():

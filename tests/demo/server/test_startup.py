@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from demo.server import startup
+from demo.server import heap, startup
 
 ROOT = Path(__file__).resolve().parents[3]
 # Ten threads that take memory at once, then glibc's own list of its pools.
 POOLS = """
 import ctypes, sys, threading
-from demo.server import startup
-if {shared}: startup.share_arenas()
+from demo.server import heap
+if {shared}: heap.share_arenas()
 libc, together = ctypes.CDLL(None), threading.Barrier(10)
 libc.malloc.restype = ctypes.c_void_p
 def take():
@@ -55,12 +55,13 @@ def pools(shared: bool) -> int:
     reason="pools of memory are glibc's; other systems have none to share",
 )
 def test_threads_share_their_pools_of_memory():
-    assert pools(shared=True) <= startup.ARENAS < pools(shared=False)
+    assert pools(shared=True) <= heap.ARENAS < pools(shared=False)
 
 
 def test_a_system_without_pools_is_left_alone(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    startup.share_arenas()
+    heap.share_arenas()
+    heap.trim()
 
 
 def test_gradio_writes_no_stubs_when_the_app_starts():

@@ -34,3 +34,13 @@ def test_nothing_is_left_of_what_is_dropped():
     for name in ("a", "b", "c", [], None):
         store.drop(name)
     assert store.items() == [] and not store._owners
+
+
+def test_what_is_large_counts_for_more():
+    store = Store(4, cost=len)
+    store.put("yours", "y", "you")
+    for name in "abc":
+        store.put(name, name * 2, "many")
+    assert [name for name, _ in store.items()] == ["yours", "c"]
+    store.put("too large", "xxxxx", "many")
+    assert store.find("too large") is None and store.find("yours") == "y"

@@ -166,3 +166,12 @@ def test_all_work_is_done_by_one_thread():
     for thread in threads:
         thread.join()
     assert len(set(found)) == 1 and threading.get_ident() not in found
+
+
+def test_memory_is_given_back_when_there_is_nothing_to_do(monkeypatch):
+    trimmed = threading.Event()
+    monkeypatch.setattr("demo.server.turns.QUIET", 0.01)
+    monkeypatch.setattr("demo.server.heap.trim", trimmed.set)
+    turns = TurnQueue()
+    assert turns.run("work", lambda: 3) == 3
+    assert trimmed.wait(60) and turns.run("more", lambda: 4) == 4
