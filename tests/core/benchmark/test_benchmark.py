@@ -45,7 +45,8 @@ class Colours(Backbone):
         local = torch.nn.functional.normalize(images.flatten(2).transpose(1, 2), dim=-1)
         return Features(local.mean(dim=1), local, tuple(images.shape[2:]))
 
-    def classifier(self, labels, progress=None):
+    def reading(self, labels):
+        yield len(labels)
         return Classifier(torch.eye(3), None, len(labels))
 
 
