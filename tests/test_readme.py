@@ -57,3 +57,19 @@ def test_the_python_runs_as_written():
     fox, guitar = done.stdout.splitlines()
     assert fox.startswith("in-distribution: fox")
     assert guitar.startswith("out-of-distribution (nearest: ")
+
+
+def test_the_measured_figures_are_those_last_printed():
+    figures = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    section = README.split("## The embedded backbone, measured")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ") and "/" in line]
+    assert len(rows) == 4 and all(row in figures for row in rows)
+    numbers = set(re.findall(r"\d+\.\d+", section)) - {"4.56"}  # million parameters
+    assert len(numbers) > 20 and numbers <= set(re.findall(r"\d+\.\d+", figures))
+
+
+def test_the_shipped_draw_is_the_one_that_the_rule_names():
+    from assets.build.benchmark import DRAW
+
+    figures = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    assert f"draw {DRAW} lies nearest the median" in figures
