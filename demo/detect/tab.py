@@ -93,8 +93,8 @@ def _join_judging(on: Parts) -> None:
         if picture:
             yield from handlers.judge([picture], *values)
 
-    def handed(over: Handover, *values):
-        judge = handlers.judge if over.pictures else handlers.judge_again
+    def handed(over: Handover | None, *values):
+        judge = handlers.judge if over and over.pictures else handlers.judge_again
         yield from judge(*values)
 
     loaded = bar.opened.then(recall, None, on.thresholds.recall, **QUIET)
@@ -113,9 +113,9 @@ def _join_judging(on: Parts) -> None:
     given.then(handed, [bar.to_detect, files, *inputs], on.page, **busy)
 
 
-def _listed(over: Handover) -> Any:
+def _listed(over: Handover | None) -> Any:
     """The pictures that came, in the list of files."""
-    return list(over.pictures) if over.pictures else KEEP
+    return list(over.pictures) if over and over.pictures else KEEP
 
 
 def _join_thresholds(on: Parts) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +18,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo.server.visitors import Asker, address, asker
+from setar_core.data.strict import is_text, short
 
+CHOICES = (gr.Dropdown, gr.Radio)  # Gradio looks at no choice where others may be written
 LONGEST = 400  # characters of a refusal
 ADDRESS = "/gradio_api/file="  # where Gradio serves an upload: its path follows
 
@@ -49,6 +52,11 @@ class Page(gr.Blocks):
         """Gradio's own, which would download files from addresses."""
         try:
             _check(inputs)
+            for i, (block, value) in enumerate(zip(block_fn.inputs, inputs, strict=False)):
+                if isinstance(block, CHOICES):
+                    _check_choice(value, block.choices or ())
+                elif isinstance(block, gr.Textbox) and value is None:  # a page sends "" for it
+                    inputs[i] = ""
             return await super().preprocess_data(block_fn, inputs, *more, **named)
         except gr.Error as error:  # Gradio's, of what a component does not offer
             raise gr.Error(str(error.message)[:LONGEST], print_exception=False) from None
@@ -89,8 +97,10 @@ def _check(sent: Any) -> None:
     """Every file in it by its local path.
 
     Raises:
-        ValueError: a file that was not uploaded, or is none.
+        ValueError: a file that was not uploaded, or is none; text that cannot be sent back.
     """
+    if isinstance(sent, str) and not is_text(sent):
+        raise ValueError(f"{short(sent)} is no Unicode text; write it again")
     if isinstance(sent, dict) and "meta" in sent and isinstance(sent.get("path"), str):
         if not isinstance(sent["meta"], dict):
             raise ValueError("the meta of a file is no object; send what the upload answered")
@@ -98,3 +108,11 @@ def _check(sent: Any) -> None:
     elif isinstance(sent, (dict, list)):
         for part in sent.values() if isinstance(sent, dict) else sent:
             _check(part)
+
+
+def _check_choice(value: Any, choices: Sequence[tuple[Any, ...]]) -> None:
+    """Raises ValueError for what is no text, nor a number where some choices are, nor a list."""
+    text = choices and all(isinstance(known, str) for *_, known in choices)
+    for one in value if isinstance(value, list) else [value]:
+        if one is not None and not isinstance(one, str if text else (str, int, float)):
+            raise ValueError(f"{short(one)} is no choice; choose from the list")

@@ -18,6 +18,7 @@ from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.store import Store
 from demo.server.turns import TurnQueue
 from demo.server.visitors import visitor
+from setar_core.data.strict import short
 from setar_core.labels import LabelSet, shipped_label_sets
 from setar_core.paths import BENCHMARK, EXAMPLES, RECIPES
 from setar_core.recipe import Recipe
@@ -219,7 +220,7 @@ def label_set(name: str) -> LabelSet:
     """
     if name not in shipped_label_sets():
         raise ValueError(
-            f"no label set {name[:80]!r}; use one of {', '.join(shipped_label_sets())}"
+            f"no label set {short(name)}; use one of {', '.join(shipped_label_sets())}"
         )
     return LabelSet.load(name)
 

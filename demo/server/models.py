@@ -120,9 +120,9 @@ class ModelStore:
         self.forgotten(name)
 
 
-def model_of(name: str) -> str:
+def model_of(name: str | None) -> str:
     """A backbone's name without the device that it runs on."""
-    return name.partition(ON)[0]
+    return (name or "").partition(ON)[0]
 
 
 def shown_name(name: str) -> str:

@@ -6,6 +6,8 @@ of it runs in one thread, since PyTorch keeps memory, and threads of its own, fo
 
 from __future__ import annotations
 
+import atexit
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Hashable, Iterator
@@ -26,6 +28,7 @@ Result = TypeVar("Result")
 HALF = 10.0  # seconds after which half of what was used is forgotten
 PIECE = 0.25  # seconds that a turn of many small steps takes
 FORGOTTEN = 1e-3  # seconds
+ENDING = 5.0  # seconds for the last turn
 QUIET = 5.0  # seconds without work, after which memory is given back
 
 
@@ -44,7 +47,9 @@ class TurnQueue:
         self._what: str | None = None  # while the turn is held
         self._used: dict[Hashable, tuple[float, float]] = {}  # seconds, and when that was
         self._calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        threading.Thread(target=self._serve, name="device", daemon=True).start()
+        thread = threading.Thread(target=self._serve, name="device", daemon=True)
+        thread.start()
+        atexit.register(self._end, thread)
 
     def run(
         self, what: str, fn: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs
@@ -91,6 +96,11 @@ class TurnQueue:
         with self._changed:
             what, waiting = self._what, len(self._waiting)
         return ([what] if what else []) + [f"{waiting} waiting"] * (waiting > 0)
+
+    def _end(self, thread: threading.Thread) -> None:
+        """Let the turn end that runs: PyTorch aborts a program that ends under its work."""
+        self._calls.put(sys.exit)
+        thread.join(ENDING)
 
     def _serve(self) -> None:
         """Does what is called for; gives memory back when there was nothing to do for a while."""

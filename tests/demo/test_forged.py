@@ -26,7 +26,8 @@ def page(served):
 def answers(client, function, data, event):
     """How each event of a function ends: the message of the stream."""
     asked = {"data": data, "fn_index": function, "session_hash": "forged", "event_data": event}
-    sent = client.post("queue/join", content=json.dumps(asked))
+    head = {"content-type": "application/json"}
+    sent = client.post("queue/join", content=json.dumps(asked), headers=head)
     if sent.status_code != 200:
         return [sent.json()]
     with client.stream("GET", "queue/data", params={"session_hash": "forged"}) as stream:
