@@ -1,6 +1,9 @@
 """Labels that the text tower reads otherwise than they are written."""
 
+from functools import partial
+
 import pytest
+import torch
 
 from setar_core.backbones import load_backbone
 from setar_core.labels import LabelSet
@@ -23,7 +26,8 @@ def test_what_becomes_one_text_is_told(names, clip):
     (said,) = clip.doubts(labels)
     assert said.endswith(f"share their probability: {names[0]!r} = {names[1]!r}")
     rows = clip.classifier(labels).weight
-    assert rows[0].equal(rows[1]) and not rows[0].equal(rows[2])
+    near = partial(torch.allclose, atol=1e-5)  # a row's place in the batch moves its last bits
+    assert near(rows[0], rows[1]) and not near(rows[0], rows[2])
 
 
 def test_what_is_cut_and_becomes_one_text_is_told(clip):
@@ -32,7 +36,7 @@ def test_what_is_cut_and_becomes_one_text_is_told(clip):
     assert cut.startswith("labels are cut after 77 tokens with their prompt: 🦊🦊")
     assert "share their probability: '🦊" in alike
     rows = clip.classifier(labels).weight
-    assert rows[0].equal(rows[1])
+    assert torch.allclose(rows[0], rows[1], atol=1e-5)
     (cut,) = clip.doubts(LabelSet((LONG, "fox")))
     assert "cut after 77" in cut
 
