@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from demo.server import startup
-from setar_core.commands.console import Parser, ended
+from setar_core.commands.console import Parser, check_signal, ended
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -143,6 +143,7 @@ def serve() -> int:
     demo = start(asked)
     try:
         while demo.is_running:
+            check_signal()
             time.sleep(0.5)
     finally:
         demo.close(verbose=False)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$", re.IGNORECASE)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BY_SIGNAL = 128  # is added to a signal's number, as shells do
+RECEIVED: list[int] = []  # the signal that came first, while `ended` runs
 NO_READER = BY_SIGNAL + 13  # of SIGPIPE, which Windows has not
 
 
@@ -64,7 +65,7 @@ def ended(work: Callable[[], int]) -> int:
     for stream in (sys.stdout, sys.stderr):  # a label that the terminal cannot write stops nothing
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    with _signals() as received:
+    with _signals():
         try:
             code = _returned(work)
             _flush()
@@ -79,7 +80,17 @@ def ended(work: Callable[[], int]) -> int:
             code = 2
     with suppress(OSError):  # what was printed before that
         _flush()
-    return BY_SIGNAL + received[0] if received else code
+    return BY_SIGNAL + RECEIVED[0] if RECEIVED else code
+
+
+def check_signal() -> None:
+    """For loops without an end: some imports swallow what a signal raises inside them.
+
+    Raises:
+        KeyboardInterrupt: a signal has come.
+    """
+    if RECEIVED:
+        raise KeyboardInterrupt
 
 
 def _returned(work: Callable[[], int]) -> int:
@@ -109,14 +120,14 @@ def _stdout() -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Raises KeyboardInterrupt for the first of `SIGNALS`; the list then holds its number."""
-    received: list[int] = []
+def _signals() -> Iterator[None]:
+    """Raises KeyboardInterrupt for the first of `SIGNALS`; `RECEIVED` then holds its number."""
+    RECEIVED.clear()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if received:
-            os._exit(BY_SIGNAL + received[0])
-        received.append(number)
+        if RECEIVED:
+            os._exit(BY_SIGNAL + RECEIVED[0])
+        RECEIVED.append(number)
         raise KeyboardInterrupt
 
     before = {
@@ -128,11 +139,11 @@ def _signals() -> Iterator[list[int]]:
         with suppress(ValueError):  # they are only for the main thread
             for number in before:
                 signal.signal(number, stop)
-        yield received
+        yield
     finally:
         with suppress(ValueError):
             for number, handler in before.items():
-                signal.signal(number, stop if received else handler)
+                signal.signal(number, stop if RECEIVED else handler)
 
 
 def _mute(stream: TextIO) -> None:

@@ -98,7 +98,7 @@ def test_a_signal_stops_the_app_in_one_line(number, code, served):
     while process.poll() is None and not (listens(port) if served else heeds(process.pid)):
         time.sleep(0.05)
     process.send_signal(number)
-    _, said = process.communicate()
+    _, said = process.communicate(timeout=300)
     assert (process.returncode, said) == (code, "stopped\n")
 
 

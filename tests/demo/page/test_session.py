@@ -37,7 +37,7 @@ def test_a_recipe_that_cannot_be_read_is_refused(library, tmp_path):
     file = tmp_path / "mine.json"
     for text, said in (
         ('{"ratios": {"visual.0.up": 2}}', "2"),
-        ('{"ratios": {"visual.0.up": NaN}}', "nan"),
+        ('{"ratios": {"visual.0.up": NaN}}', "NaN"),
         ("not json", "JSON"),
     ):
         file.write_text(text)

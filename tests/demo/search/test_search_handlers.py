@@ -193,7 +193,7 @@ def test_labels_without_a_picture_are_told_and_most_of_them_are_a_warning(handle
     assert job.state == FINISHED and job.ready.labels.names == ("owl", "fox", "quark")
     assert "1 of the 3 labels have no picture: quark." in job.ready.warning
     job = finished(handlers, **given, labels="owl\nfox\nquark\ngluon\nboson")
-    said = words(handlers.poll("page", job.name, None).state)
+    said = words(handlers.poll(job.name, None).state)
     assert "Most labels, 3 of 5, have no picture" in said
 
 

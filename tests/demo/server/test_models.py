@@ -35,7 +35,9 @@ class Loader:
             self.inside -= 1
         if "none" in name:
             raise ValueError(f"unknown backbone {name}")
-        return SimpleNamespace(name=name, has_text=True, unknown_words=lambda text: ())
+        return SimpleNamespace(
+            name=name, has_text=True, unknown_words=lambda text: (), doubts=lambda labels: ()
+        )
 
 
 @pytest.fixture

@@ -239,10 +239,10 @@ def test_a_slider_of_the_map_cuts(page):
     slider.focus()
     slider.press("ArrowRight")
     expect(page.locator("#spectrum-story")).to_contain_text("block 5, up")
-    expect(page.locator("#spectrum-story")).to_contain_text("drops 6 of 128 components")
+    expect(page.locator("#spectrum-story")).to_contain_text("drops 13 of 128 components")
     expect(page.locator("#spectrum-story")).to_contain_text("changes the block's output by")
     slider = page.locator("#spectrum-map input[data-site='visual.5.up']")
-    expect(slider).to_have_value("0.05")
+    expect(slider).to_have_value("0.1")
     expect(slider).to_be_focused()
 
 
