@@ -13,6 +13,9 @@ Kind = TypeVar("Kind")
 # Options of an event of the page itself: no overlay, and no endpoint for clients.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 FAST = {**QUIET, "trigger_mode": "always_last"}  # what comes while one is at work: the last of it
+PULSE = """const beat = new Blob(["setInterval(() => postMessage(0), 10000)"]);
+new Worker(URL.createObjectURL(beat)).onmessage = () => document.hidden && trigger("select");
+"""  # for a part of the page: its `select` comes every ten seconds while the tab is hidden
 FORGOTTEN: dict = {}  # for a browser, names nothing; one that is told None keeps what it has
 KEEP = gr.skip()
 

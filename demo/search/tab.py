@@ -9,7 +9,7 @@ import gradio as gr
 from demo.page.choices import recipe_choices, set_of
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
-from demo.page.events import QUIET
+from demo.page.events import PULSE, QUIET
 from demo.page.notices import toasting_errors
 from demo.page.session import Bar, into_detect, opening
 from demo.search import words
@@ -98,7 +98,10 @@ def _join_searching(
     left.resume.click(searches.resume, page.name, shown, **QUIET)
     left.replay.click(searches.replay, left.file, shown, **QUIET)
     left.stop.click(searches.stop, page.name, shown, queue=False, **QUIET)
-    page.clock.tick(searches.poll, [page.name, page.seen], shown, queue=False, **QUIET)
+    # A hidden tab's timers may come once a minute; a worker's come on, so it is not taken for gone.
+    pulse = gr.HTML(js_on_load=PULSE, visible="hidden")
+    look = [page.clock.tick, pulse.select]
+    gr.on(look, searches.poll, [page.name, page.seen], shown, queue=False, **QUIET)
     demo.load(searches.found, page.stored, shown, **QUIET)
 
 

@@ -105,6 +105,21 @@ def test_a_whole_search_is_watched_and_used(visit, drawn):
     assert page.broken == []
 
 
+HIDDEN = """() => {
+  Object.defineProperty(document, 'hidden', { get: () => true });
+  window.setInterval = () => 0;
+}"""
+
+
+def test_a_search_goes_on_in_a_hidden_tab(visit):
+    """Browsers hold a hidden tab's timers for a minute, longer than a search waits for a look."""
+    page = visit()
+    says(page, "Press Search")
+    page.evaluate(HIDDEN)
+    page.locator("#search-start").click()
+    says(page, "Done: loss")
+
+
 def test_a_search_is_found_again_after_a_reload_and_stopped(visit, served):
     page = visit()
     search(page, LONG)
