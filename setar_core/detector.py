@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,9 +19,11 @@ from .data.strict import short
 from .labels import LabelSet
 from .memory import IMAGES_WATCHED
 from .recipe import ORIGINAL
-from .scores import DEFAULTS, SCORES, Score, ScoreOptions
-from .scores.evidence import Evidence
+from .scores import DEFAULTS, MINED, NEEDS, SCORES, Score, ScoreOptions
+from .scores.evidence import Cosines, Evidence, NegativeClassifier
+from .scores.fitting import fingerprint_of
 from .scores.logits import patch_best, patch_map, probabilities
+from .scores.shaping import Shaping
 from .threshold import Context, Threshold, calibrate, check_recall
 from .verdict import Verdict
 
@@ -36,10 +39,13 @@ class Detector:
         threshold: a number, or a `Threshold` found by `calibrate` under the same conditions.
         top: how many labels a verdict names.
         classifier: of these labels, where they were read before.
+        negatives: what the backbone, as it is, makes of negative labels, by the way of mining.
+        shaping: what is done to the features of whole images before the head.
 
     Raises:
-        ValueError: an unknown score, labels that do not fit the backbone, or a threshold that
-            was found under other conditions.
+        ValueError: an unknown score, one that cannot be had with this shaping or without
+            negatives, labels that do not fit the backbone, or a threshold that was found under
+            other conditions.
     """
 
     def __init__(
@@ -52,10 +58,14 @@ class Detector:
         top: int = 5,
         progress: Progress | None = None,
         classifier: Classifier | None = None,
+        negatives: Mapping[str, NegativeClassifier] | None = None,
+        shaping: Shaping | None = None,
     ) -> None:
         self.backbone = backbone
         self.labels = labels
         self.top = top
+        self.negatives = dict(negatives or {})
+        self.shaping = shaping
         self._fitted: dict[str, Score] = {}
         self._set_score(score, options)
         self.classifier = classifier or backbone.classifier(labels, progress)
@@ -64,13 +74,17 @@ class Detector:
     @property
     def context(self) -> Context:
         """All that its score, and so a threshold, depends on."""
-        recipe = self.backbone.recipe
+        recipe, score = self.backbone.recipe, SCORES[self.score]
+        fitted = self._fitted.get(self.score)
         return Context(
             self.backbone.name,
             recipe.fingerprint if recipe else ORIGINAL,
             self.labels.fingerprint,
             self.score,
-            self.options.only(SCORES[self.score].uses),
+            self.options.only(score.options),
+            "".join(self.negatives[way].fingerprint for way in sorted(score.needs & MINED)),
+            str(self.shaping) if self.shaping else "",
+            fingerprint_of(fitted.learned) if fitted and fitted.learned else "",
         )
 
     def with_score(
@@ -81,6 +95,13 @@ class Detector:
         """The same backbone and labels under another score, without a threshold."""
         other = copy.copy(self)
         other._set_score(score, options)
+        other.threshold = None
+        return other
+
+    def with_shaping(self, shaping: Shaping | None) -> Detector:
+        """The same detector under another shaping, without a threshold."""
+        other = copy.copy(self)
+        other.shaping = shaping
         other.threshold = None
         return other
 
@@ -98,12 +119,25 @@ class Detector:
         Args:
             needs: as `Score.needs`; only that is computed. None: all that a verdict tells.
         """
-        needs = _all_needs() if needs is None else needs
-        features = self.backbone.features(pixels)
-        for piece, logits in self.backbone.logits_in_pieces(
-            features, self.classifier, "patches" in needs
-        ):
-            yield piece, Evidence(logits, features.whole[piece] if "features" in needs else None)
+        needs = self.needs if needs is None else needs
+        backbone, head = self.backbone, self.classifier
+        features = backbone.features(pixels, "layers" in needs)
+        mined = {way: self.negatives[way].cosines(features.whole) for way in sorted(needs & MINED)}
+        raw, layers = features.raw, features.layers
+        if self.shaping:
+            whole = backbone.placed(self.shaping(raw))
+            features = features._replace(whole=whole)
+        for piece, logits in backbone.logits_in_pieces(features, head, "patches" in needs):
+            yield (
+                piece,
+                Evidence(
+                    logits,
+                    raw[piece] if "features" in needs else None,
+                    None if layers is None else backbone.similar(layers[piece], head),
+                    {way: Cosines(*(x[piece] for x in found)) for way, found in mined.items()},
+                    head if "head" in needs else None,
+                ),
+            )
 
     def read(
         self,
@@ -139,9 +173,8 @@ class Detector:
         logits, here = evidence.logits, evidence.holds
         every = {
             name: self.score_of(evidence, name).tolist()
-            for name, score in SCORES.items()
-            if name == self.score
-            or (score.needs <= here and (not score.learns or name in self._fitted))
+            for name in SCORES
+            if name == self.score or (not self.lacks(name) and SCORES[name].needs <= here)
         }
         for name, values in every.items():
             if not all(map(math.isfinite, values)):
@@ -190,22 +223,78 @@ class Detector:
     ) -> Detector:
         """This detector with the threshold that accepts a share `recall` of these ID images.
 
-        A score that learns from ID images learns from these.
-
         Raises:
-            ValueError: no image, or a recall outside (0, 1].
+            ValueError: no image, a recall outside (0, 1], or a score that was not fitted.
         """
         check_recall(recall)
-        score, other = SCORES[self.score], copy.copy(self)
-        found: Iterable[Evidence] = (some for _, some in self.read(paths, on_error, score.needs))
-        if score.learns and (found := list(found)):
-            other._fitted = {**self._fitted, self.score: score.fit(Evidence.join(found))}
-        scores = [value for some in found for value in other.score_of(some).tolist()]
-        return other.with_threshold(calibrate(scores, recall, self.context))
+        needs = SCORES[self.score].needs
+        read = self.read(paths, on_error, needs)
+        scores = [value for _, some in read for value in self.score_of(some).tolist()]
+        return self.with_threshold(calibrate(scores, recall, self.context))
+
+    def fit(
+        self,
+        paths: Sequence[str | Path],
+        scores: Iterable[str] | None = None,
+        classes: Sequence[int] | None = None,
+        on_error: OnError | None = None,
+    ) -> Detector:
+        """This detector with what its shaping and these scores learn from ID images.
+
+        Args:
+            scores: by default its own; those that learn nothing are left as they are.
+            classes: the images' labels by index, -1 where that is not known.
+
+        Raises:
+            ValueError: no image, or too little to learn from.
+        """
+        other = copy.copy(self)
+        other.threshold = None
+        learners = [SCORES[name] for name in scores or (self.score,) if SCORES[name].learns]
+        if not paths:
+            raise ValueError("there is no ID image to learn from; give a folder of them")
+        known = dict(zip(map(Path, paths), classes or [-1] * len(paths), strict=True))
+        if self.shaping and self.shaping.learns:
+            read = [some for _, some in self.with_shaping(None).read(paths, on_error, {"features"})]
+            if not read:
+                raise ValueError("none of the ID images to learn from could be read")
+            features = Evidence.join(read).features
+            assert features is not None
+            other.shaping = self.shaping.fit(features)
+        needs = frozenset[str]().union(*(score.learns_from for score in learners))
+        if learners:
+            parts = [
+                replace(some, classes=torch.tensor([known[path] for path in names]))
+                for names, some in other.read(paths, on_error, needs - {"classes"})
+            ]
+            if not parts:
+                raise ValueError("none of the ID images to learn from could be read")
+            images = Evidence.join(parts)
+            learned = {score.name: score.fit(images, self.options) for score in learners}
+            other._fitted = {**self._fitted, **learned}
+        return other
+
+    def lacks(self, name: str) -> str:
+        """Why a score cannot be had of this detector, as the end of a sentence; empty if it can."""
+        score = SCORES[name]
+        if missing := score.needs & MINED - set(self.negatives):
+            return f"needs {NEEDS[min(missing)]}, and there are none"
+        if self.shaping and not score.needs <= {"logits"}:
+            return f"looks at more than the logits that {self.shaping} shapes"
+        if score.learns and name not in self._fitted:
+            return "learns from ID images, and was not fitted on any"
+        return ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a verdict tells: a patch map, and every score that can be had."""
+        return frozenset({"patches"}).union(*(SCORES[n].needs for n in SCORES if not self.lacks(n)))
 
     def _set_score(self, score: str, options: ScoreOptions) -> None:
         if score not in SCORES:
             raise ValueError(f"score {short(score)} is unknown; use one of {', '.join(SCORES)}")
+        if (reason := self.lacks(score)) and not SCORES[score].learns:
+            raise ValueError(f"{SCORES[score].title} {reason}")
         self.score = score
         self.options = options
 
@@ -215,8 +304,3 @@ class Detector:
         elif threshold is not None and not math.isfinite(threshold):
             raise ValueError(f"threshold is {threshold}; give a number")
         self.threshold = threshold
-
-
-def _all_needs() -> frozenset[str]:
-    """What a verdict tells: a patch map, and every score."""
-    return frozenset({"patches"}).union(*(score.needs for score in SCORES.values()))

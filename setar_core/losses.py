@@ -50,7 +50,7 @@ def terms(logits: Logits, classes: Tensor, top_k: int, predicted: bool = False) 
     With `predicted`, the best label instead of the true one decides which patches are OOD.
     Differentiable in the logits.
     """
-    whole, local = logits.among_id().whole, logits.among_id().patches
+    whole, local = logits.whole, logits.patches
     best = whole.argmax(dim=-1)
     ood = ood_patches(local.detach(), best if predicted else classes, top_k)
     if local.is_cuda:  # a choice of rows would wait for the GPU

@@ -5,4 +5,6 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 ASSETS = next(f for f in (_HERE / "assets", _HERE.parent / "assets") if f.is_dir())
 BACKBONES, BENCHMARK, EXAMPLES = (ASSETS / name for name in ("backbones", "benchmark", "examples"))
-LABELS, PUBLISHED, RECIPES = (ASSETS / name for name in ("labels", "published", "recipes"))
+LABELS, PROMPTS, PUBLISHED, RECIPES = (
+    ASSETS / name for name in ("labels", "prompts", "published", "recipes")
+)

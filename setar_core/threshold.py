@@ -18,7 +18,8 @@ class Context:
     """What a score depends on besides the image: a threshold holds only where all of it holds.
 
     `recipe` and `labels` are fingerprints (`ORIGINAL` for the original weights); `options` are
-    those that the score uses, the others as they are by default.
+    those that the score uses, the others as they are by default. `negatives`, `shaping` and `fit`
+    are what it was mined, shaped and fitted with, empty where it was not.
     """
 
     backbone: str
@@ -26,11 +27,15 @@ class Context:
     labels: str
     score: str
     options: ScoreOptions
+    negatives: str = ""
+    shaping: str = ""
+    fit: str = ""
 
     def changes(self, other: Context) -> tuple[str, ...]:
         """The names of what differs."""
         mine, theirs = self.page(), other.page()
-        return tuple(name.replace("_", " ") for name in mine if mine[name] != theirs[name])
+        names = dict.fromkeys((*mine, *theirs))
+        return tuple(n.replace("_", " ") for n in names if mine.get(n) != theirs.get(n))
 
     def page(self) -> dict[str, Any]:
         """As JSON values."""
@@ -40,6 +45,11 @@ class Context:
             "labels": self.labels,
             "score": self.score,
             **self.options.page(),
+            **{
+                name: getattr(self, name)
+                for name in ("negatives", "shaping", "fit")
+                if getattr(self, name)
+            },
         }
 
 

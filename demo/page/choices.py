@@ -18,7 +18,7 @@ from demo.server.models import model_of
 from demo.server.request import NO_RECIPE
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
-from setar_core.scores import SCORES
+from setar_core.scores import ALONE, SCORES
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
@@ -44,7 +44,7 @@ def label_choices() -> list[tuple[str, str]]:
 
 
 def score_choices() -> list[tuple[str, str]]:
-    return [(score.title, name) for name, score in SCORES.items()]
+    return [(score.title, name) for name, score in SCORES.items() if name in ALONE]
 
 
 def default_labels(backbone: str) -> str:

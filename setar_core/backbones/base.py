@@ -36,12 +36,13 @@ class BackboneError(ValueError):
 
 
 class Classifier(NamedTuple):
-    """One row a label: `weight (C, D)` and `bias (C,)` or None; the first `num_id` are the names,
-    the others negatives."""
+    """One row a label: `weight (C, D)` and `bias (C,)` or None."""
 
     weight: Tensor
     bias: Tensor | None
-    num_id: int
+
+    def cpu(self) -> Classifier:
+        return Classifier(self.weight.cpu(), None if self.bias is None else self.bias.cpu())
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ class Logits:
     whole: Tensor
     local: Tensor | None
     grid: tuple[int, int]
-    num_id: int
     scale: float
 
     def __len__(self) -> int:
@@ -62,10 +62,6 @@ class Logits:
 
     def __getitem__(self, rows: slice) -> Logits:
         return self._each(lambda x: x[rows])
-
-    def among_id(self) -> Logits:
-        """Without the columns of the negatives."""
-        return self._each(lambda x: x[..., : self.num_id])
 
     def cpu(self) -> Logits:
         return self._each(Tensor.cpu)
@@ -229,13 +225,18 @@ class Backbone(ABC):
         return other
 
     @torch.inference_mode()
-    def features(self, images: Tensor) -> Features:
-        """Global and local features of `images (B, 3, H, W)` in one pass, if memory allows."""
+    def features(self, images: Tensor, layers: bool = False) -> Features:
+        """Global and local features of `images (B, 3, H, W)` in one pass, if memory allows.
+
+        Raises:
+            ValueError: `layers` of a network whose blocks have no pooled token.
+        """
         tower, device = self.towers["visual"], self.device
 
         def read(piece: slice) -> Features:
             with rounding(device):
-                return tower.run(tower.start(images[piece].to(device, non_blocking=True)))
+                state = tower.start(images[piece].to(device, non_blocking=True))
+                return tower.run_layers(state) if layers else tower.run(state)
 
         parts = smaller_if_full(read, len(images), len(images), device)
         return Features.join([features for _, features in parts])
@@ -259,24 +260,28 @@ class Backbone(ABC):
     @torch.inference_mode()
     def logits(self, features: Features, classifier: Classifier, patches: bool = True) -> Logits:
         """Scaled similarities of whole images, and of their `patches`, to every label."""
-        weight, bias, num_id = classifier
+        local = self.similar(features.local, classifier) if patches else None
+        whole = self.similar(features.whole, classifier)
+        return Logits(whole, local, features.grid, self.scale)
 
-        def similar(x: Tensor) -> Tensor:
-            return nn.functional.linear(x * self.scale, weight, bias)
+    def similar(self, features: Tensor, classifier: Classifier) -> Tensor:
+        """Scaled similarities of features `(..., D)`, as the head takes them, `(..., C)`."""
+        return nn.functional.linear(features * self.scale, classifier.weight, classifier.bias)
 
-        local = similar(features.local) if patches else None
-        return Logits(similar(features.whole), local, features.grid, num_id, self.scale)
+    def placed(self, raw: Tensor) -> Tensor:
+        """Features before normalisation as the head takes them, `(..., D)`."""
+        return raw
 
     def logits_in_pieces(
         self, features: Features, classifier: Classifier, patches: bool = True
     ) -> Iterator[tuple[slice, Logits]]:
         """Logits of a few images at a time, so that those of their patches fit in memory."""
-        whole, local, grid = features
-        each = local.shape[1] if patches else 0
+        whole = features.whole
+        each = features.local.shape[1] if patches else 0
         step = images_at_once(each, len(classifier.weight), whole.is_cuda)
 
         def some(piece: slice) -> Logits:
-            return self.logits(Features(whole[piece], local[piece], grid), classifier, patches)
+            return self.logits(features.some(piece), classifier, patches)
 
         yield from smaller_if_full(some, len(whole), step, whole.device)
 

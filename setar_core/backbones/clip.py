@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..labels import LabelSet, few, short
 from .base import Backbone, BackboneError, Classifier, Preprocess
 from .fused import linear, linear_onto, linear_then
-from .text import TextTower, Tokenizer, block_slot, pool_type, text_width
+from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_width
 from .tower import Features, Slot, Tower, attention, heads
 
 AT_ONCE = 1_024  # prompts; all that more of them take is time, not memory
@@ -34,30 +34,39 @@ class ClipBackbone(Backbone):
 
     @torch.inference_mode()
     def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
-        """Unit text features of every prompt, `(K + N, D)`, no bias."""
-        tower, prompts, done = self.towers["text"], labels.prompts, 0
+        """Unit text features of every label, `(K, D)`, no bias."""
+        rows = yield from self.reading_texts(labels.prompts)
+        return Classifier(label_rows(rows, len(labels.templates)), None)
+
+    @torch.inference_mode()
+    def reading_texts(self, texts: Sequence[str]) -> Generator[int, None, Tensor]:
+        """Unit features of texts, `(N, D)`; yields how many have been read."""
+        tower, done = self.towers["text"], 0
         assert isinstance(tower, TextTower)
-        rows = torch.empty(len(prompts), tower.width, device=self.device)
-        for first in range(0, len(prompts), AT_ONCE):
-            for part in tower.start(prompts[first : first + AT_ONCE]).split():
+        rows = torch.empty(len(texts), tower.width, device=self.device)
+        for first in range(0, len(texts), AT_ONCE):
+            for part in tower.start(texts[first : first + AT_ONCE]).split():
                 rows[first + part.order] = tower.run(part)
                 done += len(part.order)
                 yield done
-        return Classifier(rows, None, len(labels))
+        return rows
+
+    def placed(self, raw: Tensor) -> Tensor:
+        return F.normalize(raw, dim=-1)
 
     def doubts(self, labels: LabelSet) -> tuple[str, ...]:
         """Labels that its tokenizer cuts, and those that become one text, written differently."""
         tower = self.towers["text"]
         assert isinstance(tower, TextTower)
         tokens, cut = tower.tokens(labels.prompts)
-        names, found = labels.names + labels.negatives, []
+        names, found = labels.names, []
         if cut:
             found.append(
                 f"labels are cut after {tokens.shape[1]} tokens with their prompt: "
-                f"{few([names[i] for i in cut])}"
+                f"{few(list(dict.fromkeys(names[i % len(names)] for i in cut)))}"
             )
         alike: dict[bytes, dict[str, None]] = {}
-        for name, row in zip(names, tokens.numpy(), strict=True):
+        for name, row in zip(names * len(labels.templates), tokens.numpy(), strict=True):
             alike.setdefault(row.tobytes(), {})[name] = None
         if pairs := [" = ".join(map(short, group)) for group in alike.values() if len(group) > 1]:
             found.append(
@@ -110,11 +119,16 @@ class ImageTower(Tower):
         return linear_onto(state, hidden, down.weight, down.bias, block.ls_2)
 
     def finish(self, state: Tensor) -> Features:
+        before = self._project(state)
+        x = F.normalize(before, dim=-1)
+        return Features(x[:, 0], x[:, 1:], tuple(self.visual.grid_size), before[:, 0].clone())
+
+    def pool(self, state: Tensor) -> Tensor:
+        return F.normalize(self._project(state[:, 0]), dim=-1)
+
+    def _project(self, state: Tensor) -> Tensor:
         x = self.visual.ln_post(state)
-        if self.visual.proj is not None:
-            x = x @ self.visual.proj
-        x = F.normalize(x, dim=-1)
-        return Features(x[:, 0], x[:, 1:], tuple(self.visual.grid_size))
+        return x if self.visual.proj is None else x @ self.visual.proj
 
     def slot(self, i: int | None, weight: str) -> Slot:
         return Slot(self.visual, "proj") if i is None else block_slot(self.blocks[i], weight)

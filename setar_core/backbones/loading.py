@@ -212,7 +212,7 @@ def _timm(name: str, source: str, weights: Path, **overlay: Any) -> Backbone:
         found, wanted = shape_in(weights, head), tuple(backbone.head.weight.shape)
         if found not in (None, wanted):  # timm leaves out one of another size without a word
             raise ValueError(f"the head in the weights is {found}, the model's is {wanted}")
-        _, local, (h, w) = backbone.features(preprocess(BLACK)[None])
+        _, local, (h, w), *_ = backbone.features(preprocess(BLACK)[None])
         if local.shape[1] != h * w:
             raise ValueError(f"{local.shape[1]} patches do not fill a grid of {h} x {w}")
     return backbone

@@ -144,6 +144,13 @@ class TextTower(Tower):
         return self.text.token_embedding(tokens.to(places.device)) + places
 
 
+def label_rows(rows: Tensor, templates: int) -> Tensor:
+    """One unit vector a label, `(K, D)`: of those of its templates, `(T * K, D)`, the mean."""
+    if templates == 1:
+        return rows
+    return F.normalize(rows.unflatten(0, (templates, -1)).mean(dim=0), dim=-1)
+
+
 def text_width(text: Any) -> int:
     """The length of open_clip's text features."""
     matrix = text.text_projection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,20 +16,49 @@ BLOCK_WEIGHTS = ("q", "k", "v", "o", "up", "down")
 class Features(NamedTuple):
     """`whole (B, D)` of each image, `local (B, P, D)` of its patches, `grid (h, w)`, P = h * w.
 
-    Unit length for CLIP; as the head takes them for classifiers.
+    Unit length for CLIP; as the head takes them for classifiers. `before (B, D)` are those of whole
+    images before normalisation, None where they are never normalised; `layers (B, L, D)` what the
+    head would take of each block, where that was asked for.
     """
 
     whole: Tensor
     local: Tensor
     grid: tuple[int, int]
+    before: Tensor | None = None
+    layers: Tensor | None = None
+
+    @property
+    def raw(self) -> Tensor:
+        """Those of whole images before any normalisation, `(B, D)`."""
+        return self.whole if self.before is None else self.before
+
+    def some(self, rows: slice) -> Features:
+        """Those of some of the images."""
+        return self._each(lambda x: x[rows])
+
+    def float(self) -> Features:
+        """In float32."""
+        return self._each(Tensor.float)
 
     @classmethod
     def join(cls, parts: Sequence[Features]) -> Features:
         """Those of all images together; at least one part."""
         if len(parts) == 1:
             return parts[0]
-        whole, local, _ = zip(*parts, strict=True)
-        return cls(torch.cat(whole), torch.cat(local), parts[0].grid)
+        whole, local, _, before, layers = zip(*parts, strict=True)
+        return cls(
+            torch.cat(whole),
+            torch.cat(local),
+            parts[0].grid,
+            None if before[0] is None else torch.cat(before),
+            None if layers[0] is None else torch.cat(layers),
+        )
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Features:
+        before, layers = (
+            None if part is None else change(part) for part in (self.before, self.layers)
+        )
+        return Features(change(self.whole), change(self.local), self.grid, before, layers)
 
 
 class Slot(NamedTuple):
@@ -100,6 +129,26 @@ class Tower(ABC):
         for i in range(first, self.depth):
             state = self.feed(i, self.attend(i, state))
         return self.finish(state)
+
+    def run_layers(self, state: Any) -> Features:
+        """As `run`, with what the head would take of each block.
+
+        Raises:
+            ValueError: the blocks have no token that stands for the whole image.
+        """
+        seen = []
+        for i in range(self.depth):
+            state = self.feed(i, self.attend(i, state))
+            seen.append(self.pool(state))
+        features: Features = self.finish(state)
+        return features._replace(layers=torch.stack(seen, dim=1))
+
+    def pool(self, state: Any) -> Tensor:
+        """What the head would take of a state, `(B, D)`."""
+        raise ValueError(
+            "the blocks of this network have no token that stands for the whole image; "
+            "use another score, or a ViT"
+        )
 
     def sites(self) -> dict[tuple[Any, str], int | None]:
         blocks = {

@@ -52,20 +52,15 @@ class VisionBackbone(Backbone):
         """The head, `(K, D)` with its bias.
 
         Raises:
-            ValueError: the labels are not as many as the head's classes, or have negatives.
+            ValueError: the labels are not as many as the head's classes.
         """
-        if labels.negatives:
-            raise ValueError(
-                f"{self.name} has no text tower, so it cannot score negative labels; "
-                "remove them or use a CLIP"
-            )
         if len(labels) != self.num_classes:
             raise ValueError(
                 f"{len(labels)} labels for {self.name}, whose head has {self.num_classes} classes; "
                 "give one label a class, in the head's order"
             )
         yield len(labels)
-        return Classifier(self.head.weight, self.head.bias, len(labels))
+        return Classifier(self.head.weight, self.head.bias)
 
 
 class VitTower(Tower):
@@ -110,6 +105,9 @@ class VitTower(Tower):
     def finish(self, state: Tensor) -> Features:
         x = self.model.fc_norm(self.model.norm(state))
         return Features(x[:, 0], x[:, 1:], tuple(self.model.patch_embed.grid_size))
+
+    def pool(self, state: Tensor) -> Tensor:
+        return self.model.fc_norm(self.model.norm(state[:, 0]))
 
     def slot(self, i: int | None, weight: str) -> Slot:
         return Slot(self.head, "weight") if i is None else _slot(self.blocks[i], weight)

@@ -172,7 +172,7 @@ class Benchmark:
             for part, evidence in detector.evidence(pixels, self._needs):
                 found = [detector.score_of(evidence, name) for name in self.scores]
                 values[part, r] = torch.stack(found, dim=-1).cpu().numpy()
-                nearest = evidence.logits.among_id().whole.argmax(dim=-1)
+                nearest = evidence.logits.whole.argmax(dim=-1)
                 labels[part, r] = nearest.cpu().numpy()
         return values, labels
 

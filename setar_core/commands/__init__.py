@@ -59,10 +59,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for option in fields(ScoreOptions):
         parser.add_argument(
             f"--{option.name.replace('_', '-')}",
-            type=float,
+            type=option.metadata.get("kind", float),
             default=option.default,
             metavar=option.metadata["symbol"],
-            help=f"{option.metadata['help']} ({option.default:g})",
+            help=option.metadata["help"]
+            + ("" if option.default is None else f" ({option.default:g})"),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..scores import SCORES, check_scores
+from ..scores import ALONE, SCORES, check_scores
 from . import (
     add_model,
     add_options,
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from ..detector import Detector
     from .score_table import ScoreTable
 
-    names = [name.strip() for name in args.scores.split(",")] if args.scores else list(SCORES)
+    names = [name.strip() for name in args.scores.split(",")] if args.scores else list(ALONE)
     check_scores(names)
     options = score_options(args)
     journal = Path(f"{args.out}.jsonl")

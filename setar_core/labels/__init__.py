@@ -1,4 +1,4 @@
-"""The names an image is compared with, and the prompt they are set into: `LabelSet`."""
+"""The names an image is compared with, and the prompts they are set into: `LabelSet`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.strict import is_text
-from ..paths import LABELS
+from ..paths import LABELS, PROMPTS
 from .reading import is_visible, names_in
 
 PROMPT = "a photo of a {}"
 MAX_LABELS = 25_000  # ImageNet-21k has 21,843 classes
 MAX_LENGTH = 200  # characters; CLIP reads 77 tokens
+MAX_PROMPTS = 200_000  # labels times templates; ImageNet with 80 templates has 80,000
 MAX_BYTES = 5_000_000
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """K in-distribution names, optional negatives, and a prompt with one `{}` for the name.
+    """K in-distribution names, and a prompt with one `{}` for the name.
 
-    Negatives are labels that an image must not resemble; they are scored beside the names but
-    are never a verdict.
+    A prompt of several lines is as many templates, and a label what they mean together; the name
+    of a shipped list (`shipped_prompts`) stands for its templates.
 
     Raises:
         ValueError: fewer than two names, an empty or overlong one, too many, a prompt without `{}`.
@@ -32,11 +33,9 @@ class LabelSet:
 
     names: tuple[str, ...]
     prompt: str = PROMPT
-    negatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "negatives", tuple(self.negatives))
         if not self.names:
             raise ValueError("the label set is empty; write at least two labels, one a line")
         if len(self.names) == 1:
@@ -44,10 +43,9 @@ class LabelSet:
                 f"{short(self.names[0])} is the only label, and no score can be formed from one; "
                 "add at least one more"
             )
-        total = len(self.names) + len(self.negatives)
-        if total > MAX_LABELS:
-            raise ValueError(f"{total} labels are too many; use at most {MAX_LABELS}")
-        for name in self.names + self.negatives:
+        if len(self.names) > MAX_LABELS:
+            raise ValueError(f"{len(self.names)} labels are too many; use at most {MAX_LABELS}")
+        for name in self.names:
             if not isinstance(name, str) or not is_visible(name):
                 raise ValueError(f"label {name!r} has no text; write a word or remove it")
             if not is_text(name):
@@ -56,26 +54,28 @@ class LabelSet:
                 raise ValueError(
                     f"label {short(name)} has {len(name)} characters; use at most {MAX_LENGTH}"
                 )
-        if not isinstance(self.prompt, str) or self.prompt.count("{}") != 1:
+        if isinstance(self.prompt, str):
+            object.__setattr__(self, "prompt", _prompt_of(self.prompt))
+        for template in self.templates or (self.prompt,):
+            check_template(template)
+        if len(self.names) * len(self.templates) > MAX_PROMPTS:
             raise ValueError(
-                f"prompt {short(self.prompt)} must hold {{}} once, where the label goes; "
-                f"e.g. {PROMPT!r}"
-            )
-        if not is_text(self.prompt):
-            raise ValueError(f"prompt {short(self.prompt)} is no Unicode text; write it again")
-        if len(self.prompt) > MAX_LENGTH:
-            raise ValueError(
-                f"the prompt has {len(self.prompt)} characters; use at most {MAX_LENGTH}"
+                f"{len(self.names)} labels in {len(self.templates)} templates are too many "
+                f"prompts; use at most {MAX_PROMPTS}"
             )
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
+    def templates(self) -> tuple[str, ...]:
+        """The lines of the prompt, T of them."""
+        return tuple(self.prompt.split("\n")) if isinstance(self.prompt, str) else ()
+
+    @property
     def prompts(self) -> tuple[str, ...]:
-        """One sentence a name, then one a negative: K + N texts."""
-        before, after = self.prompt.split("{}")
-        return tuple(before + name + after for name in self.names + self.negatives)
+        """One sentence a name, template after template: T * K texts."""
+        return tuple(sentence(template, name) for template in self.templates for name in self.names)
 
     @property
     def duplicates(self) -> tuple[str, ...]:
@@ -84,8 +84,8 @@ class LabelSet:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the names in their order, the negatives and the prompt."""
-        text = json.dumps([self.names, self.negatives, self.prompt])
+        """SHA-256, in hex, of the names in their order and the prompt."""
+        text = json.dumps([self.names, [], self.prompt])  # the list is of files that were kept
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -140,6 +140,37 @@ class LabelSet:
             return cls.parse(text, prompt, path.suffix.lower())
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from None
+
+
+def sentence(template: str, name: str) -> str:
+    """The template with the name in its place; a brace in the name stays one."""
+    before, after = template.split("{}")
+    return before + name + after
+
+
+def check_template(template: str) -> None:
+    """Raises ValueError for a template without one `{}`, or an overlong one."""
+    if not isinstance(template, str) or template.count("{}") != 1:
+        raise ValueError(
+            f"prompt {short(template)} must hold {{}} once, where the label goes; e.g. {PROMPT!r}"
+        )
+    if not is_text(template):
+        raise ValueError(f"prompt {short(template)} is no Unicode text; write it again")
+    if len(template) > MAX_LENGTH:
+        raise ValueError(f"the prompt has {len(template)} characters; use at most {MAX_LENGTH}")
+
+
+def shipped_prompts() -> dict[str, Path]:
+    """The lists of templates in `assets/prompts`, name to file, in alphabetical order."""
+    return {path.stem: path for path in sorted(PROMPTS.glob("*.txt"))}
+
+
+def _prompt_of(text: str) -> str:
+    """The templates, one a line, without empty lines; a list's where its name is given."""
+    if "{}" not in text and (path := shipped_prompts().get(text.strip())):
+        text = path.read_text(encoding="utf-8")
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return "\n".join(dict.fromkeys(line for line in lines if line.strip())) or text
 
 
 def shipped_label_sets() -> dict[str, Path]:

@@ -6,7 +6,7 @@ and an entry in `SCORES`; the command line, the page and the tests read them fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import import_module
 from numbers import Real
@@ -31,23 +31,72 @@ class ScoreOptions:
 
     temperature: float = field(
         default=1.0,
-        metadata={"symbol": "T", "help": "divides the raw cosine", "range": (1e-6, 1e6)},
+        metadata={"symbol": "T", "help": "divides the raw cosine", "range": (1e-6, 1e6)}
+        | {"always": True},
     )
     local_weight: float = field(
         default=1.0,
-        metadata={"symbol": "W", "help": "the factor of L-MCM in GL-MCM", "range": (0, 1e6)},
+        metadata={"symbol": "W", "help": "the factor of L-MCM in GL-MCM", "range": (0, 1e6)}
+        | {"always": True},
+    )
+    negative_temperature: float = field(
+        default=0.01,
+        metadata={
+            "symbol": "T",
+            "help": "divides the raw cosine in NegLabel and CSP",
+            "range": (1e-6, 1e6),
+        },
+    )
+    groups: int | None = field(
+        default=None,
+        metadata={
+            "symbol": "N",
+            "help": "into how many groups negatives are divided; all there are, at most 100",
+            "range": (1, 100_000),
+            "kind": int,
+            "such": 100,
+        },
+    )
+    neighbors: int | None = field(
+        default=None,
+        metadata={
+            "symbol": "K",
+            "help": "how many of the nearest ID images count in KNN and NNGuide; each has its own",
+            "range": (1, 1_000_000),
+            "kind": int,
+            "such": 10,
+        },
+    )
+    shrinkage: float | None = field(
+        default=None,
+        metadata={
+            "symbol": "S",
+            "help": "of the covariance in Mahalanobis++, from 0 for none to 1; chosen by the "
+            "images (Ledoit-Wolf) where it is left out",
+            "range": (0, 1),
+            "such": 0.1,
+        },
     )
 
     def __post_init__(self) -> None:
         for option in fields(self):
             value, (low, high) = getattr(self, option.name), option.metadata["range"]
+            if value is None and option.default is None:
+                continue
+            kind = option.metadata.get("kind", float)
             number = isinstance(value, Real) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
+            if not number or not low <= value <= high or kind(value) != value:
+                such = option.metadata.get("such", option.default)
                 raise ValueError(
-                    f"{_words(option.name)} is {value!r}; give a number from {low:g} to {high:g}, "
-                    f"such as {option.default:g}"
+                    f"{_words(option.name)} is {value!r}; give a {'whole ' * (kind is int)}number "
+                    f"from {low:g} to {high:g}, such as {such:g}"
                 )
-            object.__setattr__(self, option.name, float(value))
+            object.__setattr__(self, option.name, kind(value))
+
+    def given(self, names: Iterable[str]) -> dict[str, Any]:
+        """Those of these names that are not None."""
+        every = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in every.items() if value is not None}
 
     def only(self, names: Iterable[str]) -> ScoreOptions:
         """These options, and the defaults for all others."""
@@ -55,12 +104,17 @@ class ScoreOptions:
 
     def changes(self, other: ScoreOptions) -> tuple[str, ...]:
         """What differs, in words."""
-        theirs = other.page()
-        return tuple(_words(name) for name, mine in self.page().items() if mine != theirs[name])
+        theirs = asdict(other)
+        return tuple(_words(name) for name, mine in asdict(self).items() if mine != theirs[name])
 
-    def page(self) -> dict[str, float]:
-        """As JSON takes them."""
-        return asdict(self)
+    def page(self) -> dict[str, float | None]:
+        """As JSON takes them: the first two, and of the others those that were set."""
+        every = {option.name: (getattr(self, option.name), option) for option in fields(self)}
+        return {
+            name: value
+            for name, (value, option) in every.items()
+            if option.metadata.get("always") or value != option.default
+        }
 
 
 DEFAULTS = ScoreOptions()  # as published
@@ -69,9 +123,14 @@ DEFAULTS = ScoreOptions()  # as published
 NEEDS = {
     "logits": "logits",
     "patches": "the logits of patches",
-    "negatives": "negative labels",
+    "neglabel": "negative labels as NegLabel mines them",
+    "csp": "negative labels as CSP mines them",
     "features": "features",
+    "layers": "the features of every block",
+    "head": "the head's weights",
+    "classes": "the class of each ID image",
 }
+MINED = frozenset({"neglabel", "csp"})  # ways to mine negatives
 
 
 @dataclass(frozen=True)
@@ -88,9 +147,12 @@ class Score:
             It takes the parts of the evidence that the score needs, then the options it uses by
             name, and gives `(B,)`.
         needs: what it looks at, of `NEEDS`.
-        uses: names of options that change it.
-        learns: the score learns from ID images: the function is given their evidence, and gives
-            the function to score with.
+        uses: names of options that change it; one that is None leaves the function's own default.
+        made_for: what its authors made and tried it for, in a sentence.
+        learner: for a score that learns from ID images, a function as `function` that takes the
+            parts of their evidence that it `learns_from` and the options it `learns_by`, and gives
+            named tensors; `function` is given them by name before its options.
+        learned: those tensors, once it has learned.
     """
 
     name: str
@@ -101,7 +163,28 @@ class Score:
     function: str | Callable[..., Any]
     needs: frozenset[str] = frozenset({"logits"})
     uses: tuple[str, ...] = ("temperature",)
-    learns: bool = False
+    made_for: str = "Any labels: it needs no other image and no other word."
+    learner: str | Callable[..., Any] | None = None
+    learns_from: frozenset[str] = frozenset()
+    learns_by: tuple[str, ...] = ()
+    learned: Mapping[str, Tensor] | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether it has to see ID images before it can score."""
+        return self.learner is not None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of all options that its value depends on."""
+        return self.uses + self.learns_by
+
+    @property
+    def group(self) -> str:
+        """What a person has to give for it: "nothing", "negatives" or "ID images"."""
+        if self.learns:
+            return "ID images"
+        return "negatives" if self.needs & MINED else "nothing"
 
     def __call__(self, evidence: Evidence, options: ScoreOptions = DEFAULTS) -> Tensor:
         """The score of every image, `(B,)`.
@@ -109,24 +192,29 @@ class Score:
         Raises:
             ValueError: it was not fitted and has to be, or needs what is not there.
         """
-        if self.learns:
-            raise ValueError(f"{self.title} learns from ID images; calibrate on some first")
-        used = {name: getattr(options, name) for name in self.uses}
-        found: Tensor = _resolve(self.function)(*self._parts(evidence), **used)
+        if self.learns and self.learned is None:
+            raise ValueError(f"{self.title} learns from ID images; fit it on some first")
+        used = {**(self.learned or {}), **options.given(self.uses)}
+        found: Tensor = _resolve(self.function)(*self._parts(evidence, self.needs), **used)
         return found
 
-    def fit(self, calibration: Evidence) -> Score:
-        """This score with what it learns from ID images; itself where it learns nothing."""
-        if not self.learns:
-            return self
-        function = _resolve(self.function)(*self._parts(calibration))
-        return replace(self, function=function, learns=False)
+    def fit(self, images: Evidence, options: ScoreOptions = DEFAULTS) -> Score:
+        """This score with what it learns from ID images; itself where it learns nothing.
 
-    def _parts(self, evidence: Evidence) -> tuple[Any, ...]:
-        missing = [what for need, what in NEEDS.items() if need in self.needs - evidence.holds]
+        Raises:
+            ValueError: what it learns from is not there, or is too little.
+        """
+        if self.learner is None:
+            return self
+        parts = self._parts(images, self.learns_from)
+        learned = _resolve(self.learner)(*parts, **options.given(self.learns_by))
+        return replace(self, learned=learned)
+
+    def _parts(self, evidence: Evidence, needs: frozenset[str]) -> tuple[Any, ...]:
+        missing = [what for need, what in NEEDS.items() if need in needs - evidence.holds]
         if missing:
             raise ValueError(f"{self.title} needs {' and '.join(missing)}, and there are none")
-        return evidence.parts(self.needs)
+        return evidence.parts(needs)
 
 
 SCORES: dict[str, Score] = {
@@ -201,8 +289,123 @@ SCORES: dict[str, Score] = {
             "arXiv:2406.12629",
             "logits.variance",
         ),
+        Score(
+            "gen",
+            "GEN",
+            "How far from certain are the most probable labels, at the model's own sharpness?",
+            "-sum of the 100 largest (p (1 - p))^0.1",
+            "Liu, Lochman, Zach, CVPR 2023",
+            "logits.gen",
+            uses=(),
+            made_for="Classifiers; it needs no other image and no other word.",
+        ),
+        Score(
+            "neglabel",
+            "NegLabel",
+            "Is the image more like the labels than like words that are far from all of them?",
+            "mean over groups of the labels' share of softmax(cos / T) over labels and negatives",
+            "arXiv:2403.20078",
+            "negatives.neglabel",
+            needs=frozenset({"neglabel"}),
+            uses=("negative_temperature", "groups"),
+            made_for="CLIP, with negatives mined from WordNet's nouns and adjectives.",
+        ),
+        Score(
+            "csp",
+            "CSP",
+            "Is the image more like the labels than like far words and kinds of picture?",
+            "as NegLabel, with adjectives before one of 14 broad nouns",
+            "arXiv:2410.08611",
+            "negatives.neglabel",
+            needs=frozenset({"csp"}),
+            uses=("negative_temperature", "groups"),
+            made_for="CLIP, with negatives mined from WordNet's nouns and adjectives.",
+        ),
+        Score(
+            "knn",
+            "KNN",
+            "How near is the image to the k-th nearest of the ID images it learned from?",
+            "-||z - z_(k)||, z = f / ||f||",
+            "arXiv:2204.06507",
+            "nearness.knn",
+            needs=frozenset({"features"}),
+            uses=("neighbors",),
+            made_for="Classifiers, with their training images; k 10 unless it is set.",
+            learner="nearness.knn_learner",
+            learns_from=frozenset({"features"}),
+        ),
+        Score(
+            "nnguide",
+            "NNGuide",
+            "Do all labels together resemble the image, and do ID images as certain lie near it?",
+            "E * mean of the k largest E_i cos(z, z_i), E = logsumexp(logits)",
+            "arXiv:2309.14888",
+            "nearness.nnguide",
+            needs=frozenset({"logits", "features"}),
+            uses=("neighbors",),
+            made_for="Classifiers, with a share of their training images; k 10 unless it is set.",
+            learner="nearness.nnguide_learner",
+            learns_from=frozenset({"logits", "features"}),
+        ),
+        Score(
+            "fdbd",
+            "fDBD",
+            "How far is the image from where another label would win?",
+            "mean of |z_y - z_c| / ||w_y - w_c|| / ||f - mean f||",
+            "arXiv:2312.11536",
+            "nearness.fdbd",
+            needs=frozenset({"features", "head"}),
+            uses=(),
+            made_for="Classifiers; of ID images it learns nothing but their mean.",
+            learner="nearness.fdbd_learner",
+            learns_from=frozenset({"features"}),
+        ),
+        Score(
+            "mahalanobis",
+            "Mahalanobis++",
+            "How near is the image to the centre of a class, as wide as classes are?",
+            "-min over c of (z - m_c)' S^-1 (z - m_c), z = f / ||f||",
+            "arXiv:2505.18032",
+            "nearness.mahalanobis",
+            needs=frozenset({"features"}),
+            uses=(),
+            made_for="ViT and Swin classifiers, with more training images than dimensions.",
+            learner="nearness.mahalanobis_learner",
+            learns_from=frozenset({"features", "classes"}),
+            learns_by=("shrinkage",),
+        ),
+        Score(
+            "relative_mahalanobis",
+            "relative Mahalanobis++",
+            "How much nearer is the image to a class than to all ID images together?",
+            "Mahalanobis++ + (z - m)' S_all^-1 (z - m)",
+            "arXiv:2505.18032",
+            "nearness.relative_mahalanobis",
+            needs=frozenset({"features"}),
+            uses=(),
+            made_for="ViT and Swin classifiers, with more training images than dimensions.",
+            learner="nearness.relative_mahalanobis_learner",
+            learns_from=frozenset({"features", "classes"}),
+            learns_by=("shrinkage",),
+        ),
+        Score(
+            "layers_mcm",
+            "MCM of layers",
+            "Does one label stand out already in earlier blocks of the network?",
+            "mean of MCM over chosen blocks",
+            "arXiv:2510.05782",
+            "layers.layers_mcm",
+            needs=frozenset({"logits", "layers"}),
+            made_for="CLIP; experimental, written from the paper, whose code is not public.",
+            learner="layers.layers_learner",
+            learns_from=frozenset({"logits", "layers"}),
+            learns_by=("temperature",),
+        ),
     )
 }
+
+
+ALONE = tuple(name for name, score in SCORES.items() if score.group == "nothing")
 
 
 def check_scores(names: Iterable[str]) -> None:

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..backbones.base import Logits
 
+GEN_LABELS, GEN_POWER = 100, 0.1
+
 
 def mcm(logits: Logits, temperature: float = 1.0) -> Tensor:
     """Maximum concept matching (arXiv:2211.13445): max softmax over the labels; in (0, 1]."""
@@ -53,19 +55,29 @@ def variance(logits: Logits, temperature: float = 1.0) -> Tensor:
     return _softmax(logits, temperature).var(dim=-1, correction=0)
 
 
+def gen(logits: Logits) -> Tensor:
+    """Generalised entropy (Liu, Lochman, Zach, CVPR 2023) at the model's own scale.
+
+    Minus the sum of `(p (1 - p))^0.1` over the 100 most probable labels.
+    """
+    p = probabilities(logits)
+    p = p.topk(min(GEN_LABELS, p.shape[-1]), dim=-1).values
+    return -(p * (1 - p)).pow(GEN_POWER).sum(dim=-1)
+
+
 def probabilities(logits: Logits) -> Tensor:
     """What is shown beside labels, `(B, K)`: the softmax of the logits at the model's own scale."""
-    return logits.among_id().whole.softmax(dim=-1)
+    return logits.whole.softmax(dim=-1)
 
 
 def patch_map(logits: Logits) -> Tensor:
     """How sure each patch is of its best label, `(B, h, w)` in (0, 1], at the model's scale."""
-    return _surest(logits.among_id().patches).unflatten(1, logits.grid)
+    return _surest(logits.patches).unflatten(1, logits.grid)
 
 
 def patch_best(logits: Logits) -> Tensor:
     """The index of each patch's best label, `(B, h, w)`."""
-    return logits.among_id().patches.argmax(dim=-1).unflatten(1, logits.grid)
+    return logits.patches.argmax(dim=-1).unflatten(1, logits.grid)
 
 
 def _surest(scaled: Tensor) -> Tensor:

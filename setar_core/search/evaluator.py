@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..backbones.base import Backbone, Classifier
-from ..backbones.text import TextState
+from ..backbones.text import TextState, label_rows
 from ..backbones.tower import Features, Tower
 from ..data.calibration import CalibrationSet
 from ..labels import LabelSet
@@ -180,8 +180,7 @@ class Evaluator:
         made = self._chunk("visual", cut) if ready is None else ready.__getitem__
 
         def judged(number: int) -> tuple[Features, list[Part]]:
-            whole, local, grid = made(number)
-            features = Features(whole.float(), local.float(), grid)
+            features = made(number).float()
             return features, builder.parts_of(features, classifier, number * self.at_once)
 
         needed = cut is None  # the other tower's are used again and again
@@ -205,9 +204,10 @@ class Evaluator:
         if (ready := kept.get(key)) is None:
             parts = self.workers.each(self._chunk("text", cut), self.states["text"].chunks)
             rows = torch.cat([part.float() for part in parts])
-            ready = [torch.empty_like(rows).index_copy_(0, self.order, rows)]
+            rows = torch.empty_like(rows).index_copy_(0, self.order, rows)
+            ready = [label_rows(rows, len(self.labels.templates))]
             kept.put(key, ready, cut is None)
-        return Classifier(ready[0], None, len(self.labels))
+        return Classifier(ready[0], None)
 
     def _chunk(self, name: str, cut: int | None) -> Callable[[int], Any]:
         """What the tower makes of a chunk, from the kept state below `cut`."""

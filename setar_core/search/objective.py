@@ -45,7 +45,7 @@ class MeasureBuilder:
     def parts_of(self, features: Features, classifier: Classifier, first: int) -> list[Part]:
         """Parts of images, the first of which is the `first` of all; nothing is collected."""
         return [
-            self._part_of(logits.among_id(), first + piece.start)
+            self._part_of(logits, first + piece.start)
             for piece, logits in self.backbone.logits_in_pieces(features, classifier)
         ]
 
@@ -79,14 +79,14 @@ def patch_scores(score: Score, logits: Logits, ood: Tensor, options: ScoreOption
     largest alone stands for them all. Nothing is left out: a choice would wait for a GPU.
     """
     own = logits.patches.flatten(0, 1)  # (B * P, C)
-    alone = Logits(own, own[:, None], (1, 1), logits.num_id, logits.scale)
+    alone = Logits(own, own[:, None], (1, 1), logits.scale)
     if "patches" not in score.needs:
         return score(Evidence(alone), options).view(ood.shape)
     sure = SCORES["l_mcm"](Evidence(alone), options).view(ood.shape)
     best = sure.masked_fill(~ood, -math.inf).argmax(dim=1)  # (B,)
     strongest = logits.patches.gather(1, best[:, None, None].expand(-1, 1, own.shape[1]))
     beside = strongest.expand_as(logits.patches).reshape(len(own), 1, -1)
-    together = Logits(own, beside, (1, 1), logits.num_id, logits.scale)
+    together = Logits(own, beside, (1, 1), logits.scale)
     return score(Evidence(together), options).view(ood.shape)
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..recipe import PRUNES, WEIGHTS, Site, dropped
-from ..scores import SCORES, ScoreOptions
+from ..scores import ALONE, ScoreOptions
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
@@ -106,7 +106,7 @@ class SearchPlan:
             ("order", "visual_text" if self.order is None else self.order, ORDERS),
             ("weight", self.weight, blocks),
             ("objective", self.objective, OBJECTIVES),
-            ("score", self.score, SCORES),
+            ("score", self.score, ALONE),
             ("prune", self.prune, PRUNES),
             ("precision", self.precision, PRECISIONS),
         ):

@@ -38,7 +38,6 @@ LABELS = {
     "a shipped set": (LabelSet.load("animals"), HACKED),
     "names": (LabelSet(("fox", "bee 39827")), LabelSet(("fox", "bee 97020"))),
     "prompts": (LabelSet(FOX, "{} 2839"), LabelSet(FOX, "{} 21582")),
-    "negatives": tuple(LabelSet(FOX, PROMPT, (f"crab {i}",)) for i in (133577, 197314)),
 }
 RECIPES = {
     "sites": ('{"visual.0.up": 0.1047054}', '{"visual.proj": 0.8094013}'),

@@ -171,16 +171,29 @@ def test_a_text_site_is_refused_where_there_is_no_text_tower(swin):
 def test_a_head_takes_one_label_a_class(swin):
     with pytest.raises(ValueError, match="24 classes"):
         swin.classifier(LABELS)
-    names = tuple(f"class {i}" for i in range(24))
-    with pytest.raises(ValueError, match="negative"):
-        swin.classifier(LabelSet(names, negatives=("x",)))
 
 
-def test_negatives_get_columns_of_their_own(clip):
-    labels = LabelSet(("fox", "bee"), negatives=("chair",))
-    logits = clip.logits(clip.features(PICTURES), clip.classifier(labels))
-    assert logits.whole.shape == (3, 3)
-    assert logits.among_id().whole.shape == (3, 2)
+def test_templates_make_one_vector_a_label(clip):
+    templates = ("a photo of a {}", "a drawing of the {}, large", "{}")
+    names = ("fox", "a long winding road")
+    made = clip.classifier(LabelSet(names, "\n".join(templates))).weight
+    each = torch.stack([clip.classifier(LabelSet(names, text)).weight for text in templates])
+    expected = torch.nn.functional.normalize(each.mean(dim=0), dim=-1)
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-6)
+
+
+def test_features_of_blocks_end_in_those_of_the_image(clip):
+    features = clip.features(PICTURES, layers=True)
+    assert features.layers.shape == (3, clip.tower("visual").depth, features.whole.shape[-1])
+    assert torch.equal(features.layers[:, -1], features.whole)
+    plain = clip.features(PICTURES)
+    assert plain.layers is None and torch.equal(plain.whole, features.whole)
+    torch.testing.assert_close(clip.placed(plain.raw), plain.whole, rtol=0, atol=1e-6)
+
+
+def test_blocks_without_a_token_for_the_image_are_refused(swin):
+    with pytest.raises(ValueError, match="no token that stands for the whole image"):
+        swin.features(torch.zeros(1, 3, 64, 64), layers=True)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Scores: higher is in-distribution, by their formulas, whatever the scale in the logits."""
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import import_module
 
 import pytest
@@ -9,27 +9,30 @@ import torch
 
 from setar_core.backbones.base import Logits
 from setar_core.scores import NEEDS, SCORES, Score, ScoreOptions
-from setar_core.scores.evidence import Evidence
-from setar_core.scores.logits import gl_mcm, l_mcm, mcm, patch_map, probabilities
+from setar_core.scores.evidence import Cosines, Evidence
+from setar_core.scores.logits import gl_mcm, l_mcm, mcm, patch_map
 
 COSINES = torch.rand(6, 9, generator=torch.Generator().manual_seed(0))
 PATCHES = torch.rand(6, 4, 9, generator=torch.Generator().manual_seed(1))
 FEATURES = torch.rand(6, 5, generator=torch.Generator().manual_seed(2))
 
 
-def logits(scale, whole=COSINES, local=PATCHES, num_id=9):
-    return Logits(whole * scale, local * scale, (2, 2), num_id, scale)
+def logits(scale, whole=COSINES, local=PATCHES):
+    return Logits(whole * scale, local * scale, (2, 2), scale)
 
 
 def evidence(*given, **more):
     return Evidence(logits(*given, **more))
 
 
-def toy(function, needs, uses=(), learns=False):
-    return Score("toy", "Toy", "?", "f", "here", function, frozenset(needs), uses, learns)
+def toy(function, needs, uses=(), **more):
+    return Score("toy", "Toy", "?", "f", "here", function, frozenset(needs), uses, **more)
 
 
-@pytest.mark.parametrize("name", SCORES)
+OF_LOGITS = [name for name, score in SCORES.items() if score.needs <= {"logits", "patches"}]
+
+
+@pytest.mark.parametrize("name", OF_LOGITS)
 def test_every_score_ranks_an_obvious_pair(name):
     sure = torch.full((1, 9), 0.1).index_fill(1, torch.tensor([3]), 0.9)
     unsure = torch.full((1, 9), 0.1)
@@ -42,16 +45,26 @@ def test_every_score_ranks_an_obvious_pair(name):
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=lambda score: score.name)
 def test_an_entry_of_the_catalogue_is_what_its_function_takes(score):
-    file, name = score.function.split(".")
-    function = getattr(import_module(f"setar_core.scores.{file}"), name)
-    _, *options = inspect.signature(function).parameters
-    assert tuple(options) == score.uses
-    assert set(score.uses) <= {option.name for option in fields(ScoreOptions)}
-    assert score.needs <= set(NEEDS)
+    function = resolved(score.function)
+    count = len(score.needs - {"patches"}) or 1
+    taken = [*inspect.signature(function).parameters][count:]
+    if score.learner:
+        learner, count = resolved(score.learner), len(score.learns_from)
+        assert tuple(inspect.signature(learner).parameters)[count:] == score.learns_by
+    assert tuple(taken[len(taken) - len(score.uses) :]) == score.uses
+    assert bool(taken[: len(taken) - len(score.uses)]) == score.learns
+    assert set(score.options) <= {option.name for option in fields(ScoreOptions)}
+    assert score.needs | score.learns_from <= set(NEEDS)
     assert score.source.removeprefix("arXiv:") in function.__doc__
+    assert score.made_for.endswith(".") and score.question.endswith("?")
 
 
-@pytest.mark.parametrize("name", sorted(set(SCORES) - {"msp"}))
+def resolved(name):
+    file, function = name.split(".")
+    return getattr(import_module(f"setar_core.scores.{file}"), function)
+
+
+@pytest.mark.parametrize("name", sorted(set(OF_LOGITS) - {"msp", "gen"}))
 def test_the_scale_in_the_logits_does_not_matter(name):
     for temperature in (0.01, 1.0, 3.0):
         options = ScoreOptions(temperature)
@@ -86,17 +99,13 @@ def test_the_formulas_written_out():
     assert torch.equal(gl_mcm(given.logits), mcm(given.logits) + l_mcm(given.logits))
 
 
-def test_negatives_are_no_labels_but_where_a_score_needs_them():
-    whole = torch.cat([COSINES, torch.full((6, 3), 5.0)], dim=1)
-    local = torch.cat([PATCHES, torch.full((6, 4, 3), 5.0)], dim=2)
-    given = evidence(10.0, whole, local, num_id=9)
-    for name, score in SCORES.items():
-        torch.testing.assert_close(score(given), score(evidence(10.0)), msg=name)
-    assert probabilities(given.logits).shape == (6, 9)
-    against = toy(lambda logits: -logits.whole[:, logits.num_id :].amax(-1), needs={"negatives"})
-    assert torch.equal(against(given), torch.full((6,), -50.0))
-    with pytest.raises(ValueError, match="Toy needs negative labels, and there are none"):
-        against(evidence(10.0))
+def test_negatives_are_given_to_the_score_that_was_mined_for():
+    mined = {"csp": Cosines(COSINES, COSINES[:, :2]), "neglabel": Cosines(COSINES, COSINES[:, :3])}
+    given = replace(evidence(10.0), negatives=mined)
+    wide = toy(lambda cosines: cosines.negatives.sum(-1), needs={"neglabel"})
+    assert torch.equal(wide(given), COSINES[:, :3].sum(-1))
+    with pytest.raises(ValueError, match="Toy needs negative labels as NegLabel mines them"):
+        wide(evidence(10.0))
 
 
 def test_the_patch_map_is_the_best_probability_of_each_patch():
@@ -105,7 +114,7 @@ def test_the_patch_map_is_the_best_probability_of_each_patch():
 
 
 def test_a_score_is_given_what_it_needs_and_nothing_else():
-    whole = Logits(COSINES, None, (2, 2), 9, 1.0)
+    whole = Logits(COSINES, None, (2, 2), 1.0)
     with pytest.raises(ValueError, match="GL-MCM needs the logits of patches"):
         SCORES["gl_mcm"](Evidence(whole))
     norm = toy(lambda features: features.norm(dim=-1), needs={"features"})
@@ -121,18 +130,20 @@ def test_a_score_is_given_what_it_needs_and_nothing_else():
 
 
 def test_a_score_that_learns_is_fitted_once_and_the_others_are_themselves():
-    def centred(features):
-        centre = features.mean(0)
-        return lambda features: -(features - centre).norm(dim=-1)
+    def centre(features):
+        return {"middle": features.mean(0)}
 
-    score = toy(centred, needs={"features"}, learns=True)
+    def centred(features, middle):
+        return -(features - middle).norm(dim=-1)
+
+    from_features = frozenset({"features"})
+    score = toy(centred, needs={"features"}, learner=centre, learns_from=from_features)
     given = Evidence(logits(1.0), FEATURES)
     with pytest.raises(ValueError, match="Toy learns from ID images"):
         score(given)
     parts = [Evidence(logits(1.0)[rows], FEATURES[rows]) for rows in (slice(4), slice(4, 6))]
     fitted = score.fit(Evidence.join(parts))
     torch.testing.assert_close(fitted(given), -(FEATURES - FEATURES.mean(0)).norm(dim=-1))
-    assert fitted.fit(parts[0]) is fitted
     assert SCORES["mcm"].fit(given) is SCORES["mcm"]
 
 
