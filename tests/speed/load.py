@@ -5,7 +5,7 @@
 Beside ten searches, a benchmark and four calls with giant label lists, one visitor after another
 asks for a small verdict (latency, and its ratio to the same verdict alone); then twenty ask at once
 (memory). Every answer is compared with the one that was given to it alone. All of it stays on this
-machine; each visitor is an address that a proxy would name.
+machine; each visitor is an address that a proxy would name. `--labels 0` leaves searches alone.
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ def greedy(base: str, config: Config, searches: int, labels: int) -> Iterator[No
                 over.wait(1)
 
     work: list[tuple[Any, ...]] = [(search, visitor) for visitor in visitors[:searches]]
-    work += [(giant, visitor, i) for i, visitor in enumerate(visitors[searches + 1 :])]
-    work.append((visitors[searches].join, *config.event("bench-run", "click")))
+    if labels:
+        work += [(giant, visitor, i) for i, visitor in enumerate(visitors[searches + 1 :])]
+        work.append((visitors[searches].join, *config.event("bench-run", "click")))
     threads = [threading.Thread(target=w[0], args=w[1:], daemon=True) for w in work]
     for thread in threads:
         thread.start()

@@ -1,6 +1,7 @@
 """The Benchmark tab in a real Chromium: from choosing sets to a saved figure."""
 
 import json
+import shutil
 import threading
 import time
 import zipfile
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.server.turns import TurnQueue
-from setar_core.paths import ASSETS
+from setar_core.paths import ASSETS, BENCHMARK
 from tests.browser import SLOW, UNLABELLED
 
 pytestmark = pytest.mark.browser
@@ -19,6 +20,26 @@ LINE = """() => {
   const box = gd.getBoundingClientRect();
   return [box.left + axis._offset + axis.d2p(gd.layout.shapes[0].x0), box.top + 120];
 }"""
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory):
+    """The first pictures of every shipped set: three a class, 24 where there are none."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    for found in sorted(BENCHMARK.glob("*/")):
+        inside = sorted(path for path in found.iterdir() if path.is_dir())
+        for path in inside or [found]:
+            copy = folder / path.relative_to(BENCHMARK)
+            copy.mkdir(parents=True)
+            for file in sorted(path.glob("*.webp"))[: 3 if inside else 24]:
+                shutil.copy(file, copy)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few(some, monkeypatch):
+    """The page's own sets are small; the shipped ones are measured by the tests of the core."""
+    monkeypatch.setattr("demo.benchmark.sets.BENCHMARK", some)
 
 
 @pytest.fixture
@@ -52,6 +73,23 @@ def zips(tmp_path):
             for file in files:
                 archive.write(file, f"{file.parent.name}/{file.name}")
     return found
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A benchmark takes its time; while this is set, a batch does not end."""
+    held, run = threading.Event(), TurnQueue.run
+
+    def late(self, what, *args):
+        if what.startswith("benchmark"):
+            time.sleep(0.3)
+            while held.is_set():
+                time.sleep(0.05)
+        return run(self, what, *args)
+
+    monkeypatch.setattr(TurnQueue, "run", late)
+    yield held
+    held.clear()
 
 
 def run(page):
@@ -144,7 +182,7 @@ def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path, dra
     assert not page.broken
 
 
-def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips):
+def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips, slow):
     page = opened()
     page.get_by_text("Your own images, zipped").click()
     page.locator("#bench-zips input[type=file]").set_input_files(str(zips["static"]))
@@ -155,23 +193,6 @@ def test_zips_are_measured_and_a_stopped_run_goes_on(opened, zips):
     expect(page.locator("#bench-notice")).to_contain_text("Press Run to go on", timeout=SLOW)
     run(page)
     expect(page.locator("#bench-table thead")).to_contain_text("static")
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    """A benchmark takes its time; while this is set, a batch does not end."""
-    held, run = threading.Event(), TurnQueue.run
-
-    def late(self, what, *args):
-        if what.startswith("benchmark"):
-            time.sleep(0.3)
-            while held.is_set():
-                time.sleep(0.05)
-        return run(self, what, *args)
-
-    monkeypatch.setattr(TurnQueue, "run", late)
-    yield held
-    held.clear()
 
 
 def test_run_is_heard_as_soon_as_the_stop_is_told(opened, slow):
