@@ -35,6 +35,11 @@ class Mined(NamedTuple):
     classifier: NegativeClassifier
 
 
+def default_words(backbone: Backbone) -> str:
+    """Where candidates are from unless a person says: what it was taught, if it knows only that."""
+    return "vocabulary" if backbone.concepts else "wordnet"
+
+
 def mine(
     backbone: Backbone,
     labels: LabelSet,
