@@ -20,12 +20,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
-    from .commands import benchmark, metrics, scores, search, verdict  # under ended's eye
+    from .commands import (
+        benchmark,
+        metrics,
+        negatives,
+        scores,
+        search,
+        verdict,
+    )  # under ended's eye
 
     name = "setar" if Path(sys.argv[0]).stem == "setar" else "python -m setar_core"
     parser = Parser(prog=name, description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (verdict, scores, search, benchmark, metrics):
+    for command in (verdict, scores, negatives, search, benchmark, metrics):
         command.add(commands)
     args = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=UserWarning)

@@ -25,7 +25,7 @@ import open_clip
 import torch
 from torch import Tensor, distributed, multiprocessing
 
-from assets.build import captions, evaluate, losses
+from assets.build import captions, evaluate, losses, world
 from assets.build.batches import Batch, SceneSource, Sizes
 from assets.build.model import CONFIG, IMAGE_SIDE, EmojiClip, normalised, save_backbone
 
@@ -301,6 +301,8 @@ def run(rank: int, plan: Plan, out: Path, resume: bool, meeting: str) -> None:
             torch.save(step.state(), kept_state)
             save_backbone(step.kept(), out)
             (out / "words.txt").write_text("\n".join(captions.vocabulary()) + "\n", "utf-8")
+            names = [concept.name for concept in world.trained()]
+            (out / "concepts.txt").write_text("\n".join(names) + "\n", "utf-8")
     if plan.workers > 1:
         distributed.destroy_process_group()
 

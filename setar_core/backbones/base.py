@@ -96,6 +96,7 @@ class Backbone(ABC):
         class_names: the head's classes by index, where they are known; None for CLIP.
         recipe: what was dropped from the original weights; None for those.
         vocabulary: the words the text tower was trained on, where it knows only few.
+        concepts: the names of what they are words for, in order; empty where they are not known.
     """
 
     def __init__(self, name: str, model: nn.Module, preprocess: Preprocess) -> None:
@@ -105,6 +106,7 @@ class Backbone(ABC):
         self.scale = 1.0
         self.class_names: tuple[str, ...] | None = None
         self.vocabulary: frozenset[str] | None = None
+        self.concepts: tuple[str, ...] = ()
         self.recipe: Recipe | None = None
         self._original = self
         self._spectra: dict[Site, Spectrum] = {}

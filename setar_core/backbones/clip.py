@@ -41,12 +41,17 @@ class ClipBackbone(Backbone):
     @torch.inference_mode()
     def reading_texts(self, texts: Sequence[str]) -> Generator[int, None, Tensor]:
         """Unit features of texts, `(N, D)`; yields how many have been read."""
+        return F.normalize((yield from self.reading_outputs(texts)), dim=-1)
+
+    @torch.inference_mode()
+    def reading_outputs(self, texts: Sequence[str]) -> Generator[int, None, Tensor]:
+        """The same before normalisation, as ensembles that are not open_clip's average them."""
         tower, done = self.towers["text"], 0
         assert isinstance(tower, TextTower)
         rows = torch.empty(len(texts), tower.width, device=self.device)
         for first in range(0, len(texts), AT_ONCE):
             for part in tower.start(texts[first : first + AT_ONCE]).split():
-                rows[first + part.order] = tower.run(part)
+                rows[first + part.order] = tower.outputs(tower.through(part))
                 done += len(part.order)
                 yield done
         return rows

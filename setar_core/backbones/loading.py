@@ -140,6 +140,9 @@ def _clip_folder(name: str, folder: Path) -> Backbone:
     words = folder / "words.txt"
     if words.is_file():
         backbone.vocabulary = frozenset(words.read_text(encoding="utf-8").split())
+    concepts = folder / "concepts.txt"
+    if concepts.is_file():
+        backbone.concepts = tuple(concepts.read_text(encoding="utf-8").splitlines())
     return backbone
 
 

@@ -118,11 +118,15 @@ class TextTower(Tower):
         return TextState(prefix, tuple(groups), state.rows)
 
     def finish(self, state: TextState) -> Tensor:
+        return F.normalize(self.outputs(state), dim=-1)
+
+    def outputs(self, state: TextState) -> Tensor:
+        """Features before normalisation, `(b, D)`."""
         x = self.text.ln_final(torch.cat([group[:, -1] for group in state.groups]))
         matrix = self.text.text_projection
         if matrix is not None:
             x = matrix(x) if isinstance(matrix, nn.Linear) else x @ matrix
-        return F.normalize(x, dim=-1)
+        return x
 
     def slot(self, i: int | None, weight: str) -> Slot:
         if i is not None:

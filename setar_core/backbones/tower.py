@@ -126,9 +126,13 @@ class Tower(ABC):
 
     def run(self, state: Any, first: int = 0) -> Any:
         """From the state that enters block `first` to the features."""
+        return self.finish(self.through(state, first))
+
+    def through(self, state: Any, first: int = 0) -> Any:
+        """From the state that enters block `first` to the one that leaves the last."""
         for i in range(first, self.depth):
             state = self.feed(i, self.attend(i, state))
-        return self.finish(state)
+        return state
 
     def run_layers(self, state: Any) -> Features:
         """As `run`, with what the head would take of each block.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..data.images import ImageError
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, prompt: str | None = PROMPT) -> None:
     """--backbone, --labels, --prompt and --device."""
     parser.add_argument(
         "--backbone",
@@ -37,7 +37,10 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         help="a shipped set (animals, imagenet1k ...), a .txt with one label a line, .csv or .json",
     )
     parser.add_argument(
-        "--prompt", default=PROMPT, metavar="P", help="the sentence around a label (%(default)s)"
+        "--prompt",
+        default=prompt,
+        metavar="P",
+        help=f"the sentence around a label ({'that of the method' if prompt is None else prompt})",
     )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 or mps")
 

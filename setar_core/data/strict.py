@@ -58,6 +58,20 @@ def loads(text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None
     return page
 
 
+def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, for `loads`.
+
+    Raises:
+        ValueError: two entries with one name, of which none can be meant.
+    """
+    page: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in page:
+            raise ValueError(f"{short(name)} is there twice; keep one of the two entries")
+        page[name] = value
+    return page
+
+
 def _number(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):

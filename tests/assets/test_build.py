@@ -182,6 +182,11 @@ def test_words_are_those_of_the_captions():
     assert (BACKBONE / "words.txt").read_text("utf-8").split() == captions.vocabulary()
 
 
+def test_concepts_are_what_training_scenes_show():
+    lines = (BACKBONE / "concepts.txt").read_text("utf-8").splitlines()
+    assert lines == [concept.name for concept in world.trained()]
+
+
 def test_the_shipped_benchmark_is_what_the_seed_draws(font):
     first = next(benchmark.scenes_of("id", 1, benchmark.DRAW))
     stored = np.asarray(Image.open(ASSETS / "benchmark" / "id" / first.name / "000.webp")) / 255

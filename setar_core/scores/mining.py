@@ -1,0 +1,209 @@
+"""From candidates to negative labels: the words that are farthest from all labels.
+
+NegLabel (arXiv:2403.20078) and CSP (arXiv:2410.08611). A word's distance is a high quantile of its
+cosines to the labels; the smallest are kept, nouns first. Ties stay in the order of reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..backbones.base import FEW, Backbone, Progress
+from ..data.negatives import Negative, Negatives
+from ..data.negatives.methods import DEFAULT, Mining
+from ..data.negatives.words import Words
+from ..labels import LabelSet
+from ..recipe import ORIGINAL
+from .embeddings import TextFeatures, counted
+from .evidence import NegativeClassifier
+
+COSINES = 2**22  # of words with labels at a time, 16 MB
+TOLD = 50  # times at most that progress is told
+
+Result = TypeVar("Result")
+
+
+class Mined(NamedTuple):
+    """The negatives, and what the backbone that chose them makes of them."""
+
+    negatives: Negatives
+    classifier: NegativeClassifier
+
+
+def default_words(backbone: Backbone) -> str:
+    """Where candidates are from unless a person says: what it was taught, if it knows only that."""
+    return "vocabulary" if backbone.concepts else "wordnet"
+
+
+def mine(
+    backbone: Backbone,
+    labels: LabelSet,
+    words: Words,
+    settings: Mining = DEFAULT,
+    progress: Progress | None = None,
+) -> Mined:
+    """As `mining`, to its end; `progress` is told how many prompts have been read."""
+    total = _prompts(labels, words, settings)
+    return _finished(mining(backbone, labels, words, settings), total, "candidates", progress)
+
+
+@torch.inference_mode()
+def mining(
+    backbone: Backbone, labels: LabelSet, words: Words, settings: Mining = DEFAULT
+) -> Generator[int, None, Mined]:
+    """The negatives among the words; yields how many prompts have been read.
+
+    Raises:
+        ValueError: a backbone without a text tower, more asked for than there are candidates,
+            none that is left, a distance that is no finite number.
+    """
+    if settings.share is None and settings.count is None:
+        settings = replace(settings, share=words.share)
+    features, templates = TextFeatures(backbone), settings.templates
+    ids = yield from features.reading(labels.names, templates["noun"])
+    done = len(labels) * len(templates["noun"])
+    chosen: list[Negative] = []
+    kept_rows: list[Tensor] = []
+    left_out = 0
+    kinds = {"noun": words.nouns, "adj": words.adjectives}
+    for (kind, candidates), count in zip(kinds.items(), _counts(words, settings), strict=True):
+        rows = yield from counted(done, features.reading(candidates, templates[kind]))
+        done += len(candidates) * len(templates[kind])
+        distance, nearest = distances(rows, ids, settings.quantile)
+        if not distance.isfinite().all():
+            raise ValueError(
+                f"a word's distance to the labels is no finite number: what {backbone.name} "
+                "computes leaves the range of float32; use another backbone"
+            )
+        like = nearest > settings.nearest
+        order = distance.argsort(stable=True)
+        order = order[~like[order]][:count]
+        left_out += int(like.sum())
+        far = distance[order].tolist()
+        some = [candidates[i] for i in order.tolist()]
+        chosen += map(Negative, some, [kind] * len(some), far)
+        kept_rows.append(rows[order])
+        features.keep(some, templates[kind], kept_rows[-1])
+    if not chosen:
+        raise ValueError(
+            f"none of {len(words)} candidates is left; take a larger share, more words, or leave "
+            "out fewer"
+        )
+    negatives = Negatives(
+        tuple(chosen),
+        settings,
+        labels.names,
+        backbone.name,
+        backbone.fingerprint,
+        backbone.recipe.fingerprint if backbone.recipe else ORIGINAL,
+        len(words),
+        left_out,
+    )
+    return Mined(negatives, _classifier(backbone, negatives, ids, torch.cat(kept_rows)))
+
+
+def negative_classifier(
+    backbone: Backbone,
+    labels: LabelSet,
+    negatives: Negatives,
+    progress: Progress | None = None,
+) -> NegativeClassifier:
+    """What the backbone, as it is, makes of labels and negatives; a word list is mined first.
+
+    Raises:
+        ValueError: negatives of other labels, a backbone without a text tower.
+    """
+    negatives.check(labels)
+    if not negatives.is_mined:
+        words = Words(tuple(word.word for word in negatives.words))
+        return mine(backbone, labels, words, negatives.mining, progress).classifier
+    steps = reading_negatives(backbone, labels, negatives)
+    templates = negatives.mining.templates
+    total = len(labels) * len(templates["noun"])
+    total += sum(len(templates[word.kind]) for word in negatives.words)
+    return _finished(steps, total, "negatives", progress)
+
+
+@torch.inference_mode()
+def reading_negatives(
+    backbone: Backbone, labels: LabelSet, negatives: Negatives
+) -> Generator[int, None, NegativeClassifier]:
+    """The same of negatives that were mined; yields how many prompts have been read."""
+    features, templates = TextFeatures(backbone), negatives.mining.templates
+    ids = yield from features.reading(labels.names, templates["noun"])
+    done = len(labels) * len(templates["noun"])
+    rows = torch.empty(len(negatives), ids.shape[1])
+    for kind, around in templates.items():
+        at = [i for i, word in enumerate(negatives.words) if word.kind == kind]
+        some = [negatives.words[i].word for i in at]
+        rows[at] = yield from counted(done, features.reading(some, around))
+        done += len(some) * len(around)
+    return _classifier(backbone, negatives, ids, rows)
+
+
+def distances(rows: Tensor, ids: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
+    """Of unit features `(N, D)` the quantile and the largest of their cosines to `ids (K, D)`,
+    each `(N,)`."""
+    step = max(1, COSINES // len(ids))
+    parts = [_distance(some @ ids.T, quantile) for some in rows.split(step)]
+    far, near = zip(*parts, strict=True) if parts else ((), ())
+    return torch.cat([rows.new_empty(0), *far]), torch.cat([rows.new_empty(0), *near])
+
+
+def _distance(cosines: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
+    """`torch.quantile` along the last axis to the last bit, which would sort all of it; and the
+    maximum."""
+    last = cosines.shape[1] - 1
+    rank = torch.tensor(quantile, dtype=cosines.dtype, device=cosines.device) * last
+    below = int(rank)
+    top = cosines.topk(last - below + 1).values  # the last is the one below the quantile
+    above = top[:, -2] if below < last else top[:, -1]
+    return torch.lerp(top[:, -1], above, rank - below), top[:, 0]
+
+
+def _counts(words: Words, settings: Mining) -> tuple[int, int]:
+    """How many nouns and how many adjectives to keep."""
+    nouns, adjectives = len(words.nouns), len(words.adjectives)
+    if settings.count is None:
+        share = settings.share or 0.0
+        return int(nouns * share), int(adjectives * share)
+    if settings.count > len(words):
+        raise ValueError(
+            f"count is {settings.count}, and there are {len(words)} candidates; ask for at most "
+            "as many"
+        )
+    some = round(settings.count * nouns / len(words))
+    return some, settings.count - some
+
+
+def _prompts(labels: LabelSet, words: Words, settings: Mining) -> int:
+    """How many are read."""
+    nouns, adjectives = map(len, settings.templates.values())
+    return (len(labels) + len(words.nouns)) * nouns + len(words.adjectives) * adjectives
+
+
+def _classifier(
+    backbone: Backbone, negatives: Negatives, ids: Tensor, rows: Tensor
+) -> NegativeClassifier:
+    words = tuple(word.word for word in negatives.words)
+    device = backbone.device
+    return NegativeClassifier(ids.to(device), rows.to(device), words, negatives.fingerprint)
+
+
+def _finished(
+    steps: Generator[int, None, Result], total: int, what: str, progress: Progress | None
+) -> Result:
+    told, step = 0, max(FEW, total // TOLD)
+    while True:
+        try:
+            done = next(steps)
+        except StopIteration as end:
+            return end.value
+        if progress and told // step < done // step and done < total:
+            progress(f"reading {what}: {done:,} of {total:,} prompts")
+        told = done
