@@ -131,7 +131,8 @@ def test_mahalanobis_without_shrinkage_is_pytorch_oods_on_unit_features():
 def test_scores_of_logits_and_shaping_are_pytorch_oods():
     given, z = evidence(IMAGES), HEAD(IMAGES)
     np.testing.assert_allclose(SCORES["energy"](given), -EnergyBased.score(z), rtol=1e-6)
-    np.testing.assert_allclose(SCORES["gen"](given), -K * GEN.score(z), rtol=1e-4)
+    soft = evidence(IMAGES / 5)  # theirs takes a probability to be 1e-7 at least
+    np.testing.assert_allclose(SCORES["gen"](soft), -K * GEN.score(HEAD(IMAGES / 5)), rtol=1e-5)
     for text in ("ash-p:65", "ash-b:65", "ash-s:90"):
         shaping = Shaping.parse(text)
         theirs = ASH(None, lambda x: HEAD(x.flatten(1)), shaping.kind, shaping.percent / 100)
@@ -143,6 +144,15 @@ def test_scores_of_logits_and_shaping_are_pytorch_oods():
     assert shaping.limit == theirs.threshold
     wanted = -theirs.predict_feature_maps(IMAGES)
     np.testing.assert_allclose(SCORES["energy"](evidence(shaping(IMAGES))), wanted, rtol=1e-6)
+
+
+def test_gen_tells_images_apart_that_are_all_but_certain():
+    sure = torch.arange(5.0, 60, 5)[:, None] * torch.eye(4)[:1]  # the first label's logit
+    rest = 3 / (sure[:, 0].double().exp() + 3)
+    wanted = -((1 - rest) * rest).pow(0.1) - 3 * (rest / 3 * (1 - rest / 3)).pow(0.1)
+    found = SCORES["gen"](Evidence(Logits(sure, None, (1, 1), 1.0)))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert bool((found.diff() > 0).all())
 
 
 def test_layers_are_averaged_over_those_that_were_chosen():
