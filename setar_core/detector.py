@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -19,15 +20,25 @@ from .data.strict import short
 from .labels import LabelSet
 from .memory import IMAGES_WATCHED
 from .recipe import ORIGINAL
-from .scores import DEFAULTS, MINED, NEEDS, SCORES, Score, ScoreOptions
+from .scores import (
+    DEFAULTS,
+    MINED,
+    NEEDS,
+    SCORES,
+    Score,
+    ScoreOptions,
+    check_scores,
+    fitting,
+)
 from .scores.evidence import Cosines, Evidence, NegativeClassifier
-from .scores.fitting import fingerprint_of
 from .scores.logits import patch_best, patch_map, probabilities
 from .scores.shaping import Shaping
 from .threshold import Context, Threshold, calibrate, check_recall
 from .verdict import Verdict
 
 OnError = Callable[[ImageError], object]
+Read = tuple[tuple[Path, ...], Evidence]
+OnRefusal = Callable[[str, str], object]  # a score's name, and the reason
 
 
 class Detector:
@@ -66,6 +77,7 @@ class Detector:
         self.top = top
         self.negatives = dict(negatives or {})
         self.shaping = shaping
+        self.options = options
         self._fitted: dict[str, Score] = {}
         self._set_score(score, options)
         self.classifier = classifier or backbone.classifier(labels, progress)
@@ -84,7 +96,7 @@ class Detector:
             self.options.only(score.options),
             "".join(self.negatives[way].fingerprint for way in sorted(score.needs & MINED)),
             str(self.shaping) if self.shaping else "",
-            fingerprint_of(fitted.learned) if fitted and fitted.learned else "",
+            fitting.fingerprint_of(fitted.learned) if fitted and fitted.learned else "",
         )
 
     def with_score(
@@ -92,17 +104,26 @@ class Detector:
         score: str,
         options: ScoreOptions = DEFAULTS,
     ) -> Detector:
-        """The same backbone and labels under another score, without a threshold."""
+        """The same backbone and labels under another score, without a threshold.
+
+        What was learned stays, but for scores that learned by other options.
+        """
         other = copy.copy(self)
         other._set_score(score, options)
         other.threshold = None
         return other
 
     def with_shaping(self, shaping: Shaping | None) -> Detector:
-        """The same detector under another shaping, without a threshold."""
+        """The same detector under another shaping, without a threshold and what was learned.
+
+        Raises:
+            ValueError: its score cannot be had with this shaping.
+        """
         other = copy.copy(self)
         other.shaping = shaping
+        other._fitted = {}
         other.threshold = None
+        other._set_score(self.score, self.options)
         return other
 
     def with_threshold(self, threshold: float | Threshold | None) -> Detector:
@@ -144,7 +165,7 @@ class Detector:
         paths: Iterable[str | Path],
         on_error: OnError | None = None,
         needs: AbstractSet[str] | None = None,
-    ) -> Iterator[tuple[tuple[Path, ...], Evidence]]:
+    ) -> Iterator[Read]:
         """The same of image files, on the CPU; a bad one goes to `on_error`.
 
         Raises:
@@ -238,52 +259,116 @@ class Detector:
         scores: Iterable[str] | None = None,
         classes: Sequence[int] | None = None,
         on_error: OnError | None = None,
+        on_refusal: OnRefusal | None = None,
     ) -> Detector:
         """This detector with what its shaping and these scores learn from ID images.
 
         Args:
             scores: by default its own; those that learn nothing are left as they are.
             classes: the images' labels by index, -1 where that is not known.
+            on_refusal: told of a score that cannot learn from these images, and why.
 
         Raises:
-            ValueError: no image, or too little to learn from.
+            ValueError: no image that can be read; a score that cannot learn from them, when
+                `on_refusal` is None.
         """
-        other = copy.copy(self)
-        other.threshold = None
-        learners = [SCORES[name] for name in scores or (self.score,) if SCORES[name].learns]
+        check_scores(names := tuple(scores or (self.score,)))
         if not paths:
             raise ValueError("there is no ID image to learn from; give a folder of them")
         known = dict(zip(map(Path, paths), classes or [-1] * len(paths), strict=True))
+        other = copy.copy(self)
+        other.threshold = None
         if self.shaping and self.shaping.learns:
-            read = [some for _, some in self.with_shaping(None).read(paths, on_error, {"features"})]
-            if not read:
-                raise ValueError("none of the ID images to learn from could be read")
-            features = Evidence.join(read).features
+            plain = copy.copy(self)
+            plain.shaping = None
+            seen = _read(plain.read(paths, on_error, {"features"}))
+            features = Evidence.join([some for _, some in seen]).features
             assert features is not None
-            other.shaping = self.shaping.fit(features)
-        needs = frozenset[str]().union(*(score.learns_from for score in learners))
-        if learners:
-            parts = [
-                replace(some, classes=torch.tensor([known[path] for path in names]))
-                for names, some in other.read(paths, on_error, needs - {"classes"})
-            ]
-            if not parts:
-                raise ValueError("none of the ID images to learn from could be read")
-            images = Evidence.join(parts)
-            learned = {score.name: score.fit(images, self.options) for score in learners}
-            other._fitted = {**self._fitted, **learned}
+            other.shaping, other._fitted = self.shaping.fit(features), {}
+        learners = []
+        for name in dict.fromkeys(names):
+            if SCORES[name].learns:
+                if not (reason := self._bars(name)):
+                    learners.append(SCORES[name])
+                else:
+                    _refuse(name, f"{SCORES[name].title} {reason}", on_refusal)
+        if not learners:
+            return other
+        needs = frozenset[str]().union(*(score.needs | score.learns_from for score in learners))
+        parts = [
+            replace(some, classes=torch.tensor([known[path] for path in files]))
+            for files, some in _read(other.read(paths, on_error, needs - {"classes"}))
+        ]
+        images, learned = Evidence.join(parts), {}
+        for score in learners:
+            try:
+                fitted = score.fit(images, self.options)
+                sure = bool(fitted(parts[0], self.options).isfinite().all())
+            except ValueError as error:
+                _refuse(score.name, str(error), on_refusal)
+                continue
+            if sure:
+                learned[score.name] = fitted
+            else:
+                reason = "of the ID images it learned from is no finite number; give other images"
+                _refuse(score.name, f"{score.title} {reason}", on_refusal)
+        other._fitted = {**other._fitted, **learned}
+        return other
+
+    def given(self, scores: Iterable[str]) -> dict[str, Any]:
+        """What these scores were mined, shaped and fitted with, as JSON values; without what they
+        were not."""
+        names = tuple(scores)
+        ways = frozenset[str]().union(*(SCORES[name].needs for name in names)) & MINED
+        found = {
+            "negatives": {way: self.negatives[way].fingerprint for way in sorted(ways)},
+            "shaping": str(self.shaping) if self.shaping else "",
+            "fit": {
+                name: fitting.fingerprint_of(score.learned)
+                for name, score in self._fitted.items()
+                if name in names and score.learned
+            },
+        }
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def fitted(self) -> dict[str, Score]:
+        """The scores that have learned, by name, with what they learned."""
+        return dict(self._fitted)
+
+    def save_fit(self, path: str | Path) -> None:
+        """Write what its shaping and its scores learned to a .safetensors file.
+
+        Raises:
+            ValueError: nothing was learned, or a score does not name what it learns.
+        """
+        fitting.save(path, self._fitted, self.options, self._ground)
+
+    def with_fit(self, path: str | Path) -> Detector:
+        """This detector with what another one learned and wrote, without a threshold.
+
+        Raises:
+            ValueError: no such file, another backbone, recipe, labels, shaping or options, or
+                tensors that do not fit.
+        """
+        sizes = {
+            "D": self.classifier.weight.shape[1],
+            "K": len(self.labels),
+            "L": self.backbone.towers["visual"].depth if self.backbone.has_layers else 0,
+        }
+        limit, fitted = fitting.load(path, self.options, self._ground, sizes)
+        other = copy.copy(self)
+        other.threshold = None
+        if self.shaping and limit is not None:
+            other.shaping = replace(self.shaping, limit=limit)
+        other._fitted = {**self._fitted, **fitted}
         return other
 
     def lacks(self, name: str) -> str:
         """Why a score cannot be had of this detector, as the end of a sentence; empty if it can."""
-        score = SCORES[name]
-        if missing := score.needs & MINED - set(self.negatives):
-            return f"needs {NEEDS[min(missing)]}, and there are none"
-        if self.shaping and not score.needs <= {"logits"}:
-            return f"looks at more than the logits that {self.shaping} shapes"
-        if score.learns and name not in self._fitted:
-            return "learns from ID images, and was not fitted on any"
-        return ""
+        if (reason := self._bars(name)) or not SCORES[name].learns or name in self._fitted:
+            return reason
+        return "learns from ID images, and was not fitted on any"
 
     @property
     def needs(self) -> frozenset[str]:
@@ -293,10 +378,42 @@ class Detector:
     def _set_score(self, score: str, options: ScoreOptions) -> None:
         if score not in SCORES:
             raise ValueError(f"score {short(score)} is unknown; use one of {', '.join(SCORES)}")
-        if (reason := self.lacks(score)) and not SCORES[score].learns:
+        if reason := self._bars(score):
             raise ValueError(f"{SCORES[score].title} {reason}")
+        self._fitted = {
+            name: fitted
+            for name, fitted in self._fitted.items()
+            if self.options.only(fitted.learns_by) == options.only(fitted.learns_by)
+        }
         self.score = score
         self.options = options
+
+    def _bars(self, name: str) -> str:
+        """Why a score cannot be had, whatever it learns; as `lacks`."""
+        score = SCORES[name]
+        looks = score.needs | score.learns_from
+        if missing := looks & MINED - set(self.negatives):
+            there = (
+                "there are none" if self.backbone.has_text else f"{self.backbone.name} reads none"
+            )
+            return f"needs {NEEDS[min(missing)]}, and {there}"
+        if self.shaping and not looks <= {"logits"}:
+            return f"looks at more than the logits that {self.shaping.asked} shapes"
+        if "layers" in looks and not self.backbone.has_layers:
+            return (
+                f"looks at every block, and those of {self.backbone.name} have no token that "
+                "stands for the whole image"
+            )
+        return ""
+
+    @property
+    def _ground(self) -> fitting.Ground:
+        return fitting.Ground(
+            self.backbone.fingerprint,
+            self.context.recipe,
+            self.labels.fingerprint,
+            self.shaping,
+        )
 
     def _set_threshold(self, threshold: float | Threshold | None) -> None:
         if isinstance(threshold, Threshold):
@@ -304,3 +421,15 @@ class Detector:
         elif threshold is not None and not math.isfinite(threshold):
             raise ValueError(f"threshold is {threshold}; give a number")
         self.threshold = threshold
+
+
+def _read(read: Iterable[Read]) -> list[Read]:
+    if not (parts := list(read)):
+        raise ValueError("none of the ID images to learn from could be read")
+    return parts
+
+
+def _refuse(name: str, reason: str, on_refusal: OnRefusal | None) -> None:
+    if on_refusal is None:
+        raise ValueError(reason)
+    on_refusal(name, reason)

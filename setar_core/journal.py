@@ -108,16 +108,17 @@ def differences(
 
     The backbone's name is for people; whether it is the same one, its weights decide.
     """
-    for key, ours in json.loads(json.dumps(wanted)).items():
-        if key != "backbone" and found.get(key) != ours:
-            yield key, found.get(key), ours
+    mine = json.loads(json.dumps(wanted))
+    for key in dict.fromkeys((*mine, *found)):
+        if key != "backbone" and found.get(key) != mine.get(key):
+            yield key, found.get(key), mine.get(key)
 
 
 def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raises ValueError that names the first difference between two first lines."""
     for key, theirs, ours in differences(found, wanted):
         raise ValueError(
-            f"{path} was made with {key.replace('_', ' ')} {_short(theirs)}, this run has "
+            f"{path} was made with {key[:60].replace('_', ' ')} {_short(theirs)}, this run has "
             f"{_short(ours)}; resume with the same, or start without --resume"
         )
 

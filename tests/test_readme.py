@@ -14,6 +14,14 @@ def test_readme_can_be_read_in_a_sitting():
     assert len(README.splitlines()) <= 250
 
 
+def test_the_table_of_scores_is_the_catalogues():
+    from assets.build.scores import with_table
+    from setar_core.scores.catalogue import as_markdown
+
+    assert as_markdown() in README and with_table(README) == README
+    assert with_table(README.replace(as_markdown(), "| score |\n|---|\n")) == README
+
+
 def test_the_method_is_told_once():
     assert (ROOT / "demo" / "page" / "method.md").read_text(encoding="utf-8").rstrip() in README
 

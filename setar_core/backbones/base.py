@@ -133,6 +133,11 @@ class Backbone(ABC):
     def has_text(self) -> bool:
         return "text" in self.towers
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether its blocks have a token that stands for the whole image."""
+        return "visual" in self.towers and self.towers["visual"].pools
+
     def tower(self, name: str) -> Tower:
         if name not in self.towers:
             raise ValueError(f"{self.name} has no {name} tower; it has {', '.join(self.towers)}")

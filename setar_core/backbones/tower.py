@@ -147,6 +147,11 @@ class Tower(ABC):
         features: Features = self.finish(state)
         return features._replace(layers=torch.stack(seen, dim=1))
 
+    @property
+    def pools(self) -> bool:
+        """Whether there is a `pool`: a token that stands for the whole image."""
+        return type(self).pool is not Tower.pool
+
     def pool(self, state: Any) -> Tensor:
         """What the head would take of a state, `(B, D)`."""
         raise ValueError(

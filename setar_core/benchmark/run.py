@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class Benchmark:
 
     Raises:
         ValueError: no detector, detectors that differ in more than the recipe, no OOD set, a score
-            that is unknown or named twice, two sets of one name.
+            that is unknown, named twice or cannot be had, two sets of one name.
     """
 
     def __init__(
@@ -85,6 +85,13 @@ class Benchmark:
     @property
     def labels(self) -> tuple[str, ...]:
         return self._first.labels.names
+
+    @property
+    def given(self) -> dict[str, dict[str, Any]]:
+        """By recipe, what the scores were mined, shaped and fitted with, as JSON values."""
+        every = {name: d.given(self.scores) for name, d in self.detectors.items()}
+        kinds = dict.fromkeys(kind for given in every.values() for kind in given)
+        return {kind: {name: given.get(kind) for name, given in every.items()} for kind in kinds}
 
     def steps(self, batch_size: int = IMAGES) -> Iterator[Step]:
         """Score what is not scored yet; the rows of an OOD set come when it is complete.
@@ -208,7 +215,20 @@ class Benchmark:
         check_scores(self.scores)
         if not self.scores or len(set(self.scores)) < len(self.scores):
             raise ValueError(f"scores are {', '.join(self.scores)!r}; name each once")
-        contexts = [replace(d.context, options=d.options) for d in self.detectors.values()]
+        for recipe, detector in self.detectors.items():
+            for name in self.scores:
+                if reason := detector.lacks(name):
+                    raise ValueError(f"{SCORES[name].title} {reason} ({recipe})")
+        contexts = [
+            replace(
+                d.context,
+                options=d.options,
+                negatives="",  # each recipe reads words and learns for itself
+                fit="",
+                shaping=str(d.shaping.asked) if d.shaping else "",
+            )
+            for d in self.detectors.values()
+        ]
         for context in contexts[1:]:
             changed = set(contexts[0].changes(context)) - {"recipe"}
             if changed:

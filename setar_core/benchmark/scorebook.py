@@ -31,6 +31,7 @@ def header(bench: Benchmark) -> dict[str, Any]:
         "recipes": {name: d.context.recipe for name, d in bench.detectors.items()},
         "scores": list(bench.scores),
         **first.options.page(),
+        **bench.given,
         "sets": {
             scored.images.name: {
                 "role": roles.get(id(scored), "ood"),

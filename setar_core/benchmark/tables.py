@@ -55,6 +55,7 @@ def results(bench: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:
             },
             "scores": list(bench.scores),
             **first.options.page(),
+            **bench.given,
             "id": bench.id.images.name,
             "ood": [ood.images.name for ood in bench.oods],
             "calibration": bench.calibration and bench.calibration.images.name,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ..memory import IMAGES
 from ..recipe import ORIGINAL, Recipe
-from ..scores import check_scores
 from . import (
     add_model,
     add_options,
@@ -20,6 +19,7 @@ from . import (
     warn_numbers,
 )
 from .console import say, tell
+from .given import Given, add_given, names_of, warn_same
 from .outputs import check_outputs, save_whole, set_aside_unfinished
 
 if TYPE_CHECKING:
@@ -54,9 +54,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="what the authors' list form drops, which it does not say (minor)",
     )
     parser.add_argument(
-        "--scores", default="mcm,gl_mcm", metavar="a,b", help="which ones (%(default)s)"
+        "--scores",
+        default="mcm,gl_mcm",
+        metavar="a,b",
+        help="which ones, or all that can be had (%(default)s)",
     )
     add_options(parser)
+    add_given(parser)
     parser.add_argument(
         "--threshold-from",
         metavar="DIR",
@@ -95,9 +99,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"warning: no accuracy: {args.id} does not hold one folder of images for each label")
     if examples and examples.root.resolve() == inside.root.resolve():
         say("warning: thresholds found on the ID set itself accept more of it than of new images")
-    bench = Benchmark(
-        _detectors(args), inside, outside, _scores(args), examples, args.bootstrap, args.seed
-    )
+    given = Given.read(args, args.scores, labels)
+    warn_same(args.fit, {"--id": args.id, "--threshold-from": args.threshold_from})
+    made, scores = _detectors(args, given)
+    bench = Benchmark(made, inside, outside, scores, examples, args.bootstrap, args.seed)
     rows = _run(args, bench)
     page = results(bench, rows)
     for warning in {w for d in bench.detections if examples and (w := bench.threshold(d).warning)}:
@@ -118,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             f"{found['recipe']} {found['score']}: from {found['threshold']:.6g} on, accepts "
             f"{found['id_accepted']:.2f} % of {inside.name}, and of {shares}"
         )
-    return 1 if page["left_out"] else 0
+    return 1 if page["left_out"] or given.skipped.count else 0
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -128,19 +133,17 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"the batch size is {args.batch_size}; give at least 1")
     if args.bootstrap < 0 or args.seed < 0:
         raise ValueError(f"--bootstrap {args.bootstrap} --seed {args.seed}: give 0 or more")
-    check_scores(_scores(args))
+    score_options(args)
+    names_of(args.scores)
     if args.table and Path(args.table).suffix not in (".md", ".tex"):
         raise ValueError(f"{args.table}: a table ends in .md or .tex")
 
 
-def _scores(args: argparse.Namespace) -> list[str]:
-    return [name.strip() for name in args.scores.split(",")]
-
-
-def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
-    """By recipe name, in the order given; the original weights where none is."""
-    from ..detector import Detector
-
+def _detectors(
+    args: argparse.Namespace, given: Given
+) -> tuple[dict[str, Detector], tuple[str, ...]]:
+    """By recipe name, in the order given, the original weights where none is; and the scores that
+    all of them have."""
     recipes: dict[str, Recipe | None] = {}
     for given in args.recipes or [ORIGINAL]:
         if given != ORIGINAL:
@@ -149,17 +152,12 @@ def _detectors(args: argparse.Namespace) -> dict[str, Detector]:
             recipes[given if taken else name] = open_recipe(given, args.prune)
         else:
             recipes[ORIGINAL] = None
-    options = score_options(args)
     backbone, labels = open_model(args)
-    return {
-        name: Detector(
-            backbone if recipe is None else backbone.with_recipe(recipe),
-            labels,
-            options=options,
-            progress=say,
-        )
+    backbones = {
+        name: backbone if recipe is None else backbone.with_recipe(recipe)
         for name, recipe in recipes.items()
     }
+    return given.detectors(args, backbones, labels)
 
 
 def _run(args: argparse.Namespace, bench: Benchmark) -> list[Row]:

@@ -165,6 +165,7 @@ class ScoreTable:
             "recipe": detector.context.recipe,
             "scores": list(self.scores),
             **detector.options.page(),
+            **detector.given(self.scores),
             "logits": self._keeps_logits,
             "images": len(images),
             "files": images.fingerprint,

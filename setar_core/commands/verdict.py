@@ -7,16 +7,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import (
-    Skipped,
-    add_model,
-    add_options,
-    add_recipe,
-    existing,
-    open_model,
-    score_options,
-)
+from ..labels import LabelSet
+from ..scores import check_scores
+from . import add_model, add_options, add_recipe, existing, open_model, score_options
 from .console import say, tell
+from .given import Given, add_given, warn_same
 
 if TYPE_CHECKING:
     from ..threshold import Threshold
@@ -30,6 +25,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_recipe(parser)
     parser.add_argument("--score", default="mcm", metavar="S", help="mcm, gl_mcm, energy ...")
     add_options(parser)
+    add_given(parser)
     line = parser.add_mutually_exclusive_group(required=True)
     line.add_argument("--threshold", type=float, metavar="X", help="accept scores from X on")
     line.add_argument("--calibrate", metavar="DIR", help="find the threshold on these ID images")
@@ -41,7 +37,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..detector import Detector
     from ..threshold import Threshold, check_recall
 
     if args.recall is not None and not args.calibrate:
@@ -50,12 +45,13 @@ def run(args: argparse.Namespace) -> int:
     check_recall(recall)
     paths = existing(args.images)
     examples = existing([args.calibrate]) if args.calibrate else []
-    options = score_options(args)
+    score_options(args)
+    check_scores([args.score])
+    given = Given.read(args, args.score, LabelSet.load(args.labels, args.prompt))
+    warn_same(args.fit, {"--calibrate": args.calibrate})
     backbone, labels = open_model(args)
-    detector = Detector(
-        backbone, labels, args.score, options, threshold=args.threshold, progress=say
-    )
-    skipped = Skipped()
+    made, _ = given.detectors(args, {"": backbone}, labels, score=args.score)
+    detector, skipped = made[""].with_threshold(args.threshold), given.skipped
     if args.calibrate:
         detector = detector.calibrate(examples, recall, skipped)
     line = detector.threshold

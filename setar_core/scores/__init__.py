@@ -152,7 +152,10 @@ class Score:
         learner: for a score that learns from ID images, a function as `function` that takes the
             parts of their evidence that it `learns_from` and the options it `learns_by`, and gives
             named tensors; `function` is given them by name before its options.
-        learned: those tensors, once it has learned.
+        tensors: the names of these tensors and their axes, such as "n D": D features, K labels,
+            L blocks, and other letters for what the images decide; only what is named here can be
+            kept in a file.
+        learned: the tensors, once it has learned.
     """
 
     name: str
@@ -167,6 +170,7 @@ class Score:
     learner: str | Callable[..., Any] | None = None
     learns_from: frozenset[str] = frozenset()
     learns_by: tuple[str, ...] = ()
+    tensors: Mapping[str, str] = field(default_factory=dict)
     learned: Mapping[str, Tensor] | None = None
 
     @property
@@ -177,7 +181,7 @@ class Score:
     @property
     def options(self) -> tuple[str, ...]:
         """The names of all options that its value depends on."""
-        return self.uses + self.learns_by
+        return tuple(dict.fromkeys(self.uses + self.learns_by))
 
     @property
     def group(self) -> str:
@@ -194,7 +198,9 @@ class Score:
         """
         if self.learns and self.learned is None:
             raise ValueError(f"{self.title} learns from ID images; fit it on some first")
-        used = {**(self.learned or {}), **options.given(self.uses)}
+        device = evidence.logits.whole.device
+        learned = {name: tensor.to(device) for name, tensor in (self.learned or {}).items()}
+        used = {**learned, **options.given(self.uses)}
         found: Tensor = _resolve(self.function)(*self._parts(evidence, self.needs), **used)
         return found
 
@@ -330,9 +336,10 @@ SCORES: dict[str, Score] = {
             "nearness.knn",
             needs=frozenset({"features"}),
             uses=("neighbors",),
-            made_for="Classifiers, with their training images; k 10 unless it is set.",
+            made_for="Classifiers, with their training images; k 10, or all there are, unless set.",
             learner="nearness.knn_learner",
             learns_from=frozenset({"features"}),
+            tensors={"bank": "n D"},
         ),
         Score(
             "nnguide",
@@ -343,9 +350,10 @@ SCORES: dict[str, Score] = {
             "nearness.nnguide",
             needs=frozenset({"logits", "features"}),
             uses=("neighbors",),
-            made_for="Classifiers, with a share of their training images; k 10 unless it is set.",
+            made_for="Classifiers, with a share of their training images; k as KNN.",
             learner="nearness.nnguide_learner",
             learns_from=frozenset({"logits", "features"}),
+            tensors={"bank": "n D"},
         ),
         Score(
             "fdbd",
@@ -359,6 +367,7 @@ SCORES: dict[str, Score] = {
             made_for="Classifiers; of ID images it learns nothing but their mean.",
             learner="nearness.fdbd_learner",
             learns_from=frozenset({"features"}),
+            tensors={"mean": "D"},
         ),
         Score(
             "mahalanobis",
@@ -373,6 +382,7 @@ SCORES: dict[str, Score] = {
             learner="nearness.mahalanobis_learner",
             learns_from=frozenset({"features", "classes"}),
             learns_by=("shrinkage",),
+            tensors={"mean": "D", "whitening": "D R", "centres": "C R"},
         ),
         Score(
             "relative_mahalanobis",
@@ -387,6 +397,7 @@ SCORES: dict[str, Score] = {
             learner="nearness.relative_mahalanobis_learner",
             learns_from=frozenset({"features", "classes"}),
             learns_by=("shrinkage",),
+            tensors={"mean": "D", "whitening": "D R", "centres": "C R", "spread": "D Q"},
         ),
         Score(
             "layers_mcm",
@@ -400,6 +411,7 @@ SCORES: dict[str, Score] = {
             learner="layers.layers_learner",
             learns_from=frozenset({"logits", "layers"}),
             learns_by=("temperature",),
+            tensors={"shares": "L"},
         ),
     )
 }

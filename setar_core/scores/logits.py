@@ -60,9 +60,11 @@ def gen(logits: Logits) -> Tensor:
 
     Minus the sum of `(p (1 - p))^0.1` over the 100 most probable labels.
     """
-    p = probabilities(logits)
-    p = p.topk(min(GEN_LABELS, p.shape[-1]), dim=-1).values
-    return -(p * (1 - p)).pow(GEN_POWER).sum(dim=-1)
+    every = probabilities(logits)
+    p, places = every.topk(min(GEN_LABELS, every.shape[-1]), dim=-1)
+    others = 1 - p
+    others[:, 0] = every.scatter(-1, places[:, :1], 0.0).sum(dim=-1)  # 1 - p would be 0 near 1
+    return -(p * others).pow(GEN_POWER).sum(dim=-1)
 
 
 def probabilities(logits: Logits) -> Tensor:

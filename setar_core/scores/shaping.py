@@ -7,6 +7,7 @@ kept says little. No paper shapes the features of a CLIP, whose head is its labe
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 
@@ -49,18 +50,32 @@ class Shaping:
         """Whether it has to see ID images first."""
         return self.kind == "react" and self.limit is None
 
+    @property
+    def asked(self) -> Shaping:
+        """The same before it saw ID images."""
+        return self if self.percent is None else replace(self, limit=None)
+
     def fit(self, features: Tensor) -> Shaping:
-        """With the limit that ID images `(n, D)` set; itself where it learns nothing."""
+        """With the limit that ID images `(n, D)` set; itself where it learns nothing.
+
+        Raises:
+            ValueError: features that are no finite numbers.
+        """
         if self.kind != "react" or self.percent is None:
             return self
-        limit = np.percentile(features.cpu().numpy().ravel(), self.percent)
-        return replace(self, limit=float(limit))
+        limit = float(np.percentile(features.cpu().numpy().ravel(), self.percent))
+        if not math.isfinite(limit):
+            raise ValueError(
+                f"{self} finds features of ID images that are no finite numbers; use another "
+                "backbone or other images"
+            )
+        return replace(self, limit=limit)
 
     def __call__(self, features: Tensor) -> Tensor:
         """Shaped features, `(B, D)`; those given stay as they are.
 
         Raises:
-            ValueError: a limit is still to be learned.
+            ValueError: a limit is still to be learned, or nothing would be kept.
         """
         if self.kind == "react":
             if self.limit is None:
@@ -69,6 +84,8 @@ class Shaping:
         assert self.percent is not None
         n = features.shape[-1]
         kept = n - int(np.round(n * self.percent / 100))
+        if not kept:
+            raise ValueError(f"{self} keeps none of {n} features; give a smaller percentage")
         values, places = features.topk(kept, dim=-1)
         before, after = features.sum(-1, keepdim=True), values.sum(-1, keepdim=True)
         if self.kind == "ash-b":

@@ -127,25 +127,31 @@ def test_only_what_is_needed_is_computed(detector, paths):
 
 
 def test_a_score_of_ones_own_is_calibrated_and_judged_like_the_others(detector, paths, monkeypatch):
-    def centred(features):
-        centre = features.mean(0)
-        return lambda features: -(features - centre).norm(dim=-1)
+    def centre(features):
+        return {"middle": features.mean(0)}
 
-    score = Score("near", "Near", "?", "-|g - m|", "", centred, frozenset({"features"}), (), True)
+    def near(features, middle):
+        return -(features - middle).norm(dim=-1)
+
+    needs = frozenset({"features"})
+    score = Score("near", "Near", "?", "-|g - m|", "", near, needs, (), learner=centre,
+                  learns_from=needs)  # fmt: skip
     monkeypatch.setitem(SCORES, "near", score)
     assert "near" not in detector.verdict(paths[0]).scores  # nothing was learnt yet
     mine = detector.with_score("near")
     with pytest.raises(ValueError, match="Near learns from ID images"):
         mine.verdict(paths[0])
-    ready = mine.calibrate(paths, recall=0.9)
+    ready = mine.fit(paths).calibrate(paths, recall=0.9)
     verdicts = [verdict for _, verdict in ready.verdicts(paths)]
     assert sum(verdict.in_distribution for verdict in verdicts) == 36
     features = torch.cat([e.features for _, e in ready.read(paths, needs={"features"})])
     wanted = -(features - features.mean(0)).norm(dim=-1)
     found = torch.tensor([verdict.scores["near"] for verdict in verdicts])
     torch.testing.assert_close(found, wanted)
-    with pytest.raises(ValueError, match="no calibration image"):
-        mine.calibrate([])
+    with pytest.raises(ValueError, match="no ID image to learn from"):
+        mine.fit([])
+    with pytest.raises(ValueError, match="Near learns from ID images"):
+        mine.calibrate(paths)
 
 
 def test_five_thousand_labels_work_in_groups(clip, paths):

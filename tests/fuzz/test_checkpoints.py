@@ -5,6 +5,9 @@ import shutil
 
 from setar_core.backbones import load_backbone
 from setar_core.backbones.checkpoints import check_safetensors, read_config, shape_in
+from setar_core.data.images import find_images
+from setar_core.detector import Detector
+from setar_core.labels import LabelSet
 from tests.fuzz.mutate import hunt
 
 
@@ -35,4 +38,19 @@ def test_a_mutated_configuration_is_read_or_refused(golden, tmp_path, fuzz_secon
 
     seeds = [(golden / "clip" / "open_clip_config.json").read_bytes(), b"NaN", b"1" * 5000]
     taken, refused = hunt(read, seeds, fuzz_seconds)
+    assert taken and refused
+
+
+def test_a_mutated_fit_is_read_or_refused(golden, tmp_path, fuzz_seconds):
+    backbone = load_backbone(f"local-dir:{golden / 'clip'}")
+    detector = Detector(backbone, LabelSet.load(golden / "clip" / "labels.json"))
+    images = find_images([golden / "clip" / "images"])[:12]
+    path = tmp_path / "fit.safetensors"
+    detector.fit(images, ["fdbd", "mahalanobis", "layers_mcm"], [0, 1] * 6).save_fit(path)
+
+    def read(data):
+        path.write_bytes(data)
+        detector.with_fit(path)
+
+    taken, refused = hunt(read, [path.read_bytes()], fuzz_seconds)
     assert taken and refused

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from setar_core.__main__ import main
-from setar_core.scores import SCORES
+from setar_core.scores import ALONE
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_scores_and_logits_of_a_folder(model, images, tmp_path, golden):
         str(images / "abacus" / "0.png"),
         str(images / "zebra" / "0.png"),
     ]
-    assert list(table[0]) == ["image", *SCORES]
+    assert list(table[0]) == ["image", *ALONE]
     logits = np.load(npz, allow_pickle=False)
     assert logits["whole"].shape == (2, 40)
     assert logits["local"].shape == (2, 36, 40)
