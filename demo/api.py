@@ -39,9 +39,10 @@ from demo.detect.judging import (
 )
 from demo.page.uploads import uploaded
 from demo.server.jobs import result_of
-from demo.server.library import EMBEDDED, Library, label_set, label_sets, shipped_calibration
+from demo.server.library import Library
 from demo.server.limits import CALLS
 from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, Settings, checked_settings
+from demo.server.shipped import EMBEDDED, label_set, label_sets, shipped_calibration
 from demo.server.visitors import visitor
 from demo.spectrum.measure import GRID, Measured
 from setar_core.data.strict import short

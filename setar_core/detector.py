@@ -34,7 +34,7 @@ from .scores.evidence import Cosines, Evidence, NegativeClassifier
 from .scores.logits import patch_best, patch_map, probabilities
 from .scores.shaping import Shaping
 from .threshold import Context, Threshold, calibrate, check_recall
-from .verdict import Verdict
+from .verdict import Nearest, Verdict
 
 OnError = Callable[[ImageError], object]
 Read = tuple[tuple[Path, ...], Evidence]
@@ -97,6 +97,7 @@ class Detector:
             "".join(self.negatives[way].fingerprint for way in sorted(score.needs & MINED)),
             str(self.shaping) if self.shaping else "",
             fitting.fingerprint_of(fitted.learned) if fitted and fitted.learned else "",
+            self.classifier.examples,
         )
 
     def with_score(
@@ -110,6 +111,13 @@ class Detector:
         """
         other = copy.copy(self)
         other._set_score(score, options)
+        other.threshold = None
+        return other
+
+    def with_negatives(self, negatives: Mapping[str, NegativeClassifier]) -> Detector:
+        """The same detector with negative labels too, by the way of mining; without a threshold."""
+        other = copy.copy(self)
+        other.negatives = {**self.negatives, **negatives}
         other.threshold = None
         return other
 
@@ -206,6 +214,7 @@ class Detector:
                 )
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
         maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
+        nearest = self._nearest(evidence)
         line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold
         verdicts = []
         for i, (chances, indices) in enumerate(zip(*map(Tensor.tolist, best), strict=True)):
@@ -213,8 +222,24 @@ class Detector:
             scores = {name: values[i] for name, values in every.items()}
             top = tuple(zip(names, chances, strict=True))
             labels = tuple(tuple(self.labels.names[at] for at in row) for row in places[i])
-            verdicts.append(Verdict(scores[self.score], line, top, maps[i], labels, scores))
+            verdicts.append(
+                Verdict(scores[self.score], line, top, maps[i], labels, scores, nearest[i])
+            )
         return verdicts
+
+    def _nearest(self, evidence: Evidence) -> list[tuple[Nearest, ...]]:
+        """Of each image, labels and negatives in one list where its score looks at negatives."""
+        ways = sorted(SCORES[self.score].needs & MINED)
+        if not ways:
+            return [()] * len(evidence.logits)
+        cosines = torch.cat(evidence.negatives[ways[0]], dim=-1)
+        shares = (cosines / self.options.negative_temperature).softmax(dim=-1)
+        names, count = self.labels.names + self.negatives[ways[0]].words, len(self.labels)
+        best = shares.topk(min(self.top, len(names)))
+        return [
+            tuple(Nearest(names[at], share, at >= count) for share, at in zip(*row, strict=True))
+            for row in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ]
 
     def verdicts_of(self, pixels: Tensor) -> list[Verdict]:
         """The verdicts on preprocessed images `(B, 3, H, W)`."""

@@ -18,8 +18,8 @@ class Context:
     """What a score depends on besides the image: a threshold holds only where all of it holds.
 
     `recipe` and `labels` are fingerprints (`ORIGINAL` for the original weights); `options` are
-    those that the score uses, the others as they are by default. `negatives`, `shaping` and `fit`
-    are what it was mined, shaped and fitted with, empty where it was not.
+    those that the score uses, the others as they are by default. `negatives`, `shaping`, `fit` and
+    `examples` are what it was mined, shaped, fitted and mixed with, empty where it was not.
     """
 
     backbone: str
@@ -30,6 +30,7 @@ class Context:
     negatives: str = ""
     shaping: str = ""
     fit: str = ""
+    examples: str = ""
 
     def changes(self, other: Context) -> tuple[str, ...]:
         """The names of what differs."""
@@ -47,7 +48,7 @@ class Context:
             **self.options.page(),
             **{
                 name: getattr(self, name)
-                for name in ("negatives", "shaping", "fit")
+                for name in ("negatives", "shaping", "fit", "examples")
                 if getattr(self, name)
             },
         }

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
 
 IN, OUT, OPEN = "in-distribution", "out-of-distribution", "no threshold yet"
+
+
+class Nearest(NamedTuple):
+    """A label or a negative label, and its share of a softmax over all of both."""
+
+    name: str
+    share: float
+    negative: bool
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Verdict:
         patches: `(h, w)`, how sure each patch is of its best label, float32.
         patch_labels: `(h, w)`, those labels, row by row.
         scores: every score of the image, by name, under the detector's options.
+        nearest: labels and negatives together, where its score looks at negatives.
     """
 
     score: float
@@ -30,6 +39,7 @@ class Verdict:
     patches: np.ndarray[Any, np.dtype[np.float32]]
     patch_labels: tuple[tuple[str, ...], ...]
     scores: dict[str, float]
+    nearest: tuple[Nearest, ...] = ()
 
     @property
     def decided(self) -> bool:
@@ -61,6 +71,7 @@ class Verdict:
             "top": [{"label": label, "probability": chance} for label, chance in self.top],
             "scores": dict(self.scores),
             "patches": [[round(float(sure), 6) for sure in row] for row in self.patches],
+            **({"nearest": [near._asdict() for near in self.nearest]} if self.nearest else {}),
         }
 
     def __str__(self) -> str:
@@ -69,4 +80,7 @@ class Verdict:
             return f"no threshold: score {self.score:.4g}, nearest {label}, {probability:.2f}"
         if self.in_distribution:
             return f"{IN}: {label}, {probability:.2f}"
+        if self.nearest and self.nearest[0].negative:
+            name, share, _ = self.nearest[0]
+            return f"{OUT} (nearest: none of the labels: {name}, {share:.2f})"
         return f"{OUT} (nearest: {label}, {probability:.2f})"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -22,7 +23,7 @@ from demo.page.words import duration
 from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
 from demo.server.limits import BENCHMARKS
-from demo.server.request import NO_RECIPE, Settings, read_settings
+from demo.server.request import NO_RECIPE, More, Settings, read_settings
 from setar_core.memory import IMAGES_WATCHED
 from setar_core.metrics.curves import threshold_of_fpr95
 from setar_core.recipe import ORIGINAL, Recipe
@@ -41,6 +42,13 @@ class Controls(NamedTuple):
     score: str
     temperature: float
     local_weight: float
+    words: str | None
+    learn_from: str | None
+    shaping: str | None
+    negative_temperature: float | None
+    groups: float | None
+    neighbors: float | None
+    shrinkage: float | None
     recipes: Sequence[str]
     scores: Sequence[str]
     inside: str
@@ -182,13 +190,13 @@ class BenchmarkHandlers:
         from setar_core.benchmark.run import Benchmark
 
         request = run.request
-        yield from self.library.loading(request.backbone)
-        inside, outside = yield from opened(self.library, request.sets, request.labels, run.folder)
+        settings = request.settings
+        yield from self.library.loading(settings.backbone)
+        inside, outside = yield from opened(self.library, request.sets, settings.labels, run.folder)
         detectors = {}
         for name, recipe in request.recipes.items():
-            steps = self.library.detector(request.backbone, recipe, request.labels)
-            detector = yield from told(f"Weights {name}: ", steps)
-            detectors[name] = detector.with_score(request.scores[0], request.options)
+            steps = self.library.supplies.detector(settings, recipe, request.scores, every=True)
+            detectors[name] = yield from told(f"Weights {name}: ", steps)
         return Benchmark(detectors, inside, outside, request.scores)
 
     def _read(self, said: Controls) -> BenchmarkRequest:
@@ -200,7 +208,7 @@ class BenchmarkHandlers:
             title = NO_RECIPE if recipe == ORIGINAL else recipe
             by_recipe[recipe] = read_settings(
                 self.library, said.backbone, said.labels, said.prompt, title, said.scores[0],
-                said.temperature, said.local_weight,
+                said.temperature, said.local_weight, *said[7 : 7 + len(More._fields)],
             )  # fmt: skip
         first = next(iter(by_recipe.values()))
         recipes: dict[str, Recipe | None] = {
@@ -209,9 +217,7 @@ class BenchmarkHandlers:
         sets = SetsAsked(
             said.inside, said.id_zip, tuple(said.outside or ()), tuple(said.ood_zips or ())
         )
-        return BenchmarkRequest(
-            first.backbone, first.labels, recipes, tuple(said.scores), first.options, sets
-        )
+        return BenchmarkRequest(replace(first, recipe=None), recipes, tuple(said.scores), sets)
 
     @staticmethod
     def _default(run: Run, chosen: Any, ood: str) -> Look:

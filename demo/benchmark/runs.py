@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from demo.benchmark.sets import SetsAsked
 from demo.server.jobs import Job, Steps
-from setar_core.labels import LabelSet
+from demo.server.request import Settings
 from setar_core.recipe import Recipe
-from setar_core.scores import ScoreOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +23,9 @@ if TYPE_CHECKING:
 class BenchmarkRequest:
     """Everything that the scores depend on; `recipes` by name, None for the original weights."""
 
-    backbone: str
-    labels: LabelSet
+    settings: Settings
     recipes: Mapping[str, Recipe | None]
     scores: tuple[str, ...]
-    options: ScoreOptions
     sets: SetsAsked
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.server.jobs import Progress, Steps
-from demo.server.library import IMAGES, Library
+from demo.server.library import Library
 from demo.server.limits import MAX_SETS_BYTES, MAX_SETS_FILES
+from demo.server.shipped import IMAGES
 from setar_core.data.archives import inspect_all, unpacking, unwrapped
 from setar_core.data.listing import listing
 from setar_core.data.sets import ImageSet, check_apart

@@ -55,7 +55,7 @@ def _stopped(run: Run) -> str:
 
 def found_again(run: Run) -> Notice:
     """What a page that was loaded anew shows; its controls know nothing of it."""
-    of = f"{run.request.backbone} with {len(run.request.labels):,} labels"
+    of = f"{run.request.settings.backbone} with {len(run.request.settings.labels):,} labels"
     if run.active:
         return notices.notice(f"Your benchmark is still running: {of}.")
     if run.state == FINISHED:

@@ -11,9 +11,9 @@ from demo.detect.components.thresholds import ThresholdList
 from demo.page.components.heading import head
 from demo.page.components.strip import Picture, Strip
 from demo.page.pictures import thumbnail
-from demo.server.library import examples, shipped_calibration
 from demo.server.limits import MAX_BATCH_BYTES, MAX_FILES
 from demo.server.request import RECALL
+from demo.server.shipped import examples, shipped_calibration
 from setar_core.data.images import MAX_BYTES, MAX_PIXELS, read_image
 from setar_core.labels import LabelSet
 

@@ -27,6 +27,8 @@ def as_dict(batch: Batch) -> dict[str, Any]:
             "recipe": json.loads(settings.recipe.dumps()) if settings.recipe else None,
             "score": settings.score,
             **settings.options.page(),
+            **({"shaping": settings.shaping} if settings.shaping else {}),
+            **({"negatives": list(settings.words)} if settings.words else {}),
         },
         "thresholds": {weights: _threshold(t) for weights, t in batch.thresholds.items()},
         "images": [

@@ -29,9 +29,10 @@ from demo.detect.view import Page, reporting_errors, shown
 from demo.page import notices
 from demo.page.words import left_out
 from demo.server.jobs import Job, Jobs, Steps
-from demo.server.library import Library, examples, shipped_calibration
+from demo.server.library import Library
 from demo.server.limits import JUDGING, KEPT_BATCHES, KEPT_CALIBRATIONS
 from demo.server.request import RECALL, Settings, read_settings
+from demo.server.shipped import examples
 from demo.server.store import Store
 from setar_core.threshold import calibrate
 
@@ -255,7 +256,7 @@ class DetectHandlers:
         """Scores of the shipped calibration pictures by weights; None where there are none."""
         found = self._shipped.find(settings)
         if found is None:
-            paths = shipped_calibration(settings.backbone, settings.labels)
+            paths = self.library.supplies.lines(settings)
             if not paths:
                 return None
             found, _ = yield from scores(self.library, made, paths)

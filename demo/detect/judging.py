@@ -47,9 +47,8 @@ def detectors(library: Library, settings: Settings) -> Steps[Detectors]:
     made: Detectors = {}
     for weights in settings.weights:
         recipe = None if weights == ORIGINAL else settings.recipe
-        steps = library.detector(settings.backbone, recipe, settings.labels)
-        detector = yield from told(f"{TITLES[weights]}: ", steps)
-        made[weights] = detector.with_score(settings.score, settings.options)
+        steps = library.supplies.detector(settings, recipe)
+        made[weights] = yield from told(f"{TITLES[weights]}: ", steps)
     return made
 
 

@@ -23,9 +23,10 @@ from demo.page import links
 from demo.page.downloads import download
 from demo.page.events import FAST, KEEP, QUIET, sent, within
 from demo.page.session import Bar, Handover
-from demo.server.library import Library, examples
+from demo.server.library import Library
 from demo.server.limits import JUDGING
 from demo.server.request import ALTERED, ORIGINAL, RECALL
+from demo.server.shipped import examples
 
 TO_TOP = "() => window.scrollTo({ top: 0 })"
 SHOW_PATCHES = (

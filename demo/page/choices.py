@@ -13,12 +13,14 @@ from demo.page.components.labels import Summary, summary
 from demo.page.events import KEEP
 from demo.page.words import STAY
 from demo.server.jobs import told
-from demo.server.library import EMBEDDED, Library, label_set, label_sets
+from demo.server.library import Library
 from demo.server.models import model_of
 from demo.server.request import NO_RECIPE
+from demo.server.shipped import EMBEDDED, label_set, label_sets
 from setar_core.labels import PROMPT, LabelSet
 from setar_core.recipe import Recipe
 from setar_core.scores import ALONE, SCORES
+from setar_core.scores.catalogue import GROUPS
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
@@ -44,7 +46,11 @@ def label_choices() -> list[tuple[str, str]]:
 
 
 def score_choices() -> list[tuple[str, str]]:
-    return [(score.title, name) for name, score in SCORES.items() if name in ALONE]
+    """Every score, by what it needs, those first that need nothing."""
+    groups = list(GROUPS)
+    ordered = sorted(SCORES.items(), key=lambda item: groups.index(item[1].group))
+    marks = {"nothing": "", "negatives": " (negative words)", "ID images": " (learns)"}
+    return [(score.title + marks[score.group], name) for name, score in ordered]
 
 
 def default_labels(backbone: str) -> str:
@@ -104,9 +110,10 @@ def score_explained(score: str) -> str:
     if score not in SCORES:
         return ""
     found = SCORES[score]
+    needs = "" if score in ALONE else f" It needs {GROUPS[found.group]}: see More."
     return (
         f'<p class="hint">{escape(found.question)} <code>{escape(found.formula)}</code>, '
-        f"{escape(found.source)}</p>"
+        f"{escape(found.source)}. {escape(found.made_for)}{needs}</p>"
     )
 
 

@@ -11,8 +11,9 @@ import gradio as gr
 from demo.page import choices
 from demo.page.choices import OWN_LABELS, Choice
 from demo.page.events import KEEP
-from demo.server.library import Library, label_set, label_sets
+from demo.server.library import Library
 from demo.server.request import NO_RECIPE, TEMPERATURES, given_recipe
+from demo.server.shipped import label_set, label_sets
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 from setar_core.scores import SCORES

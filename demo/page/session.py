@@ -14,7 +14,9 @@ from demo.page.components.labels import LabelSummary, summary
 from demo.page.components.notices import Notices
 from demo.page.components.status import State, Status
 from demo.page.events import FAST, QUIET
-from demo.server.library import Library, label_set
+from demo.page.needs import Needs, build_needs, needed, show_words
+from demo.server.library import Library
+from demo.server.shipped import label_set
 from setar_core.labels import PROMPT, LabelSet
 
 SENTENCE = (
@@ -53,6 +55,7 @@ class Bar(NamedTuple):
     prompt: gr.Textbox
     temperature: gr.Number
     local_weight: gr.Number
+    needs: Needs
     recipe_file: gr.File
     label_count: LabelSummary
     explanation: gr.HTML
@@ -66,6 +69,11 @@ class Bar(NamedTuple):
     @property
     def settings(self) -> list:
         """The inputs that `read_settings` takes."""
+        return [*self.basic, *self.needs.inputs]
+
+    @property
+    def basic(self) -> list:
+        """Those of them that every score has."""
         return [
             self.backbone, self.labels, self.prompt, self.recipe, self.score, self.temperature,
             self.local_weight,
@@ -103,13 +111,15 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
         with gr.Row(elem_id="bar-told"):
             count = LabelSummary(summary(labels.names, labels.doubts, ()), elem_id="said")
             explanation = gr.HTML(choices.score_explained(score.value), elem_id="question")
-        with gr.Accordion(MORE, open=False, elem_id="more"), gr.Row(equal_height=False):
-            names, prompt, temperature, local_weight, recipe_file = _build_more(labels)
+        with gr.Accordion(MORE, open=False, elem_id="more"):
+            with gr.Row(equal_height=False):
+                names, prompt, temperature, local_weight, recipe_file = _build_more(labels)
+            needs = build_needs()
         status = Status(status_of(library), elem_id="status")
         notice = Notices(elem_id="bar-notice")
     bar = Bar(
         place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
-        recipe_file, count, explanation, status, notice, gr.Tabs(), gr.State(None),
+        needs, recipe_file, count, explanation, status, notice, gr.Tabs(), gr.State(None),
     )  # fmt: skip
     return bar._replace(opened=_join_opening(demo, library, bar), changes=_join(library, bar))
 
@@ -168,7 +178,12 @@ def _build_more(labels: LabelSet) -> tuple:
         )
     with gr.Column(scale=5, min_width=260):
         prompt = gr.Textbox(
-            PROMPT, label="Prompt", info="The sentence each label is set into", elem_id="prompt"
+            PROMPT,
+            label="Prompt",
+            info="The sentence each label is set into; several, one a line, are averaged",
+            lines=1,
+            max_lines=6,
+            elem_id="prompt",
         )
         with gr.Row():
             temperature = gr.Number(
@@ -211,7 +226,7 @@ def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
     opened = demo.load(
         opening,
         None,
-        [bar.label_set, *bar.settings, bar.label_count, bar.explanation],
+        [bar.label_set, *bar.basic, bar.label_count, bar.explanation],
         concurrency_limit=None,
         **QUIET,
     )
@@ -228,6 +243,10 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
     """Join what follows from a choice; gives what is to happen after each."""
     written = [bar.backbone, bar.labels, bar.prompt]
     bar.score.change(choices.score_explained, bar.score, bar.explanation, **FAST)
+    bar.score.change(needed, bar.score, list(bar.needs), **FAST)
+    bar.needs.mine.click(
+        partial(show_words, library), bar.settings, [bar.needs.told, bar.needs.mined], **QUIET
+    )
     bar.prompt.change(partial(choices.labels_counted, library), written, bar.label_count, **FAST)
     followed = [
         event(partial(choose, library), inputs, _chosen(bar), concurrency_limit=None, **FAST).then
@@ -239,5 +258,7 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
         )
     ]
     # A box's `input` event comes with key presses alone, not with a paste or a backspace.
-    others = (bar.recipe, bar.score, bar.prompt, bar.temperature, bar.local_weight)
+    others = (
+        bar.recipe, bar.score, bar.prompt, bar.temperature, bar.local_weight, *bar.needs.inputs
+    )  # fmt: skip
     return (*followed, *(part.change for part in others))

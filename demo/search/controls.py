@@ -11,7 +11,8 @@ from demo.page.choices import default_labels
 from demo.page.components.heading import head
 from demo.search.presets import OWN, PRESETS, Preset, fitting, proposed
 from demo.search.request import SHIPPED, ZIP
-from demo.server.library import Library, label_sets
+from demo.server.library import Library
+from demo.server.shipped import label_sets
 from setar_core.labels import LabelSet
 from setar_core.recipe import PRUNES
 from setar_core.search.plan import BLOCK_WEIGHTS, OBJECTIVES, ORDERS, PRECISIONS, RATIOS

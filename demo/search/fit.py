@@ -6,7 +6,8 @@ import json
 from html import escape
 from typing import TYPE_CHECKING
 
-from demo.server.library import Library, label_set, label_sets
+from demo.server.library import Library
+from demo.server.shipped import label_set, label_sets
 from setar_core.published import SETS, published_runs
 
 if TYPE_CHECKING:

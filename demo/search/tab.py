@@ -90,7 +90,7 @@ def _join_searching(
     demo: gr.Blocks, searches: SearchHandlers, bar: Bar, left: Left, page: SearchPage
 ) -> None:
     shown = list(page)
-    asked = [*bar.settings, *left.plan]
+    asked = [*bar.basic, *left.plan]
 
     left.search.click(searches.search, asked, shown, **QUIET)
     left.estimate.click(searches.estimate, asked, shown, **QUIET)

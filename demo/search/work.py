@@ -16,13 +16,14 @@ from demo.page.notices import begun
 from demo.page.pictures import seen
 from demo.search.request import SearchRequest
 from demo.server.jobs import Progress, Steps, each
-from demo.server.library import Library, calibration_folders
+from demo.server.library import Library
 from demo.server.limits import (
     MAX_IMAGES,
     MAX_SEARCH_BYTES,
     PUBLIC_CANDIDATES,
     PUBLIC_MINUTES,
 )
+from demo.server.shipped import calibration_folders
 from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.data.images import ImageError, find_images, read_image
 from setar_core.data.listing import listing

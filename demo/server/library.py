@@ -1,4 +1,4 @@
-"""What the app can open: the shipped label sets, recipes and pictures, and the loaded backbones.
+"""What the app can open: shipped recipes, backbones, and what was made of them.
 
 A visitor names a backbone; a folder or a hub repository only the person who starts the app names.
 """
@@ -15,26 +15,25 @@ from typing import TYPE_CHECKING
 from demo.server.jobs import Job, Progress, Steps, each, told
 from demo.server.limits import KEPT_ALTERED, KEPT_DETECTORS, KEPT_LABELS, KEPT_RECIPES
 from demo.server.models import ON, ModelStore, model_of, shown_name
+from demo.server.shipped import EMBEDDED
 from demo.server.store import Store
+from demo.server.supplies import Supplies
 from demo.server.turns import TurnQueue
 from demo.server.visitors import visitor
-from setar_core.data.strict import short
-from setar_core.labels import LabelSet, shipped_label_sets
-from setar_core.paths import BENCHMARK, EXAMPLES, RECIPES
+from setar_core.labels import LabelSet
+from setar_core.paths import RECIPES
 from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
     from setar_core.detector import Detector
 
-EMBEDDED = "emoji"
 SUGGESTED = (
     "ViT-B-16/openai",
     "ViT-L-14/openai",
     "ViT-B-32/laion2b_s34b_b79k",
     "timm:swinv2_base_window16_256.ms_in1k",
 )
-IMAGES = (".webp", ".png", ".jpg", ".jpeg")
 
 _OPEN_NAME = re.compile(r"(?=.{,120}\Z)(timm:)?[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w\-]*)?")
 
@@ -48,6 +47,7 @@ class Library:
         data: the folder whose folders of images may be measured; None offers none.
         public: anybody may come, so that what one may ask for at a time is limited.
         turns: one piece of network work at a time.
+        supplies: what scores need besides labels.
     """
 
     def __init__(
@@ -67,9 +67,10 @@ class Library:
         self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
         self._doubts: Store[tuple[str, ...]] = Store(KEPT_DETECTORS)  # by name and labels
         self._detectors: Store[Detector] = Store(  # by name, recipe and labels
-            KEPT_DETECTORS, cost=lambda made: -(-len(made.labels.prompts) // KEPT_LABELS)
+            KEPT_DETECTORS, cost=lambda made: -(-len(made.labels) // KEPT_LABELS)
         )
         self._made = Store[tuple[str, Recipe]](KEPT_RECIPES)  # of whom, by title
+        self.supplies = Supplies(self)
 
     @property
     def default(self) -> str:
@@ -204,48 +205,6 @@ class Library:
             for key, _ in store.items():
                 if isinstance(key, tuple) and key[0] == name:
                     store.drop(key)
-
-
-def label_sets() -> dict[str, int]:
-    """Shipped label sets, name to number of labels."""
-    return {name: len(label_set(name)) for name in shipped_label_sets()}
-
-
-@cache
-def label_set(name: str) -> LabelSet:
-    """A shipped label set by name.
-
-    Raises:
-        ValueError: no set of that name; a path is never opened.
-    """
-    if name not in shipped_label_sets():
-        raise ValueError(
-            f"no label set {short(name)}; use one of {', '.join(shipped_label_sets())}"
-        )
-    return LabelSet.load(name)
-
-
-def examples() -> list[Path]:
-    """The pictures that the page opens with."""
-    return _pictures(EXAMPLES)
-
-
-def shipped_calibration(backbone: str, labels: LabelSet) -> list[Path]:
-    """Shipped pictures of these labels for the embedded backbone; none where a label has none."""
-    folders = [path for path in calibration_folders(labels.names) if path is not None]
-    if model_of(backbone) != EMBEDDED or len(folders) < len(labels.names):
-        return []
-    return [picture for path in dict.fromkeys(folders) for picture in _pictures(path)]
-
-
-def calibration_folders(names: Sequence[str]) -> list[Path | None]:
-    """The folder of shipped pictures of each label; None for one that has none."""
-    by_label = {path.name: path for path in (BENCHMARK / "calibration").glob("*") if path.is_dir()}
-    return [by_label.get(name.replace(" ", "_"), by_label.get(name)) for name in names]
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGES)
 
 
 @cache

@@ -43,12 +43,15 @@ KEPT_ALTERED = 4  # backbones with a recipe
 KEPT_BATCHES = 100  # of verdicts
 KEPT_CALIBRATIONS = 16  # scores of the shipped pictures
 KEPT_CHOSEN = 1  # loaded backbones, besides those named at the start
+KEPT_EQUIPPED = 8  # detectors with negatives, a shaping, or what they learned
+KEPT_NEGATIVES = 8  # negative labels of a label set, and what a recipe's weights make of them
 KEPT_DETECTORS = 8  # label sets that were read; a large one counts as one for each of its
 KEPT_LABELS = 7_500
 KEPT_PROBES = 4  # inputs of Spectrum's measurements
 KEPT_RECIPES = 200  # made here or uploaded
 
 # How much
+PUBLIC_WORDS = 20_000  # that are read to mine negatives, on a public host
 MAX_UPLOAD = "600mb"  # a file
 MAX_FILES = 200  # pictures of a batch
 MAX_BATCH_BYTES = 500_000_000

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from demo.server.library import Library
-from setar_core.labels import LabelSet
+from setar_core.data.negatives import check_word, words_in
+from setar_core.labels import MAX_LABELS, LabelSet
 from setar_core.recipe import ORIGINAL, Recipe
 from setar_core.scores import DEFAULTS, ScoreOptions
+from setar_core.scores.shaping import Shaping
 
 ALTERED = "altered"
 TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
@@ -25,6 +28,9 @@ class Settings:
     recipe: Recipe | None = None
     score: str = "mcm"
     options: ScoreOptions = DEFAULTS
+    shaping: str = ""
+    words: tuple[str, ...] = ()  # negatives of one's own
+    learn_from: str = ""  # a zip of ID images
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -39,9 +45,24 @@ class Settings:
             "prompt": (before.labels.prompt, self.labels.prompt),
             "recipe": (before.recipe or None, self.recipe or None),
             "score": (before.score, self.score),
+            "shaping": (before.shaping, self.shaping),
+            "negative words": (before.words, self.words),
+            "pictures to learn from": (before.learn_from, self.learn_from),
         }
         changed = [what for what, (old, new) in pairs.items() if old != new]
         return [*changed, *self.options.changes(before.options)]
+
+
+class More(NamedTuple):
+    """What few scores need; see `ScoreOptions`, `Shaping`."""
+
+    words: str | None = None
+    learn_from: str | None = None
+    shaping: str | None = None
+    negative_temperature: float | None = DEFAULTS.negative_temperature
+    groups: float | None = None
+    neighbors: float | None = None
+    shrinkage: float | None = None
 
 
 def read_settings(
@@ -53,16 +74,20 @@ def read_settings(
     score: str,
     temperature: float | None,
     local_weight: float | None,
+    *more: Any,
 ) -> Settings:
     """What the page's controls say.
 
-    `recipe` is `NO_RECIPE`, a shipped recipe's title, or one by which the library keeps a recipe.
+    `recipe` is `NO_RECIPE`, a shipped recipe's title, or one by which the library keeps a recipe;
+    `more` is as `More` has it.
 
     Raises:
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
     given = given_recipe(library, backbone, recipe)
-    return checked_settings(backbone, labels, prompt, given, score, temperature, local_weight)
+    return checked_settings(
+        backbone, labels, prompt, given, score, temperature, local_weight, More(*more)
+    )
 
 
 def checked_settings(
@@ -73,15 +98,21 @@ def checked_settings(
     score: str | None,
     temperature: float | None,
     local_weight: float | None,
+    more: More | None = None,
 ) -> Settings:
     """What is asked for with this recipe; None stands for a field that was left empty.
 
     Raises:
         ValueError: labels that cannot be used, a number that is missing or out of its range.
     """
+    more = more or More()
     options = ScoreOptions(
         _within("temperature", temperature, *TEMPERATURES),
         _within("local weight", local_weight, 0, 100),
+        _within("temperature of negatives", more.negative_temperature, *TEMPERATURES),
+        _whole(more.groups),
+        _whole(more.neighbors),
+        more.shrinkage,
     )
     return Settings(
         backbone,
@@ -89,6 +120,9 @@ def checked_settings(
         recipe,
         score or "mcm",
         options,
+        str(Shaping.parse(more.shaping)) if more.shaping else "",
+        words_of(more.words),
+        more.learn_from or "",
     )
 
 
@@ -110,6 +144,25 @@ def given_recipe(library: Library, backbone: str, title: str | None) -> Recipe |
             f"{', '.join((NO_RECIPE, *shipped))}"
         )
     return Recipe.load(Path(shipped[title]))
+
+
+def words_of(text: str | None) -> tuple[str, ...]:
+    """Negative words of one's own, one a line, each once.
+
+    Raises:
+        ValueError: too many, or one that is no text.
+    """
+    words = tuple(words_in(text or ""))
+    if len(words) > MAX_LABELS:
+        raise ValueError(f"{len(words)} negative words are too many; use at most {MAX_LABELS}")
+    for word in words:
+        check_word(word)
+    return words
+
+
+def _whole(value: float | None) -> Any:
+    """A number of the page, which is a float, as the whole number that it is."""
+    return int(value) if value is not None and value == int(value) else value
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> float:

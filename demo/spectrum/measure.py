@@ -7,14 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from demo.server.jobs import Progress, Steps
-from demo.server.library import (
-    EMBEDDED,
-    Library,
-    examples,
-    label_set,
-    shipped_calibration,
-)
+from demo.server.library import Library
 from demo.server.limits import KEPT_PROBES
+from demo.server.shipped import EMBEDDED, examples, label_set, shipped_calibration
 from demo.server.store import Store
 from setar_core.data.images import read_image
 from setar_core.labels import LabelSet

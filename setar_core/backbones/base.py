@@ -36,13 +36,16 @@ class BackboneError(ValueError):
 
 
 class Classifier(NamedTuple):
-    """One row a label: `weight (C, D)` and `bias (C,)` or None."""
+    """One row a label: `weight (C, D)` and `bias (C,)` or None; the fingerprint of the `examples`
+    that are mixed into it, empty where none are."""
 
     weight: Tensor
     bias: Tensor | None
+    examples: str = ""
 
     def cpu(self) -> Classifier:
-        return Classifier(self.weight.cpu(), None if self.bias is None else self.bias.cpu())
+        bias = None if self.bias is None else self.bias.cpu()
+        return Classifier(self.weight.cpu(), bias, self.examples)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = ("react", "ash-p", "ash-b", "ash-s")
 EXAMPLE = "react:p90, react:1.0, ash-p:90, ash-b:90 or ash-s:95"

@@ -7,7 +7,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from demo.server.library import examples, label_sets
+from demo.server.shipped import examples, label_sets
 from setar_core.backbones import load_backbone
 from setar_core.lowrank import dropped
 from setar_core.recipe import Site

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from gradio.utils import get_upload_folder
 
-from demo.server.library import examples
+from demo.server.shipped import examples
 
 META = {"meta": {"_type": "gradio.FileData"}}
 FOX = examples()[0]

@@ -11,7 +11,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
 
-from demo.server.library import examples
+from demo.server.shipped import examples
 
 FOX = examples()[0]
 

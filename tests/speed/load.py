@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from demo.server.library import examples
+from demo.server.shipped import examples
 from tests.speed.app import resident, served
 
 SETTLING = 90  # seconds before memory is read: what nobody watches ends after 30, calls go on

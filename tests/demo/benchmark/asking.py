@@ -3,8 +3,8 @@
 from demo.benchmark.handlers import ORIGINAL
 from demo.benchmark.sets import ZIP
 from demo.benchmark.view import KEEP
-from demo.server.library import EMBEDDED, label_set
 from demo.server.request import NO_RECIPE
+from demo.server.shipped import EMBEDDED, label_set
 from setar_core.labels import PROMPT
 
 ANIMALS = "\n".join(label_set("animals").names)

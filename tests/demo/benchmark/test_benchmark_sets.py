@@ -11,8 +11,9 @@ from demo.benchmark.handlers import ORIGINAL, BenchmarkHandlers
 from demo.benchmark.layout import recipe_chosen, recipe_names, weights_offered
 from demo.benchmark.sets import ZIP, SetsAsked, folders, id_choices, ood_choices, opened
 from demo.server.jobs import result_of
-from demo.server.library import EMBEDDED, Library, label_set
+from demo.server.library import Library
 from demo.server.request import NO_RECIPE
+from demo.server.shipped import EMBEDDED, label_set
 from setar_core.recipe import Recipe, Site
 from tests.demo.benchmark.asking import HOSTILE, controls, filled
 from tests.demo.told import is_bad, words

@@ -24,8 +24,9 @@ from demo.page import choices
 from demo.page.choices import default_recipe
 from demo.page.components.labels import LabelSummary
 from demo.page.components.notices import Notices
-from demo.server.library import EMBEDDED, Library, examples, label_set
+from demo.server.library import Library
 from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL
+from demo.server.shipped import EMBEDDED, examples, label_set
 from demo.server.store import Store
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from demo.server.library import examples
+from demo.server.shipped import examples
 from tests.browser import UNLABELLED
 
 pytestmark = pytest.mark.browser

@@ -6,8 +6,9 @@ import pytest
 
 from demo.page import links
 from demo.page.choices import OWN_LABELS, default_labels
-from demo.server.library import EMBEDDED, Library, label_set
+from demo.server.library import Library
 from demo.server.request import NO_RECIPE
+from demo.server.shipped import EMBEDDED, label_set
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 

@@ -8,8 +8,9 @@ import pytest
 from demo.build import build
 from demo.page import choices, links
 from demo.page.session import status_of
-from demo.server.library import EMBEDDED, Library, label_set
+from demo.server.library import Library
 from demo.server.request import NO_RECIPE, read_settings
+from demo.server.shipped import EMBEDDED, label_set
 from setar_core.labels import PROMPT
 from tests.demo.told import is_bad, words
 

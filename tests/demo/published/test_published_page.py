@@ -10,7 +10,8 @@ from demo.published.components.bins import bound
 from demo.published.components.search import ours, search
 from demo.published.tab import NETWORKS, Choice, View, chosen, clicked, looked, settled
 from demo.published.words import MEASURES, contradictions, signed
-from demo.server.library import EMBEDDED, Library
+from demo.server.library import Library
+from demo.server.shipped import EMBEDDED
 from setar_core.published import SearchTime, SearchTimes, published_runs, search_times, table
 from setar_core.recipe import Recipe, Site
 from setar_core.search.trace import replay

@@ -5,8 +5,8 @@ import zipfile
 
 from demo.search.request import ZIP, Controls
 from demo.search.view import SearchPage
-from demo.server.library import label_set
 from demo.server.request import NO_RECIPE
+from demo.server.shipped import label_set
 from setar_core.labels import PROMPT
 from setar_core.paths import ASSETS
 

@@ -19,7 +19,7 @@ from demo.search.request import (
 )
 from demo.search.view import KEEP
 from demo.server.jobs import FAILED, FINISHED, RUNNING
-from demo.server.library import EMBEDDED
+from demo.server.shipped import EMBEDDED
 from setar_core.labels import LabelSet
 from setar_core.search import plan as core
 from setar_core.search.trial import Trial

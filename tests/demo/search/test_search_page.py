@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from demo.server.library import examples
+from demo.server.shipped import examples
 from setar_core.paths import ASSETS
 from setar_core.published import published_runs
 

@@ -13,7 +13,7 @@ from demo.search.request import (
     read_search,
 )
 from demo.server.jobs import FAILED, FINISHED
-from demo.server.library import EMBEDDED
+from demo.server.shipped import EMBEDDED
 from setar_core.labels import LabelSet
 from setar_core.published import published_runs
 from setar_core.recipe import Recipe, Site

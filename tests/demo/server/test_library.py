@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from demo.server.jobs import result_of
-from demo.server.library import EMBEDDED, Library, label_set, label_sets
+from demo.server.library import Library
 from demo.server.limits import KEPT_RECIPES
+from demo.server.shipped import EMBEDDED, label_set, label_sets
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site
 from tests.demo.asking import asking

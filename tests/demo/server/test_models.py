@@ -9,9 +9,10 @@ import pytest
 from demo.page import choices, links
 from demo.page.events import KEEP
 from demo.page.session import status_of
-from demo.server.library import EMBEDDED, Library
+from demo.server.library import Library
 from demo.server.limits import LOADS, MAX_FETCHED
 from demo.server.models import without_folders
+from demo.server.shipped import EMBEDDED
 from tests.demo.asking import asking
 from tests.demo.told import is_bad, words
 

@@ -10,8 +10,9 @@ import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
-from demo.server.library import EMBEDDED, Library, label_set
+from demo.server.library import Library
 from demo.server.request import NO_RECIPE, read_settings
+from demo.server.shipped import EMBEDDED, label_set
 from demo.spectrum.figures import CUMULATIVE, LINEAR, LOG, SCALES, Curve, curve
 from demo.spectrum.handlers import SpectrumHandlers
 from demo.spectrum.view import NOTHING, Asked, View

@@ -10,7 +10,7 @@ from demo.page.components.base import Part
 from demo.page.pictures import PatchMap, patch_map
 from demo.page.words import number
 from demo.server.request import TITLES
-from setar_core.verdict import Verdict
+from setar_core.verdict import OUT, Nearest, Verdict
 
 
 class Column(NamedTuple):
@@ -22,6 +22,7 @@ class Column(NamedTuple):
     label: str
     after: str
     patches: PatchMap
+    heading: str
     bars: list[tuple[str, float]]
 
 
@@ -51,8 +52,15 @@ def detail(batch: Batch, image: Judged, picture: str | None, score_title: str) -
 def _column(title: str, verdict: Verdict, score_title: str) -> Column:
     before, after = _sentence(verdict, f"{score_title} {number(verdict.score)}")
     patches = patch_map(verdict.patches, verdict.patch_labels)
-    label, bars = verdict.top[0][0], list(verdict.top)
-    return Column(title, chip(verdict), before, label, after, patches, bars)
+    label, bars, heading = verdict.top[0][0], list(verdict.top), "Best labels"
+    if verdict.nearest:
+        bars, heading = [_bar(near) for near in verdict.nearest], "Best labels and negatives"
+        label = bars[0][0] if verdict.decision == OUT else label
+    return Column(title, chip(verdict), before, label, after, patches, heading, bars)
+
+
+def _bar(near: Nearest) -> tuple[str, float]:
+    return f"{near.name} (not one of yours)" if near.negative else near.name, near.share
 
 
 def _sentence(verdict: Verdict, score: str) -> tuple[str, str]:

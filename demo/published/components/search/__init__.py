@@ -7,7 +7,8 @@ from typing import NamedTuple
 from demo.page.components.player import Film, Player, film
 from demo.page.components.ratio_map import RatioMap, Ratios, ratios
 from demo.published.components.times import Times, TimesTold, times
-from demo.server.library import EMBEDDED, Library
+from demo.server.library import Library
+from demo.server.shipped import EMBEDDED
 from setar_core.published import SETS, Run, search_times
 from setar_core.recipe import Recipe
 

@@ -1,0 +1,173 @@
+"""What few scores need, behind More: negatives, pictures to learn from, a shaping, their options.
+
+Only what the chosen score needs is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from demo.page import notices
+from demo.page.components.heading import head
+from demo.page.components.notices import Notices
+from demo.page.words import STAY
+from demo.server.jobs import told
+from demo.server.library import Library
+from demo.server.request import More, checked_settings, words_of
+from setar_core.labels import few
+from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions
+from setar_core.scores.catalogue import GROUPS
+
+if TYPE_CHECKING:
+    from setar_core.data.negatives import Negatives
+
+SHAPINGS = ["react:p90", "react:1.0", "ash-p:90", "ash-b:90", "ash-s:95"]
+OPTIONS = {option.name: option for option in fields(ScoreOptions)}
+FEW = 6  # words of either end
+NUMBERS = ("negative_temperature", "groups", "neighbors", "shrinkage")
+
+
+class Needs(NamedTuple):
+    """The inputs in the order of `More`, then what is around them."""
+
+    words: gr.Textbox
+    learn_from: gr.File
+    shaping: gr.Dropdown
+    negative_temperature: gr.Number
+    groups: gr.Number
+    neighbors: gr.Number
+    shrinkage: gr.Number
+    place: gr.Column
+    mine: gr.Button
+    told: Notices
+    mined: gr.Dataframe
+
+    @property
+    def inputs(self) -> list:
+        return list(self[: len(More._fields)])
+
+
+def build_needs() -> Needs:
+    """Everything there is; hidden until a score is chosen that needs it."""
+    with gr.Column(visible=False, elem_id="needs") as place:
+        head("For this score", "What it needs besides your labels.")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=260):
+                words = gr.Textbox(
+                    label="Negative words, one a line",
+                    info="Words that pictures must not resemble; left empty, they are mined: "
+                    "those farthest from your labels",
+                    lines=4,
+                    max_lines=8,
+                    visible=False,
+                    elem_id="negative-words",
+                )
+                mine = gr.Button("Show the words", size="sm", visible=False, elem_id="mine")
+                learn_from = gr.File(
+                    label="Pictures to learn from (zip, a folder a label)",
+                    file_types=[".zip"],
+                    height=120,
+                    visible=False,
+                    elem_id="learn-from",
+                )
+                shaping = gr.Dropdown(
+                    [("none", ""), *((name, name) for name in SHAPINGS)],
+                    value="",
+                    label="Shaping",
+                    info="Cuts or thins features before scores of logits; made for ReLU networks",
+                    allow_custom_value=True,
+                    visible=False,
+                    elem_id="shaping",
+                )
+            with gr.Column(min_width=260), gr.Row():
+                numbers = {name: _number(name) for name in NUMBERS}
+        told = Notices(elem_id="mined-notice")
+        mined = gr.Dataframe(
+            headers=["word", "kind", "distance"],
+            datatype=["str", "str", "number"],
+            show_search="search",
+            max_height=300,
+            interactive=False,
+            visible=False,
+            label="Negative words, the farthest first",
+            elem_id="mined",
+        )
+    return Needs(
+        words, learn_from, shaping, **numbers, place=place, mine=mine, told=told, mined=mined
+    )
+
+
+def needed(score: str) -> list[Any]:
+    """Which of `Needs` the score shows, in its order."""
+    found = SCORES.get(score)
+    if found is None:
+        return [gr.skip()] * len(Needs._fields)
+    mines, shapes = bool(found.needs & MINED), found.needs <= {"logits"}
+    shown = [mines, found.learns, shapes, *(name in found.options for name in NUMBERS)]
+    updates = [gr.update(visible=visible) for visible in (*shown, any(shown), mines)]
+    return [*updates, None, gr.update(visible=False)]
+
+
+def score_told(score: str) -> str:
+    """What it was made for and what has to be there for it, in a sentence each."""
+    found = SCORES[score]
+    return f"{found.made_for} It needs {GROUPS[found.group]}."
+
+
+def show_words(library: Library, *bar: Any) -> Iterator[tuple[Any, Any]]:
+    """The negatives of the bar's labels, after the progress of mining them."""
+    backbone, labels, prompt, _, score, temperature, local_weight, words, *_ = bar
+    try:
+        ways = sorted(SCORES[score].needs & MINED)
+        if not ways:
+            raise ValueError("this score looks at no negative words; choose NegLabel or CSP")
+        settings = checked_settings(
+            backbone, labels, prompt, None, score, temperature, local_weight, More(words)
+        )
+        steps = library.supplies.negatives(backbone, settings.labels, ways[0], words_of(words))
+        mined = yield from _progress(steps)
+    except ValueError as error:
+        yield notices.failure(error), gr.skip()
+        return
+    yield _told(mined), gr.update(value=_rows(mined), visible=True)
+
+
+def _told(mined: Negatives) -> notices.Notice:
+    """How many there are, and from which end they come."""
+    words = [word.word for word in mined.words]
+    far, near = few(words[:FEW]), few(words[::-1][:FEW])
+    said = [] if mined.words[0].distance is None else [f"farthest: {far}", f"nearest: {near}"]
+    return notices.notice(f"{len(words):,} negative words.", "info", [*said, *mined.doubts])
+
+
+def _rows(mined: Negatives) -> list[list[Any]]:
+    return [
+        [w.word, w.kind, None if w.distance is None else round(w.distance, 4)] for w in mined.words
+    ]
+
+
+def _progress(steps: Any) -> Any:
+    steps = told("", steps, STAY)
+    while True:
+        try:
+            yield notices.busy(*next(steps)), gr.skip()
+        except StopIteration as end:
+            return end.value
+
+
+def _number(name: str) -> gr.Number:
+    option, default = OPTIONS[name], getattr(DEFAULTS, name)
+    kind = option.metadata.get("kind", float)
+    return gr.Number(
+        default,
+        label=name.replace("_", " ").capitalize(),
+        info=option.metadata["help"],
+        precision=0 if kind is int else None,
+        min_width=160,
+        visible=False,
+        elem_id=name.replace("_", "-"),
+    )
