@@ -153,7 +153,7 @@ def _page(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
         page = loads(text)
     except ValueError as error:
         raise ValueError(f"{path} is no fit that a detector saved: {error}") from None
-    kinds = {
+    kinds: dict[str, type | tuple[type, ...]] = {
         "version": int,
         "weights": str,
         "recipe": str,
@@ -185,10 +185,10 @@ def _check_ground(
     for name, by in page["options"].items():
         if name not in SCORES or not SCORES[name].tensors:
             raise ValueError(f"{path}: no score {short(name)} learns what is kept; fit again")
-        ours = _by(SCORES[name], options)
-        if by != ours:
+        here = _by(SCORES[name], options)
+        if by != here:
             raise ValueError(
-                f"{path}: {SCORES[name].title} learned by {short(by)}, here it is {short(ours)}; "
+                f"{path}: {SCORES[name].title} learned by {short(by)}, here it is {short(here)}; "
                 "fit again"
             )
 
