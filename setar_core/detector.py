@@ -20,16 +20,7 @@ from .data.strict import short
 from .labels import LabelSet
 from .memory import IMAGES_WATCHED
 from .recipe import ORIGINAL
-from .scores import (
-    DEFAULTS,
-    MINED,
-    NEEDS,
-    SCORES,
-    Score,
-    ScoreOptions,
-    check_scores,
-    fitting,
-)
+from .scores import DEFAULTS, MINED, NEEDS, SCORES, Score, ScoreOptions, check_scores, fitting
 from .scores.evidence import Cosines, Evidence, NegativeClassifier
 from .scores.logits import patch_best, patch_map, probabilities
 from .scores.shaping import Shaping
@@ -38,7 +29,6 @@ from .verdict import Nearest, Verdict
 
 OnError = Callable[[ImageError], object]
 Read = tuple[tuple[Path, ...], Evidence]
-OnRefusal = Callable[[str, str], object]  # a score's name, and the reason
 
 
 class Detector:
@@ -100,11 +90,7 @@ class Detector:
             self.classifier.examples,
         )
 
-    def with_score(
-        self,
-        score: str,
-        options: ScoreOptions = DEFAULTS,
-    ) -> Detector:
+    def with_score(self, score: str, options: ScoreOptions = DEFAULTS) -> Detector:
         """The same backbone and labels under another score, without a threshold.
 
         What was learned stays, but for scores that learned by other options.
@@ -284,7 +270,7 @@ class Detector:
         scores: Iterable[str] | None = None,
         classes: Sequence[int] | None = None,
         on_error: OnError | None = None,
-        on_refusal: OnRefusal | None = None,
+        on_refusal: fitting.OnRefusal | None = None,
     ) -> Detector:
         """This detector with what its shaping and these scores learn from ID images.
 
@@ -306,38 +292,26 @@ class Detector:
         if self.shaping and self.shaping.learns:
             plain = copy.copy(self)
             plain.shaping = None
-            seen = _read(plain.read(paths, on_error, {"features"}))
-            features = Evidence.join([some for _, some in seen]).features
+            seen = [some for _, some in plain.read(paths, on_error, {"features"})]
+            features = fitting.together(seen).features
             assert features is not None
             other.shaping, other._fitted = self.shaping.fit(features), {}
         learners = []
         for name in dict.fromkeys(names):
-            if SCORES[name].learns:
-                if not (reason := self._bars(name)):
-                    learners.append(SCORES[name])
-                else:
-                    _refuse(name, f"{SCORES[name].title} {reason}", on_refusal)
-        if not learners:
-            return other
-        needs = frozenset[str]().union(*(score.needs | score.learns_from for score in learners))
-        parts = [
-            replace(some, classes=torch.tensor([known[path] for path in files]))
-            for files, some in _read(other.read(paths, on_error, needs - {"classes"}))
-        ]
-        images, learned = Evidence.join(parts), {}
-        for score in learners:
-            try:
-                fitted = score.fit(images, self.options)
-                sure = bool(fitted(parts[0], self.options).isfinite().all())
-            except ValueError as error:
-                _refuse(score.name, str(error), on_refusal)
+            if not SCORES[name].learns:
                 continue
-            if sure:
-                learned[score.name] = fitted
+            if reason := self._bars(name):
+                fitting.refuse(name, f"{SCORES[name].title} {reason}", on_refusal)
             else:
-                reason = "of the ID images it learned from is no finite number; give other images"
-                _refuse(score.name, f"{score.title} {reason}", on_refusal)
-        other._fitted = {**other._fitted, **learned}
+                learners.append(SCORES[name])
+        if learners:
+            needs = frozenset[str]().union(*(score.needs | score.learns_from for score in learners))
+            parts = [
+                replace(some, classes=torch.tensor([known[path] for path in files]))
+                for files, some in other.read(paths, on_error, needs - {"classes"})
+            ]
+            learned = fitting.learned(learners, parts, self.options, on_refusal)
+            other._fitted = {**other._fitted, **learned}
         return other
 
     def given(self, scores: Iterable[str]) -> dict[str, Any]:
@@ -446,15 +420,3 @@ class Detector:
         elif threshold is not None and not math.isfinite(threshold):
             raise ValueError(f"threshold is {threshold}; give a number")
         self.threshold = threshold
-
-
-def _read(read: Iterable[Read]) -> list[Read]:
-    if not (parts := list(read)):
-        raise ValueError("none of the ID images to learn from could be read")
-    return parts
-
-
-def _refuse(name: str, reason: str, on_refusal: OnRefusal | None) -> None:
-    if on_refusal is None:
-        raise ValueError(reason)
-    on_refusal(name, reason)

@@ -145,17 +145,17 @@ def _detectors(
     """By recipe name, in the order given, the original weights where none is; and the scores that
     all of them have."""
     recipes: dict[str, Recipe | None] = {}
-    for given in args.recipes or [ORIGINAL]:
-        if given != ORIGINAL:
-            name = Path(given).stem
+    for recipe in args.recipes or [ORIGINAL]:
+        if recipe != ORIGINAL:
+            name = Path(recipe).stem
             taken = name == ORIGINAL or name in recipes
-            recipes[given if taken else name] = open_recipe(given, args.prune)
+            recipes[recipe if taken else name] = open_recipe(recipe, args.prune)
         else:
             recipes[ORIGINAL] = None
     backbone, labels = open_model(args)
     backbones = {
-        name: backbone if recipe is None else backbone.with_recipe(recipe)
-        for name, recipe in recipes.items()
+        name: backbone if altered is None else backbone.with_recipe(altered)
+        for name, altered in recipes.items()
     }
     return given.detectors(args, backbones, labels)
 

@@ -1,4 +1,4 @@
-"""What scores learned, as bytes that can be told apart, and as a file: safetensors, never a pickle.
+"""What scores learn, and what they learned as a file: safetensors, never a pickle.
 
 A file holds on the same weights, recipe, labels, shaping and options alone, and is looked at before
 a tensor of it is read: its size, then every name, type and shape.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,8 +20,10 @@ from torch import Tensor
 
 from ..data.strict import loads, short
 from . import SCORES, Score, ScoreOptions
+from .evidence import Evidence
 from .shaping import Shaping
 
+OnRefusal = Callable[[str, str], object]  # a score's name, and the reason
 VERSION = 1
 MAX_BYTES = 4 * 2**30  # a million images of 1,024 dimensions
 KEY = "setar"  # of what the file says of itself
@@ -49,6 +51,51 @@ def fingerprint_of(learned: Mapping[str, Tensor]) -> str:
         text.update(f"{name} {tuple(tensor.shape)}".encode())
         text.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return text.hexdigest()[:16]
+
+
+def learned(
+    scores: Iterable[Score],
+    parts: Sequence[Evidence],
+    options: ScoreOptions,
+    on_refusal: OnRefusal | None = None,
+) -> dict[str, Score]:
+    """The scores that could learn from ID images, with what they learned, each tried on some.
+
+    Args:
+        parts: the images' evidence; that of all together is learned from.
+        on_refusal: told of a score that could not, and why.
+
+    Raises:
+        ValueError: no image; a score that could not, when `on_refusal` is None.
+    """
+    images, found = together(parts), {}
+    for score in scores:
+        try:
+            fitted = score.fit(images, options)
+            sure = bool(fitted(parts[0], options).isfinite().all())
+        except ValueError as error:
+            refuse(score.name, str(error), on_refusal)
+            continue
+        if sure:
+            found[score.name] = fitted
+        else:
+            reason = "of the ID images it learned from is no finite number; give other images"
+            refuse(score.name, f"{score.title} {reason}", on_refusal)
+    return found
+
+
+def together(parts: Sequence[Evidence]) -> Evidence:
+    """That of all ID images; raises ValueError where none could be read."""
+    if not parts:
+        raise ValueError("none of the ID images to learn from could be read; give others")
+    return Evidence.join(parts)
+
+
+def refuse(name: str, reason: str, on_refusal: OnRefusal | None) -> None:
+    """Tell of it; raises ValueError where nobody is told."""
+    if on_refusal is None:
+        raise ValueError(reason)
+    on_refusal(name, reason)
 
 
 def save(
@@ -153,7 +200,7 @@ def _page(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
         page = loads(text)
     except ValueError as error:
         raise ValueError(f"{path} is no fit that a detector saved: {error}") from None
-    kinds = {
+    kinds: dict[str, type | tuple[type, ...]] = {
         "version": int,
         "weights": str,
         "recipe": str,
@@ -185,10 +232,10 @@ def _check_ground(
     for name, by in page["options"].items():
         if name not in SCORES or not SCORES[name].tensors:
             raise ValueError(f"{path}: no score {short(name)} learns what is kept; fit again")
-        ours = _by(SCORES[name], options)
-        if by != ours:
+        here = _by(SCORES[name], options)
+        if by != here:
             raise ValueError(
-                f"{path}: {SCORES[name].title} learned by {short(by)}, here it is {short(ours)}; "
+                f"{path}: {SCORES[name].title} learned by {short(by)}, here it is {short(here)}; "
                 "fit again"
             )
 
