@@ -1,0 +1,51 @@
+"""What few scores need, behind More: shown for the score that needs it, and used."""
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.page.choices import score_choices, score_explained
+from demo.page.needs import NUMBERS, Needs, needed
+from setar_core.scores import SCORES
+
+
+def test_the_list_begins_with_what_needs_nothing_and_marks_the_others():
+    names = [name for _, name in score_choices()]
+    assert sorted(names) == sorted(SCORES) and names[0] == "mcm"
+    groups = [SCORES[name].group for name in names]
+    assert groups == sorted(groups, key=["nothing", "negatives", "ID images"].index)
+    titles = dict((name, title) for title, name in score_choices())
+    assert titles["neglabel"] == "NegLabel (negative words)" and titles["knn"] == "KNN (learns)"
+
+
+@pytest.mark.parametrize("score", SCORES.values(), ids=lambda score: score.name)
+def test_only_what_a_score_needs_is_shown(score):
+    shown = dict(zip(Needs._fields, needed(score.name), strict=True))
+    visible = {name: bool(part["visible"]) for name, part in shown.items() if part}
+    assert visible["words"] == visible["mine"] == (score.group == "negatives")
+    assert visible["learn_from"] == score.learns
+    assert visible["shaping"] == (score.needs <= {"logits"})
+    for name in NUMBERS:
+        assert visible[name] == (name in score.options)
+    assert score.made_for in score_explained(score.name).replace("&#x27;", "'")
+
+
+def test_an_unknown_score_changes_nothing():
+    assert len(needed("nothing")) == len(Needs._fields)
+
+
+@pytest.mark.browser
+def test_a_visitor_sees_the_mined_words_and_is_judged_by_them(visit, drawn):
+    page = visit()
+    page.get_by_role("button", name="More: labels").click()
+    page.locator("#score input").click()
+    page.get_by_role("option", name="NegLabel").click()
+    expect(page.locator("#question")).to_contain_text("see More")
+    page.locator("#mine").click()
+    expect(page.locator("#mined-notice")).to_contain_text("negative words")
+    expect(page.locator("#mined")).to_contain_text("distance")
+    page.get_by_role("button", name="Judge", exact=True).click()
+    expect(page.locator("#detail")).to_contain_text("Best labels and negatives")
+    expect(page.locator("#detail")).to_contain_text("(not one of yours)")
+    assert not page.broken
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
