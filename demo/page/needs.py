@@ -162,10 +162,11 @@ def _progress(steps: Any) -> Any:
 def _number(name: str) -> gr.Number:
     option, default = OPTIONS[name], getattr(DEFAULTS, name)
     kind = option.metadata.get("kind", float)
+    unset = "; 0 leaves it to the score" if kind is int else ""
     return gr.Number(
-        default,
+        0 if kind is int else default,  # an empty field of whole numbers comes as 0
         label=name.replace("_", " ").capitalize(),
-        info=option.metadata["help"],
+        info=notices.begun(option.metadata["help"]) + unset,
         precision=0 if kind is int else None,
         min_width=160,
         visible=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,8 +162,10 @@ def words_of(text: str | None) -> tuple[str, ...]:
 
 
 def _whole(value: float | None) -> Any:
-    """A number of the page, which is a float, as the whole number that it is."""
-    return int(value) if value is not None and value == int(value) else value
+    """A number of the page, which is a float, as the whole number that it is; 0 is none."""
+    if value is None or not math.isfinite(value):
+        return value
+    return (int(value) or None) if value == int(value) else value
 
 
 def _within(name: str, value: float | None, low: float, high: float) -> float:
