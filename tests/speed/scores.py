@@ -3,8 +3,8 @@
     python -m tests.speed.scores [--threads 2] [--rounds 7] [--images 64]
 
 A pass with all scores against a pass with MCM alone, and a verdict that tells them against one that
-tells what needs nothing else; scores are fitted and negatives embedded beforehand. Each figure is the
-median of ratios of neighbouring runs.
+tells what needs nothing else; scores are fitted and negatives embedded beforehand. Each figure is
+the median of ratios of neighbouring runs.
 """
 
 from __future__ import annotations
