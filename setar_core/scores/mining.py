@@ -156,10 +156,9 @@ def distances(rows: Tensor, ids: Tensor, quantile: float) -> tuple[Tensor, Tenso
 
 
 def _distance(cosines: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
-    """`torch.quantile` along the last axis to the last bit, which would sort all of it; and the
-    maximum."""
+    """`torch.quantile` along the last axis, which would sort all of it; and the maximum."""
     last = cosines.shape[1] - 1
-    rank = torch.tensor(quantile, dtype=cosines.dtype, device=cosines.device) * last
+    rank = float(torch.tensor(quantile)) * last  # in float32 and then in float64, as there
     below = int(rank)
     top = cosines.topk(last - below + 1).values  # the last is the one below the quantile
     above = top[:, -2] if below < last else top[:, -1]
