@@ -1,6 +1,6 @@
 """What negative labels cost on ViT-B/16 with random weights: ratios and bars in one run.
 
-    python -m tests.speed.negatives [--threads 2] [--sample 2000] [--pairs 20] [--whole]
+    python -m tests.speed.negatives [--threads 2] [--sample 1024] [--pairs 20] [--whole]
 
 The time of all of WordNet is that of a sample of its prompts, drawn with a seed, against
 open_clip's padded `encode_text` on a smaller sample of the same. The second label set and the
@@ -32,13 +32,13 @@ from setar_core.scores.evidence import NegativeClassifier
 from setar_core.scores.mining import mine
 from tests.speed.detect import drawn, seconds, show
 
-PADDED = 200  # prompts that open_clip reads a round
+PADDED = 64  # prompts that open_clip reads a round
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sample", type=int, default=2_000, help="prompts of ours a round")
+    parser.add_argument("--sample", type=int, default=1_024, help="prompts of ours a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pairs", type=int, default=20, help="of verdicts")
     parser.add_argument("--whole", action="store_true", help="read all of WordNet")
@@ -74,32 +74,26 @@ def main() -> None:
 
 @torch.inference_mode()
 def embedding(backbone, model, tokenizer, method: str, sample: int, rounds: int) -> list[float]:
-    """Time of a prompt, ours over that of `encode_text` of 77 tokens, on prompts drawn alike."""
+    """Time of a prompt, ours over that of `encode_text` padded to 77 tokens, of all there are."""
     settings = Mining(method)
     words = load_words("wordnet", settings)
-    prompts = [
-        sentence(template, word)
-        for kind, some in (("noun", words.nouns), ("adj", words.adjectives))
-        for template in settings.templates[kind]
-        for word in some
-    ]
+    kinds = (("noun", words.nouns), ("adj", words.adjectives))
+    sets = [(t, some) for kind, some in kinds for t in settings.templates[kind]]
     draw = random.Random(0)
 
-    def ours(some: list[str]) -> None:
-        for _ in backbone.reading_outputs(some):
+    def ours(prompts: list[str]) -> None:
+        for _ in backbone.reading_outputs(prompts):
             pass
 
-    def theirs(some: list[str]) -> None:
-        model.encode_text(tokenizer(some))
+    def theirs(prompts: list[str]) -> None:
+        model.encode_text(tokenizer(prompts))
 
     found = []
     for turn in range(rounds + 1):
-        # neighbours in the list share a template, as they do when all of it is read
-        first = draw.randrange(len(prompts) - sample)
-        some = prompts[first : first + sample]
-        padded = draw.sample(some, PADDED)
-        one = seconds(lambda some=some: ours(some)) / sample
-        other = seconds(lambda some=padded: theirs(some)) / PADDED
+        template, some = draw.choices(sets, [len(some) for _, some in sets])[0]
+        prompts = [sentence(template, word) for word in draw.sample(some, sample)]
+        one = seconds(lambda prompts=prompts: ours(prompts)) / sample
+        other = seconds(lambda prompts=prompts: theirs(prompts[:PADDED])) / PADDED
         if turn:  # the first warms up
             found.append(one / other)
     return found
