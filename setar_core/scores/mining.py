@@ -99,7 +99,7 @@ def mining(
         settings,
         labels.names,
         backbone.name,
-        backbone.fingerprint,
+        features.weights,
         backbone.recipe.fingerprint if backbone.recipe else ORIGINAL,
         len(words),
         left_out,

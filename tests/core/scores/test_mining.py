@@ -182,6 +182,14 @@ def test_another_label_set_reads_no_candidate_again(clip, read):
     assert read == ["the nice heron", "the nice stove"]
 
 
+def test_the_last_piece_is_kept_however_short(clip, read, monkeypatch):
+    monkeypatch.setattr("setar_core.scores.embeddings.PIECE", 359)
+    first = mine(clip, LABELS, MANY)  # 359, 359 and 2
+    read.clear()
+    assert mine(clip, LABELS, MANY).negatives == first.negatives
+    assert len(read) == len(LABELS)
+
+
 def test_another_tower_prompt_or_word_is_read(clip, read):
     changes = Recipe({Site("text", 1, "up"): 0.4})
     mine(clip, LABELS, MANY)
