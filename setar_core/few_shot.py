@@ -103,7 +103,9 @@ def held_accuracy(classifier: Classifier, examples: Examples, share: float = SHA
     """
     one, other = examples.halves()
     if not len(other.classes):
-        raise ValueError("no label has two examples, so none can be held back to measure; give more")
+        raise ValueError(
+            "no label has two examples, so none can be held back to measure; give more"
+        )
     right = [
         (_right(classifier, judged), _right(with_examples(classifier, shown, share), judged))
         for shown, judged in ((one, other), (other, one))

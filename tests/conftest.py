@@ -63,6 +63,12 @@ def fuzz_seconds(request: pytest.FixtureRequest) -> float:
     return request.config.getoption("--fuzz-seconds") / max(4, sharing)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def kept_apart(tmp_path_factory) -> None:
+    """Nothing is kept where the user's own runs keep it."""
+    os.environ["SETAR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Callable[[str], Path]:
     """Finds material that is not distributed with the repository, in `shared` beside it."""

@@ -100,10 +100,11 @@ class Supplies:
             from setar_core.data.negatives import Negative, Negatives
             from setar_core.data.negatives.methods import Mining
             from setar_core.data.negatives.words import load_words
-            from setar_core.scores.mining import default_words, mining
+            from setar_core.scores.mining import default_words, in_known_words, mining
 
             settings = Mining(way)
             if words:
+                settings = in_known_words(loaded, labels, settings)
                 known = Negatives(tuple(map(Negative, words)), settings)
             else:
                 source = default_words(loaded)

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 
 from ..data.negatives.methods import METHODS, SHARE, Mining
-from ..labels import few
+from ..labels import PROMPT, few
 from . import add_model, add_recipe, open_model
 from .console import say, tell
 from .outputs import check_outputs, save_whole
@@ -75,14 +75,17 @@ def run(args: argparse.Namespace) -> int:
     )
     check_outputs(args.out)
     known = None if args.words in (None, "vocabulary") else load_words(args.words, settings)
-    given = args.prompt
-    if given is None:
-        args.prompt = "\n".join(settings.templates["noun"])
+    given, args.prompt = args.prompt, args.prompt or PROMPT
     backbone, labels = open_model(args)
+    from ..scores.mining import default_words, in_known_words, mine
+
     if given is not None:
         settings = replace(settings, prompt=labels.prompt)
-    from ..scores.mining import default_words, mine
-
+    elif (own := in_known_words(backbone, labels, settings)) != settings:
+        say(
+            f"{backbone.name} was not taught the words of {args.method}'s prompts: {PROMPT!r} it is"
+        )
+        settings = own
     source = args.words or default_words(backbone)
     words = known or load_words(source, settings, backbone.concepts, labels.names)
     if source == "wordnet":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator, Iterator, Sequence
-from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,10 @@ from .kept import keep, kept
 
 PIECE = 8_192  # words; 16 MB of features with 512 dimensions
 PROBES = 16  # prompts whose tokens tell a tokenizer
+
+# Of backbones, none of which changes: what takes a second to read of its weights.
+_towers: WeakKeyDictionary[Backbone, list[str]] = WeakKeyDictionary()
+_weights: WeakKeyDictionary[Backbone, str] = WeakKeyDictionary()
 
 
 class TextFeatures:
@@ -52,9 +56,10 @@ class TextFeatures:
         """Features on the CPU; yields how many prompts have been read."""
         rows = torch.empty(len(words), self.tower.width)
         each = len(templates)
+        lasting = _is_worth(words, templates)
         for piece in _pieces(len(words)):
             some = words[piece]
-            key = self._key(some, templates)
+            key = self._key(some, templates) if lasting else None
             found = kept(key, (len(some), self.tower.width)) if key else None
             if found is None:
                 total: Tensor | None = None
@@ -72,22 +77,32 @@ class TextFeatures:
 
     def keep(self, words: Sequence[str], templates: Sequence[str], rows: Tensor) -> None:
         """Keep features that are known as those of these words."""
-        for piece in _pieces(len(words)):
-            if key := self._key(words[piece], templates):
-                keep(key, rows[piece])
+        if _is_worth(words, templates):
+            for piece in _pieces(len(words)):
+                keep(self._key(words[piece], templates), rows[piece])
 
-    def _key(self, words: Sequence[str], templates: Sequence[str]) -> str | None:
-        """SHA-256 of all that their features depend on; None for what is read at once."""
-        if len(words) * len(templates) < FEW:
-            return None
+    @property
+    def weights(self) -> str:
+        """The backbone's fingerprint."""
+        if self.backbone not in _weights:
+            _weights[self.backbone] = self.backbone.fingerprint
+        return _weights[self.backbone]
+
+    def _key(self, words: Sequence[str], templates: Sequence[str]) -> str:
+        """SHA-256 of all that their features depend on."""
         probes = [sentence(templates[0], word) for word in words[:PROBES]]
         tokens = self.backbone.tokenizer(probes).tolist()
         text = json.dumps([self._tower, tokens, list(templates), list(words)])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    @cached_property
+    @property
     def _tower(self) -> list[str]:
         """The text tower with its recipe: its weights, how it computes, and where."""
+        if self.backbone not in _towers:
+            _towers[self.backbone] = self._digest()
+        return _towers[self.backbone]
+
+    def _digest(self) -> list[str]:
         text, weights = self.tower.text, hashlib.sha256()
         for name, tensor in sorted(text.state_dict().items()):
             if not name.startswith("visual."):
@@ -98,6 +113,11 @@ class TextFeatures:
         parts = (len(self.tower.blocks), block, block.attn.num_heads, text.ln_final)
         computed = f"{parts} {pool_type(text)} {torch.get_default_dtype()}"
         return [weights.hexdigest(), computed, self.backbone.device.type]
+
+
+def _is_worth(words: Sequence[str], templates: Sequence[str]) -> bool:
+    """Whether they take longer to read than to keep."""
+    return len(words) * len(templates) >= FEW
 
 
 def _pieces(count: int) -> Iterator[slice]:

@@ -25,13 +25,13 @@ HEADER = 4_096  # bytes, more than a file has beside its numbers
 
 def kept(key: str, shape: tuple[int, int]) -> Tensor | None:
     """The tensor of that key, float32 on the CPU; None where it is not there, or not whole."""
-    path = _path(key)
     try:
+        path = _path(key)
         if path.stat().st_size > 4 * shape[0] * shape[1] + HEADER:
             return None
         with safe_open(path, framework="pt") as file:
             told, rows = (file.metadata() or {}).get("crc32"), file.get_tensor("rows")
-    except (OSError, SafetensorError):
+    except (OSError, RuntimeError, SafetensorError):
         return None
     if rows.shape != shape or rows.dtype != torch.float32 or told != _sum(rows):
         return None
@@ -43,8 +43,8 @@ def kept(key: str, shape: tuple[int, int]) -> Tensor | None:
 def keep(key: str, rows: Tensor) -> None:
     """Write a float32 tensor `(N, D)`; where the disk is full or closed, nothing is kept."""
     rows = rows.detach().to("cpu", torch.float32).contiguous()
-    path = _path(key)
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # the latter where there is no home
+        path = _path(key)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, part = tempfile.mkstemp(suffix=".part", dir=path.parent)
         try:
@@ -77,4 +77,4 @@ def _path(key: str) -> Path:
 
 
 def _sum(rows: Tensor) -> str:
-    return str(zlib.crc32(memoryview(rows.numpy()).cast("B")))
+    return str(zlib.crc32(rows.numpy().data))

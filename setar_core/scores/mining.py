@@ -52,6 +52,15 @@ def mine(
     return _finished(mining(backbone, labels, words, settings), total, "candidates", progress)
 
 
+def in_known_words(backbone: Backbone, labels: LabelSet, settings: Mining) -> Mining:
+    """With the labels' own prompt around nouns, where the backbone was never taught a word of the
+    method's and nobody chose one; its text features of such a sentence mean nothing."""
+    around = " ".join(settings.templates["noun"])
+    if settings.prompt is not None or not backbone.unknown_words(around):
+        return settings
+    return replace(settings, prompt=labels.prompt)
+
+
 @torch.inference_mode()
 def mining(
     backbone: Backbone, labels: LabelSet, words: Words, settings: Mining = DEFAULT
@@ -64,6 +73,7 @@ def mining(
     """
     if settings.share is None and settings.count is None:
         settings = replace(settings, share=words.share)
+    settings = in_known_words(backbone, labels, settings)
     features, templates = TextFeatures(backbone), settings.templates
     ids = yield from features.reading(labels.names, templates["noun"])
     done = len(labels) * len(templates["noun"])
@@ -99,7 +109,7 @@ def mining(
         settings,
         labels.names,
         backbone.name,
-        backbone.fingerprint,
+        features.weights,
         backbone.recipe.fingerprint if backbone.recipe else ORIGINAL,
         len(words),
         left_out,
@@ -156,10 +166,9 @@ def distances(rows: Tensor, ids: Tensor, quantile: float) -> tuple[Tensor, Tenso
 
 
 def _distance(cosines: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
-    """`torch.quantile` along the last axis to the last bit, which would sort all of it; and the
-    maximum."""
+    """`torch.quantile` along the last axis, which would sort all of it; and the maximum."""
     last = cosines.shape[1] - 1
-    rank = torch.tensor(quantile, dtype=cosines.dtype, device=cosines.device) * last
+    rank = float(torch.tensor(quantile)) * last  # in float32 and then in float64, as there
     below = int(rank)
     top = cosines.topk(last - below + 1).values  # the last is the one below the quantile
     above = top[:, -2] if below < last else top[:, -1]

@@ -18,6 +18,7 @@ from setar_core.benchmark.run import Benchmark
 from setar_core.benchmark.scorebook import Scorebook
 from setar_core.commands.metrics import read_scores
 from setar_core.commands.score_table import ScoreTable
+from setar_core.data.negatives import Negatives
 from setar_core.data.sets import ImageSet
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
@@ -39,6 +40,14 @@ CANDIDATE = {
     "step": 1, "tower": "visual", "weight": "up", "block": 3, "ratio": 0.1, "locoop_loss": 0.5,
     "loss_id": 0.4, "loss_ood": 0.1, "acc": 50.0, "ood_patch_percent": 10.0, "objective": 0.5,
     "improved": True, "seconds": 0.1, "fpr": 50.0, "auroc": 60.0, "aupr": 70.0,
+}  # fmt: skip
+NEGATIVES = {
+    "method": "csp", "labels": ["fox", "bee"], "backbone": "emoji", "fingerprint": "12",
+    "recipe": "original", "candidates": 9, "too_like": 1,
+    "settings": {"share": 0.5, "count": None, "quantile": 0.9, "too_like": None,
+                 "exclude": ["noun.food"], "seed": 3, "prompt": "a {}"},
+    "negatives": [{"word": "lamp", "kind": "noun", "distance": 0.25},
+                  {"word": "open space", "kind": "adj", "distance": None}, {"word": "truck"}],
 }  # fmt: skip
 NAMES = ["red fox", "bee", "großer Hund", "café"]
 
@@ -102,6 +111,8 @@ def reader(tmp_path, golden, detector):
         "JSON labels": (stored("l.json", LabelSet.load), [
             packed(NAMES), packed({"0": ["n02119789", "fox"], "1": ["n02206856", "bee"]}),
             packed({"0": "fox", "1": "bee"}), packed({"fox": 0, "bee": 1})]),
+        "negatives": (stored("n.json", Negatives.load), [
+            packed(NEGATIVES), "\n".join(NAMES).encode(), packed(NAMES)]),
         "trace": (stored("t.jsonl", trace), [
             lines(HEAD, CANDIDATE, {**CANDIDATE, "block": [2, 1]}), lines(HEAD)]),
         "scorebook": (stored("b.jsonl", scorebook), [book.read_bytes()]),
@@ -116,7 +127,7 @@ def reader(tmp_path, golden, detector):
 
 
 KINDS = (
-    *("recipe", "labels", "JSON labels", "trace", "scorebook", "journal"),
+    *("recipe", "labels", "JSON labels", "negatives", "trace", "scorebook", "journal"),
     *("scores", "table of scores"),
 )
 

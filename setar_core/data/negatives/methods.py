@@ -92,7 +92,7 @@ class Mining:
             raise ValueError(f"method is {short(self.method)}; use {' or '.join(METHODS)}")
         if self.share is not None and self.count is not None:
             raise ValueError(
-                f"share is {short(self.share)} and count {short(self.count)}; give one"
+                f"share is {short(self.share)} and count {short(self.count)}; give one of them"
             )
         if self.share is not None:
             object.__setattr__(self, "share", _number("share", self.share, 0, 1, SHARE))
@@ -103,9 +103,9 @@ class Mining:
             object.__setattr__(self, "too_like", _number("too like", self.too_like, -1, 1, 0.95))
         _whole("seed", self.seed, 0, 2**63 - 1, 0)
         if self.exclude is not None:
-            if not all(isinstance(name, str) for name in self.exclude):
-                raise ValueError(f"exclude is {short(self.exclude)}; give names of word lists")
-            object.__setattr__(self, "exclude", tuple(self.exclude))
+            names = self.exclude
+            if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"exclude is {short(names)}; give names of word lists")
         if self.prompt is not None:
             lines = self.prompt.split("\n") if isinstance(self.prompt, str) else [self.prompt]
             for line in lines[:MAX_TEMPLATES]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ...labels import few
 from ...paths import WORDS
-from . import Negatives, check_word, once, read
+from . import KINDS, Negatives, check_word, once, read
 from .methods import DEFAULT, MAX_WORDS, METHODS, SHARE, Mining
 
 LIST = re.compile(r"(noun|adj)(\..*)?")
@@ -80,8 +80,10 @@ def load_words(
     if mining.exclude:
         raise ValueError(f"{path.name} is one list, and of one none can be excluded; give a folder")
     known = Negatives.load(path, mining.method)
-    by_kind = {kind: [w.word for w in known.words if w.kind == kind] for kind in ("noun", "adj")}
-    return Words(*map(tuple, by_kind.values()), source=path.name)
+    nouns, adjectives = (
+        tuple(word.word for word in known.words if word.kind == kind) for kind in KINDS
+    )
+    return Words(nouns, adjectives, path.name)
 
 
 def vocabulary(concepts: Collection[str], without: Collection[str] = ()) -> Words:
