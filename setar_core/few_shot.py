@@ -19,8 +19,7 @@ from torch import Tensor
 from .backbones.base import Backbone, BackboneError, Classifier
 from .data.images import ImageError, batches
 from .memory import IMAGES_WATCHED
-
-SHARE = 0.5
+from .scores.options import SHARE, check_share
 
 
 class Examples(NamedTuple):
@@ -34,9 +33,10 @@ class Examples(NamedTuple):
         odd = torch.zeros(len(self.classes), dtype=torch.bool)
         for label in self.classes.unique():
             odd[(self.classes == label).nonzero().flatten()[1::2]] = True
-        return self[~odd], self[odd]
+        return self.some(~odd), self.some(odd)
 
-    def __getitem__(self, rows: Tensor) -> Examples:  # type: ignore[override]
+    def some(self, rows: Tensor) -> Examples:
+        """Those of a mask `(n,)`."""
         return Examples(self.features[rows], self.classes[rows])
 
 
@@ -46,7 +46,7 @@ class Held(NamedTuple):
 
     text: float
     mixed: float
-    count: int
+    pictures: int
 
 
 def read_examples(
@@ -84,8 +84,7 @@ def with_examples(classifier: Classifier, examples: Examples, share: float = SHA
     Raises:
         ValueError: a share that is not in [0, 1].
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"the share of examples is {share}; give a number from 0 to 1")
+    check_share(share)
     rows, device = classifier.weight.clone(), classifier.weight.device
     classes = examples.classes.to(device)
     sums = torch.zeros_like(rows).index_add(0, classes, examples.features.to(device))

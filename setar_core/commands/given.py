@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ..labels import LabelSet, few
 from ..scores import MINED, SCORES, Score, check_scores
 from ..scores.catalogue import GROUPS
+from ..scores.options import SHARE, check_share
 from . import Skipped, either, score_options
 from .console import say
 
 if TYPE_CHECKING:
     from ..backbones import Backbone
+    from ..backbones.base import Classifier
     from ..data.sets import ImageSet
     from ..detector import Detector
     from ..scores.evidence import NegativeClassifier
@@ -46,6 +48,17 @@ def add_given(parser: argparse.ArgumentParser) -> None:
         "--fit",
         metavar="DIR",
         help="ID images from which scores and react:pN learn; in folders a class for Mahalanobis++",
+    )
+    parser.add_argument(
+        "--examples",
+        metavar="DIR",
+        help="pictures in a folder a label, mixed into what the labels' texts mean (few-shot)",
+    )
+    parser.add_argument(
+        "--example-share",
+        type=float,
+        metavar="S",
+        help=f"how much the examples count beside the text, from 0 to 1 ({SHARE})",
     )
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     told = [textwrap.fill(parser.epilog, 79)] if parser.epilog else []
@@ -80,6 +93,7 @@ class Given:
         every: whether these are all there are, of which some may not be had.
         negatives: by the way of mining.
         images: those to learn from.
+        examples: those that are mixed into the labels, and how much they count.
         skipped: told of images that cannot be read.
     """
 
@@ -88,6 +102,8 @@ class Given:
     shaping: Shaping | None
     negatives: Mapping[str, Any]
     images: ImageSet | None
+    examples: ImageSet | None
+    share: float
     skipped: Skipped
 
     @classmethod
@@ -116,7 +132,17 @@ class Given:
             raise ValueError("--negatives is for neglabel and csp; ask for one, or leave it out")
         images = _images(args.fit, labels) if args.fit else None
         negatives = _negatives(args.negatives, ways, labels)
-        return cls(scores, every, shaping, negatives, images, Skipped())
+        share = SHARE if args.example_share is None else args.example_share
+        if args.example_share is not None and not args.examples:
+            raise ValueError("--example-share is for --examples DIR; give both, or leave it out")
+        check_share(share)
+        examples = _images(args.examples, labels, "no examples") if args.examples else None
+        if examples and examples.classes is None:
+            raise ValueError(
+                f"{args.examples}: examples lie in a folder a label that bears its name; labels "
+                f"are {few(labels.names)}"
+            )
+        return cls(scores, every, shaping, negatives, images, examples, share, Skipped())
 
     def detectors(
         self,
@@ -168,6 +194,7 @@ class Given:
             progress=say,
             negatives=self._mined(backbone, labels),
             shaping=self.shaping,
+            classifier=self._classifier(backbone, labels, on_error),
             **more,
         )
         if self.images is None:
@@ -180,6 +207,27 @@ class Given:
         return detector.fit(
             paths, self.scores, classes, on_error or (lambda error: None), on_refusal
         )
+
+    def _classifier(
+        self, backbone: Backbone, labels: LabelSet, on_error: Skipped | None
+    ) -> Classifier | None:
+        """The labels' texts with the examples mixed in; None where there are none."""
+        if self.examples is None or self.examples.classes is None:
+            return None
+        from ..few_shot import held_accuracy, read_examples, with_examples
+
+        paths = list(self.examples.paths())
+        examples = read_examples(
+            backbone, paths, self.examples.classes, on_error or (lambda error: None)
+        )
+        classifier = backbone.classifier(labels, say)
+        if len(examples.classes) > len(examples.classes.unique()):
+            held = held_accuracy(classifier, examples, self.share)
+            say(
+                f"examples: of {held.pictures} pictures, each held back while others are examples, "
+                f"{held.mixed:.1%} get their label, {held.text:.1%} by text alone"
+            )
+        return with_examples(classifier, examples, self.share)
 
     def _mined(self, backbone: Backbone, labels: LabelSet) -> dict[str, NegativeClassifier]:
         if not self.negatives or not backbone.has_text:
@@ -233,13 +281,13 @@ def _shares(one: Path, other: Path) -> bool:
     return one == other or one in other.parents or other in one.parents
 
 
-def _images(folder: str, labels: LabelSet) -> ImageSet:
+def _images(folder: str, labels: LabelSet, lost: str = "no classes to learn from") -> ImageSet:
     from ..data.sets import ImageSet
 
     images = ImageSet.from_folder(folder, None, labels)
     if images.strangers:
         say(
-            f"warning: no classes to learn from: these folders of {folder} bear no label's name: "
+            f"warning: {lost}: these folders of {folder} bear no label's name: "
             f"{few(images.strangers)}"
         )
     return images

@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     )
     check_outputs(args.out)
     known = None if args.words in (None, "vocabulary") else load_words(args.words, settings)
-    given, args.prompt = args.prompt, args.prompt or PROMPT
+    given = args.prompt
+    args.prompt = PROMPT if given is None else given
     backbone, labels = open_model(args)
     from ..scores.mining import default_words, in_known_words, mine
 

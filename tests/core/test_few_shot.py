@@ -40,7 +40,7 @@ def test_held_pictures_are_never_among_those_that_judge_them():
     assert one.classes.tolist() == [0, 2, 2] and other.classes.tolist() == [0, 2]
     apart = Examples(torch.eye(8)[:4], torch.tensor([0, 0, 1, 1]))  # no two of a label are alike
     held = held_accuracy(Classifier(torch.eye(8)[[0, 2]], None), apart, 1.0)
-    assert held.count == 4 and held.text == 0.75  # one tie, which goes to the first label
+    assert held.pictures == 4 and held.text == 0.75  # one tie, which goes to the first label
     with pytest.raises(ValueError, match="no label has two examples"):
         held_accuracy(Classifier(TEXT, None), Examples(SHOWN[:2], torch.tensor([0, 1])))
 
@@ -60,7 +60,7 @@ def test_examples_make_another_detector_whose_threshold_is_its_own():
     assert "examples" not in plain.context.page()
     path = next(path for path, _ in wanted)
     assert mixed.verdict(path).score != plain.verdict(path).score
-    assert held_accuracy(plain.classifier, examples).count == len(wanted)
+    assert held_accuracy(plain.classifier, examples).pictures == len(wanted)
 
 
 def test_a_classifier_takes_no_examples(golden):
