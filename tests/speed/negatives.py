@@ -5,7 +5,8 @@
 The time of all of WordNet is that of a sample of its prompts, drawn with a seed, against
 open_clip's padded `encode_text` on a smaller sample of the same. The second label set and the
 memory are measured on a cache with features of random numbers in the size of WordNet's, the
-labels' own reading left out; `--whole` reads all of WordNet instead, which takes minutes.
+labels' own reading left out; `--whole` reads all of WordNet instead, which takes minutes. The
+memory includes what open_clip's own prompts took.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ def main() -> None:
     backbone = ClipBackbone("ViT-B-16/random", model, preprocess, tokenizer)
     labels = LabelSet.load("imagenet1k")
     words = load_words("wordnet", Mining())
+    start = peak()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SETAR_CACHE"] = folder
         for method in METHODS:
             found = embedding(backbone, model, tokenizer, method, args.sample, args.rounds)
             show(f"embedding words ({method}), a sample", found, 0.06)
-        start = peak()
         if args.whole:
             taken = seconds(lambda: mine(backbone, labels, words, progress=print))
             print(f"{len(words):,} words of WordNet: {taken:.0f} s")
