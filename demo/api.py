@@ -41,7 +41,8 @@ from demo.page.uploads import uploaded
 from demo.server.jobs import result_of
 from demo.server.library import Library
 from demo.server.limits import CALLS
-from demo.server.request import NO_RECIPE, ORIGINAL, RECALL, Settings, checked_settings
+from demo.server.request import NO_RECIPE, RECALL, checked_settings
+from demo.server.settings import ORIGINAL, Settings
 from demo.server.shipped import EMBEDDED, label_set, label_sets, shipped_calibration
 from demo.server.visitors import visitor
 from demo.spectrum.measure import GRID, Measured

@@ -23,7 +23,9 @@ from demo.page.words import duration
 from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
 from demo.server.limits import BENCHMARKS
-from demo.server.request import NO_RECIPE, More, Settings, read_settings
+from demo.server.request import NO_RECIPE, More, read_settings
+from demo.server.settings import Settings
+from demo.server.supplies import equipped
 from setar_core.memory import IMAGES_WATCHED
 from setar_core.metrics.curves import threshold_of_fpr95
 from setar_core.recipe import ORIGINAL, Recipe
@@ -195,7 +197,7 @@ class BenchmarkHandlers:
         inside, outside = yield from opened(self.library, request.sets, settings.labels, run.folder)
         detectors = {}
         for name, recipe in request.recipes.items():
-            steps = self.library.supplies.detector(settings, recipe, request.scores, every=True)
+            steps = equipped(self.library, settings, recipe, request.scores, every=True)
             detectors[name] = yield from told(f"Weights {name}: ", steps)
         return Benchmark(detectors, inside, outside, request.scores)
 

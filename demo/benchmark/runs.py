@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from demo.benchmark.sets import SetsAsked
 from demo.server.jobs import Job, Steps
-from demo.server.request import Settings
+from demo.server.settings import Settings
 from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from demo.server.request import ALTERED, ORIGINAL, Settings
+from demo.server.settings import ALTERED, ORIGINAL, Settings
 
 if TYPE_CHECKING:
     from setar_core.threshold import Threshold

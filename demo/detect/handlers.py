@@ -31,9 +31,11 @@ from demo.page.words import left_out
 from demo.server.jobs import Job, Jobs, Steps
 from demo.server.library import Library
 from demo.server.limits import JUDGING, KEPT_BATCHES, KEPT_CALIBRATIONS
-from demo.server.request import RECALL, Settings, read_settings
+from demo.server.request import RECALL, read_settings
+from demo.server.settings import Settings
 from demo.server.shipped import examples
 from demo.server.store import Store
+from demo.server.supplies import threshold_pictures
 from setar_core.threshold import calibrate
 
 GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
@@ -256,7 +258,7 @@ class DetectHandlers:
         """Scores of the shipped calibration pictures by weights; None where there are none."""
         found = self._shipped.find(settings)
         if found is None:
-            paths = self.library.supplies.lines(settings)
+            paths = threshold_pictures(settings)
             if not paths:
                 return None
             found, _ = yield from scores(self.library, made, paths)

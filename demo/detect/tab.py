@@ -25,7 +25,8 @@ from demo.page.events import FAST, KEEP, QUIET, sent, within
 from demo.page.session import Bar, Handover
 from demo.server.library import Library
 from demo.server.limits import JUDGING
-from demo.server.request import ALTERED, ORIGINAL, RECALL
+from demo.server.request import RECALL
+from demo.server.settings import ALTERED, ORIGINAL
 from demo.server.shipped import examples
 
 TO_TOP = "() => window.scrollTo({ top: 0 })"

@@ -19,7 +19,7 @@ from demo.page import notices
 from demo.page.events import KEEP
 from demo.page.figures import Axis, score_axes
 from demo.page.pictures import seen
-from demo.server.request import ALTERED, ORIGINAL, TITLES
+from demo.server.settings import ALTERED, ORIGINAL, TITLES
 from setar_core.data.images import ImageError, read_image
 from setar_core.scores import SCORES
 

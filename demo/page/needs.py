@@ -18,6 +18,7 @@ from demo.page.words import STAY
 from demo.server.jobs import told
 from demo.server.library import Library
 from demo.server.request import More, checked_settings, words_of
+from demo.server.supplies import negatives_of
 from setar_core.labels import few
 from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions
 from setar_core.scores.catalogue import GROUPS
@@ -128,7 +129,7 @@ def show_words(library: Library, *bar: Any) -> Iterator[tuple[Any, Any]]:
         settings = checked_settings(
             backbone, labels, prompt, None, score, temperature, local_weight, More(words)
         )
-        steps = library.supplies.negatives(backbone, settings.labels, ways[0], words_of(words))
+        steps = negatives_of(library, backbone, settings.labels, ways[0], words_of(words))
         mined = yield from _progress(steps)
     except ValueError as error:
         yield notices.failure(error), gr.skip()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from demo.server.limits import MAX_RATIOS, MAX_TRACE
-from demo.server.request import Settings, checked_settings
+from demo.server.request import checked_settings
+from demo.server.settings import Settings
 from demo.server.shipped import calibration_folders
 from setar_core.labels import LabelSet
 from setar_core.search.plan import METRICS, SearchPlan

@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.server.jobs import Job, Progress, Steps, each, told
-from demo.server.limits import KEPT_ALTERED, KEPT_DETECTORS, KEPT_LABELS, KEPT_RECIPES
+from demo.server.limits import (
+    KEPT_ALTERED,
+    KEPT_DETECTORS,
+    KEPT_EQUIPPED,
+    KEPT_LABELS,
+    KEPT_NEGATIVES,
+    KEPT_RECIPES,
+)
 from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.shipped import EMBEDDED
 from demo.server.store import Store
-from demo.server.supplies import Supplies
 from demo.server.turns import TurnQueue
 from demo.server.visitors import visitor
 from setar_core.labels import LabelSet
@@ -26,7 +32,9 @@ from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
+    from setar_core.data.negatives import Negatives
     from setar_core.detector import Detector
+    from setar_core.scores.evidence import NegativeClassifier
 
 SUGGESTED = (
     "ViT-B-16/openai",
@@ -47,7 +55,7 @@ class Library:
         data: the folder whose folders of images may be measured; None offers none.
         public: anybody may come, so that what one may ask for at a time is limited.
         turns: one piece of network work at a time.
-        supplies: what scores need besides labels.
+        mined, negatives, equipped: what `supplies` made for scores that need more than labels.
     """
 
     def __init__(
@@ -70,7 +78,11 @@ class Library:
             KEPT_DETECTORS, cost=lambda made: -(-len(made.labels) // KEPT_LABELS)
         )
         self._made = Store[tuple[str, Recipe]](KEPT_RECIPES)  # of whom, by title
-        self.supplies = Supplies(self)
+        self.mined: Store[Negatives] = Store(KEPT_NEGATIVES)  # by name, labels, way, own words
+        self.negatives: Store[NegativeClassifier] = Store(
+            KEPT_NEGATIVES
+        )  # by the same and the recipe
+        self.equipped: Store[Detector] = Store(KEPT_EQUIPPED)  # by name, settings and scores
 
     @property
     def default(self) -> str:
@@ -201,7 +213,8 @@ class Library:
         )
 
     def _forget(self, name: str) -> None:
-        for store in (self._altered, self._detectors, self._doubts):
+        made = (self.mined, self.negatives, self.equipped)
+        for store in (self._altered, self._detectors, self._doubts, *made):
             for key, _ in store.items():
                 if isinstance(key, tuple) and key[0] == name:
                     store.drop(key)

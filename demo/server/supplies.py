@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from demo.server.jobs import Progress, Steps, each
 from demo.server.limits import (
-    KEPT_EQUIPPED,
-    KEPT_NEGATIVES,
     MAX_IMAGES,
     MAX_SEARCH_BYTES,
     PUBLIC_WORDS,
 )
 from demo.server.shipped import calibration_folders, pictures, shipped_calibration
-from demo.server.store import Store
 from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe
@@ -29,7 +26,7 @@ from setar_core.scores import MINED, SCORES, check_scores
 
 if TYPE_CHECKING:
     from demo.server.library import Library
-    from demo.server.request import Settings
+    from demo.server.settings import Settings
     from setar_core.data.negatives import Negatives
     from setar_core.detector import Detector
     from setar_core.scores.evidence import NegativeClassifier
@@ -42,167 +39,161 @@ class Taught(NamedTuple):
     classes: list[int] | None
 
 
-class Supplies:
-    """The last negatives and fitted detectors of all visitors."""
+def equipped(
+    library: Library,
+    settings: Settings,
+    recipe: Recipe | None,
+    scores: Sequence[str] = (),
+    every: bool = False,
+) -> Steps[Detector]:
+    """A detector with what its score and these need.
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
-        self._mined = Store["Negatives"](KEPT_NEGATIVES)
-        self._read = Store["NegativeClassifier"](KEPT_NEGATIVES)
-        self._equipped = Store["Detector"](KEPT_EQUIPPED)
+    Args:
+        every: all shipped pictures may be learned from: none of them sets a threshold.
 
-    def detector(
-        self,
-        settings: Settings,
-        recipe: Recipe | None,
-        scores: Sequence[str] = (),
-        every: bool = False,
-    ) -> Steps[Detector]:
-        """A detector with what its score and these need.
+    Raises:
+        ValueError: something that a score needs cannot be had; says what and why.
+    """
+    check_scores((settings.score, *scores))
+    base = yield from library.detector(settings.backbone, recipe, settings.labels)
+    needs = [SCORES[name] for name in dict.fromkeys((settings.score, *scores))]
+    ways = sorted(frozenset[str]().union(*(score.needs for score in needs)) & MINED)
+    learn = any(score.learns for score in needs) or settings.shaping.startswith("react:p")
+    if not (ways or learn or settings.shaping):
+        return base.with_score(settings.score, settings.options)
+    key = (settings.backbone, settings, recipe or None, tuple(scores), every)
+    known = library.equipped.find(key)
+    if known is None:
+        known = yield from _made(library, base, settings, recipe, tuple(scores), ways, every, learn)
+        library.equipped.put(key, known)
+    return known
 
-        Args:
-            every: all shipped pictures may be learned from: none of them sets a threshold.
 
-        Raises:
-            ValueError: something that a score needs cannot be had; says what and why.
-        """
-        check_scores((settings.score, *scores))
-        base = yield from self.library.detector(settings.backbone, recipe, settings.labels)
-        needs = [SCORES[name] for name in dict.fromkeys((settings.score, *scores))]
-        ways = sorted(frozenset[str]().union(*(score.needs for score in needs)) & MINED)
-        learn = any(score.learns for score in needs) or settings.shaping.startswith("react:p")
-        if not (ways or learn or settings.shaping):
-            return base.with_score(settings.score, settings.options)
-        key = (settings, recipe or None, tuple(scores), every)
-        known = self._equipped.find(key)
-        if known is None:
-            known = yield from self._made(base, settings, recipe, tuple(scores), ways, every, learn)
-            self._equipped.put(key, known)
-        return known
+def negatives_of(
+    library: Library, backbone: str, labels: LabelSet, way: str, words: tuple[str, ...] = ()
+) -> Steps[Negatives]:
+    """The negatives of labels: one's own words as they are, or those that are mined.
 
-    def negatives(
-        self, backbone: str, labels: LabelSet, way: str, words: tuple[str, ...] = ()
-    ) -> Steps[Negatives]:
-        """The negatives of labels: one's own words as they are, or those that are mined.
-
-        Raises:
-            ValueError: no text tower, or too many words to read for a visitor of a public host.
-        """
-        key = (backbone, labels, way, words)
-        known = self._mined.find(key)
-        if known is None:
-            loaded = yield from self.library.loading(backbone)
-            if not loaded.has_text:
-                raise ValueError(
-                    f"{SCORES[way].title} needs words, and {backbone} has no text tower that reads "
-                    "them; use a CLIP, or another score"
-                )
-            from setar_core.data.negatives import Negative, Negatives
-            from setar_core.data.negatives.methods import Mining
-            from setar_core.data.negatives.words import load_words
-            from setar_core.scores.mining import default_words, in_known_words, mining
-
-            settings = Mining(way)
-            if words:
-                settings = in_known_words(loaded, labels, settings)
-                known = Negatives(tuple(map(Negative, words)), settings)
-            else:
-                source = default_words(loaded)
-                found = load_words(source, settings, loaded.concepts, labels.names)
-                if self.library.public and len(found) > PUBLIC_WORDS:
-                    raise ValueError(
-                        f"{len(found):,} words would have to be read first, which takes minutes, "
-                        "and others wait; give negative words of your own, one a line"
-                    )
-                what = f"mining negatives among {len(found):,} words"
-                steps = self.library.turns.steps(what, mining(loaded, labels, found, settings))
-                mined = yield from each(
-                    steps, lambda done: Progress(f"{what}: {done:,} prompts read")
-                )
-                known = mined.negatives
-            self._mined.put(key, known)
-        return known
-
-    def lines(self, settings: Settings) -> list[Path]:
-        """The shipped pictures that may set a threshold, not having taught anything."""
-        shipped = shipped_calibration(settings.backbone, settings.labels)
-        learns = SCORES[settings.score].learns or settings.shaping.startswith("react:p")
-        if not learns or settings.learn_from:
-            return shipped
-        teachers = {path for path, _ in _teachers(settings.labels.names, 2)}
-        return [path for path in shipped if path not in teachers]
-
-    def _made(
-        self,
-        base: Detector,
-        settings: Settings,
-        recipe: Recipe | None,
-        scores: tuple[str, ...],
-        ways: list[str],
-        every: bool,
-        learn: bool,
-    ) -> Steps[Detector]:
-        read = {}
-        for way in ways:
-            read[way] = yield from self._classifier(settings, recipe, way)
-        detector = base.with_negatives(read)
-        if settings.shaping:
-            from setar_core.scores.shaping import Shaping
-
-            detector = detector.with_shaping(Shaping.parse(settings.shaping))
-        detector = detector.with_score(settings.score, settings.options)
-        if not learn:
-            return detector
-        with tempfile.TemporaryDirectory() as folder:
-            taught = yield from self._taught(settings, every, Path(folder))
-            what = f"learning from {len(taught.paths)} pictures"
-            yield Progress(what)
-            return self.library.turns.run(
-                what,
-                lambda: detector.fit(
-                    taught.paths, (settings.score, *scores), taught.classes, lambda error: None
-                ),
-            )
-
-    def _classifier(
-        self, settings: Settings, recipe: Recipe | None, way: str
-    ) -> Steps[NegativeClassifier]:
-        name, labels = settings.backbone, settings.labels
-        key = (name, recipe or None, labels, way, settings.words)
-        known = self._read.find(key)
-        if known is None:
-            negatives = yield from self.negatives(name, labels, way, settings.words)
-            from setar_core.scores.mining import reading_negatives
-
-            what = f"reading {len(negatives):,} negatives"
-            backbone = self.library.backbone(name, recipe)
-            steps = reading_negatives(backbone, labels, negatives)
-            known = yield from each(
-                self.library.turns.steps(what, steps),
-                lambda done: Progress(f"{what}: {done:,} prompts read"),
-            )
-            self._read.put(key, known)
-        return known
-
-    def _taught(self, settings: Settings, every: bool, folder: Path) -> Steps[Taught]:
-        """Raises ValueError where there is no picture to learn from."""
-        names = settings.labels.names
-        if settings.learn_from:
-            from setar_core.data.sets import ImageSet
-
-            inspect(settings.learn_from, MAX_IMAGES, MAX_SEARCH_BYTES)
-            for done, total in unpacking(settings.learn_from, folder):
-                yield Progress(f"Unpacking picture {done} of {total}", done / total)
-            images = ImageSet.from_folder(unwrapped(folder), "your pictures", settings.labels)
-            return Taught(list(images.paths()), list(images.classes) if images.classes else None)
-        if not shipped_calibration(settings.backbone, settings.labels):
-            title = SCORES[settings.score].title
+    Raises:
+        ValueError: no text tower, or too many words to read for a visitor of a public host.
+    """
+    key = (backbone, labels, way, words)
+    known = library.mined.find(key)
+    if known is None:
+        loaded = yield from library.loading(backbone)
+        if not loaded.has_text:
             raise ValueError(
-                f"{title} learns from pictures of your labels, and none are shipped for these; "
-                "add a zip of some under More, in a folder a label"
+                f"{SCORES[way].title} needs words, and {backbone} has no text tower that reads "
+                "them; use a CLIP, or another score"
             )
-        found = _teachers(names, 1 if every else 2)
-        return Taught([path for path, _ in found], [label for _, label in found])
+        from setar_core.data.negatives import Negative, Negatives
+        from setar_core.data.negatives.methods import Mining
+        from setar_core.data.negatives.words import load_words
+        from setar_core.scores.mining import default_words, in_known_words, mining
+
+        settings = Mining(way)
+        if words:
+            settings = in_known_words(loaded, labels, settings)
+            known = Negatives(tuple(map(Negative, words)), settings)
+        else:
+            source = default_words(loaded)
+            found = load_words(source, settings, loaded.concepts, labels.names)
+            if library.public and len(found) > PUBLIC_WORDS:
+                raise ValueError(
+                    f"{len(found):,} words would have to be read first, which takes minutes, "
+                    "and others wait; give negative words of your own, one a line"
+                )
+            what = f"mining negatives among {len(found):,} words"
+            steps = library.turns.steps(what, mining(loaded, labels, found, settings))
+            mined = yield from each(steps, lambda done: Progress(f"{what}: {done:,} prompts read"))
+            known = mined.negatives
+        library.mined.put(key, known)
+    return known
+
+
+def threshold_pictures(settings: Settings) -> list[Path]:
+    """The shipped pictures that may set a threshold, not having taught anything."""
+    shipped = shipped_calibration(settings.backbone, settings.labels)
+    learns = SCORES[settings.score].learns or settings.shaping.startswith("react:p")
+    if not learns or settings.learn_from:
+        return shipped
+    teachers = {path for path, _ in _teachers(settings.labels.names, 2)}
+    return [path for path in shipped if path not in teachers]
+
+
+def _made(
+    library: Library,
+    base: Detector,
+    settings: Settings,
+    recipe: Recipe | None,
+    scores: tuple[str, ...],
+    ways: list[str],
+    every: bool,
+    learn: bool,
+) -> Steps[Detector]:
+    read = {}
+    for way in ways:
+        read[way] = yield from _classifier(library, settings, recipe, way)
+    detector = base.with_negatives(read)
+    if settings.shaping:
+        from setar_core.scores.shaping import Shaping
+
+        detector = detector.with_shaping(Shaping.parse(settings.shaping))
+    detector = detector.with_score(settings.score, settings.options)
+    if not learn:
+        return detector
+    with tempfile.TemporaryDirectory() as folder:
+        taught = yield from _taught(settings, every, Path(folder))
+        what = f"learning from {len(taught.paths)} pictures"
+        yield Progress(what)
+        return library.turns.run(
+            what,
+            lambda: detector.fit(
+                taught.paths, (settings.score, *scores), taught.classes, lambda error: None
+            ),
+        )
+
+
+def _classifier(
+    library: Library, settings: Settings, recipe: Recipe | None, way: str
+) -> Steps[NegativeClassifier]:
+    name, labels = settings.backbone, settings.labels
+    key = (name, recipe or None, labels, way, settings.words)
+    known = library.negatives.find(key)
+    if known is None:
+        negatives = yield from negatives_of(library, name, labels, way, settings.words)
+        from setar_core.scores.mining import reading_negatives
+
+        what = f"reading {len(negatives):,} negatives"
+        backbone = library.backbone(name, recipe)
+        steps = reading_negatives(backbone, labels, negatives)
+        known = yield from each(
+            library.turns.steps(what, steps),
+            lambda done: Progress(f"{what}: {done:,} prompts read"),
+        )
+        library.negatives.put(key, known)
+    return known
+
+
+def _taught(settings: Settings, every: bool, folder: Path) -> Steps[Taught]:
+    """Raises ValueError where there is no picture to learn from."""
+    names = settings.labels.names
+    if settings.learn_from:
+        from setar_core.data.sets import ImageSet
+
+        inspect(settings.learn_from, MAX_IMAGES, MAX_SEARCH_BYTES)
+        for done, total in unpacking(settings.learn_from, folder):
+            yield Progress(f"Unpacking picture {done} of {total}", done / total)
+        images = ImageSet.from_folder(unwrapped(folder), "your pictures", settings.labels)
+        return Taught(list(images.paths()), list(images.classes) if images.classes else None)
+    if not shipped_calibration(settings.backbone, settings.labels):
+        title = SCORES[settings.score].title
+        raise ValueError(
+            f"{title} learns from pictures of your labels, and none are shipped for these; "
+            "add a zip of some under More, in a folder a label"
+        )
+    found = _teachers(names, 1 if every else 2)
+    return Taught([path for path, _ in found], [label for _, label in found])
 
 
 def _teachers(names: Sequence[str], step: int) -> list[tuple[Path, int]]:

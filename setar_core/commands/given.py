@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..labels import LabelSet, few
+from ..labels.examples import SHARE, check_share
 from ..scores import MINED, SCORES, Score, check_scores
 from ..scores.catalogue import GROUPS
-from ..scores.options import SHARE, check_share
 from . import Skipped, either, score_options
 from .console import say
 
@@ -214,7 +214,7 @@ class Given:
         """The labels' texts with the examples mixed in; None where there are none."""
         if self.examples is None or self.examples.classes is None:
             return None
-        from ..few_shot import held_accuracy, read_examples, with_examples
+        from ..backbones.examples import held_accuracy, read_examples, with_examples
 
         paths = list(self.examples.paths())
         examples = read_examples(

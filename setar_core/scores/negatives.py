@@ -20,10 +20,13 @@ def neglabel(
 
     NegLabel (arXiv:2403.20078), and CSP (arXiv:2410.08611) on other negatives. The groups are runs
     of a fixed permutation; M mod `groups` negatives are left out from the end of the list.
+    In float64: near 1, where images of the labels lie, float32 would make many of them alike.
 
     Raises:
         ValueError: more groups than negatives.
     """
+    if cosines.labels.device.type != "mps":  # which has no float64
+        cosines = Cosines(*map(Tensor.double, cosines))
     count = cosines.negatives.shape[-1]
     groups = groups_of(count, groups)
     order = _permutation(count - count % groups, groups).to(cosines.negatives.device)

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
 from typing import Any
 
-SHARE = 0.5  # of examples, beside a label's text
-
 
 @dataclass(frozen=True)
 class ScoreOptions:
@@ -114,9 +112,3 @@ DEFAULTS = ScoreOptions()  # as published
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
-
-
-def check_share(share: float) -> None:
-    """Raises ValueError for a share of examples that is not from 0 to 1."""
-    if not 0 <= share <= 1:
-        raise ValueError(f"the share of examples is {share}; give a number from 0 to 1")

@@ -22,7 +22,7 @@ from demo.search.request import SearchRequest
 from demo.server.jobs import FAILED, Jobs, Progress, result_of
 from demo.server.library import Library
 from demo.server.limits import CALLS, ORPHANED, SEARCHES
-from demo.server.request import Settings
+from demo.server.settings import Settings
 from demo.server.shipped import examples
 from setar_core.detector import Detector
 from setar_core.labels import PROMPT, LabelSet

@@ -25,7 +25,8 @@ from demo.page.choices import default_recipe
 from demo.page.components.labels import LabelSummary
 from demo.page.components.notices import Notices
 from demo.server.library import Library
-from demo.server.request import ALTERED, NO_RECIPE, ORIGINAL
+from demo.server.request import NO_RECIPE
+from demo.server.settings import ALTERED, ORIGINAL
 from demo.server.shipped import EMBEDDED, examples, label_set
 from demo.server.store import Store
 from setar_core.labels import PROMPT

@@ -102,7 +102,7 @@ def line(text):
 
 def column(text):
     patches = PatchMap(1, 1, text, [("red", text)])
-    return detail.Column(text, decision(text), text, text, text, patches, [(text, 0.5)])
+    return detail.Column(text, decision(text), text, text, text, patches, text, [(text, 0.5)])
 
 
 # What each part may be given, by a function of a visitor's text that stands in all its words.

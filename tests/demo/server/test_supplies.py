@@ -8,6 +8,7 @@ from demo.server.jobs import result_of
 from demo.server.library import Library
 from demo.server.request import More, checked_settings
 from demo.server.shipped import EMBEDDED, label_set, shipped_calibration
+from demo.server.supplies import equipped, negatives_of, threshold_pictures
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
 from setar_core.recipe import Recipe
@@ -30,7 +31,7 @@ def asked(score, labels=ANIMALS, **more):
 
 
 def made(library, settings, recipe=None, **how):
-    return result_of(library.supplies.detector(settings, recipe, **how))
+    return result_of(equipped(library, settings, recipe, **how))
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -63,15 +64,15 @@ def test_words_of_ones_own_are_the_negatives(library):
 
 
 def test_what_taught_a_score_sets_no_threshold(library):
-    supplies, every = library.supplies, shipped_calibration(EMBEDDED, label_set("animals"))
-    assert supplies.lines(asked("mcm")) == every
-    left = supplies.lines(asked("knn"))
+    every = shipped_calibration(EMBEDDED, label_set("animals"))
+    assert threshold_pictures(asked("mcm")) == every
+    left = threshold_pictures(asked("knn"))
     bank = made(library, asked("knn")).fitted["knn"].learned["bank"]
     assert len(left) + len(bank) == len(every) and set(left) < set(every)
     whole = made(library, asked("knn"), every=True).fitted["knn"].learned["bank"]
     assert len(whole) == len(every)
-    assert supplies.lines(asked("msp", shaping="react:p90")) == left
-    assert supplies.lines(asked("msp", shaping="react:1.0")) == every
+    assert threshold_pictures(asked("msp", shaping="react:p90")) == left
+    assert threshold_pictures(asked("msp", shaping="react:1.0")) == every
 
 
 def test_a_visitors_zip_teaches_and_its_folders_are_classes(library, tmp_path):
@@ -83,7 +84,7 @@ def test_a_visitors_zip_teaches_and_its_folders_are_classes(library, tmp_path):
     settings = asked("mahalanobis", "fox\nowl", learn_from=str(path))
     learned = made(library, settings).fitted["mahalanobis"].learned
     assert any(len(tensor) == 2 for tensor in learned.values())
-    assert library.supplies.lines(settings) == shipped_calibration(EMBEDDED, settings.labels)
+    assert threshold_pictures(settings) == shipped_calibration(EMBEDDED, settings.labels)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,6 @@ def test_a_public_host_reads_no_hundred_thousand_words_for_one(library, monkeypa
     monkeypatch.setattr(library, "public", True)
     monkeypatch.setattr("demo.server.supplies.PUBLIC_WORDS", 10)
     with pytest.raises(ValueError, match="give negative words of your own"):
-        result_of(library.supplies.negatives(EMBEDDED, LabelSet(("fox", "owl")), "csp"))
-    mine = result_of(library.supplies.negatives(EMBEDDED, label_set("animals"), "csp", ("truck",)))
+        result_of(negatives_of(library, EMBEDDED, LabelSet(("fox", "owl")), "csp"))
+    mine = result_of(negatives_of(library, EMBEDDED, label_set("animals"), "csp", ("truck",)))
     assert [word.word for word in mine.words] == ["truck"]

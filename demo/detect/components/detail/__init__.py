@@ -9,7 +9,7 @@ from demo.detect.components.chip import Chip, Decision, chip
 from demo.page.components.base import Part
 from demo.page.pictures import PatchMap, patch_map
 from demo.page.words import number
-from demo.server.request import TITLES
+from demo.server.settings import TITLES
 from setar_core.verdict import OUT, Nearest, Verdict
 
 

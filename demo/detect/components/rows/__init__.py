@@ -8,7 +8,7 @@ from demo.detect.batch import Batch, Judged
 from demo.detect.components.chip import Chip, Decision, chip
 from demo.page.components.picker import Picker
 from demo.page.words import number
-from demo.server.request import ALTERED, ORIGINAL
+from demo.server.settings import ALTERED, ORIGINAL
 from setar_core.verdict import OUT, Verdict
 
 SHORT = {ORIGINAL: "original", ALTERED: "SeTAR"}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from demo.detect.batch import Batch
 from demo.detect.components.chip import SIGNS
 from demo.page.components.base import Part
-from demo.server.request import TITLES
+from demo.server.settings import TITLES
 
 
 class Count(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.detect.batch import Batch
 from demo.page.components.base import Part
 from demo.page.words import number
-from demo.server.request import TITLES
+from demo.server.settings import TITLES
 
 if TYPE_CHECKING:
     from setar_core.threshold import Threshold

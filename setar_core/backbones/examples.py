@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .backbones.base import Backbone, BackboneError, Classifier
-from .data.images import ImageError, batches
-from .memory import IMAGES_WATCHED
-from .scores.options import SHARE, check_share
+from ..data.images import ImageError, batches
+from ..labels.examples import SHARE, check_share
+from ..memory import IMAGES_WATCHED
+from .base import Backbone, BackboneError, Classifier
 
 
 class Examples(NamedTuple):

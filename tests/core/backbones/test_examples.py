@@ -6,9 +6,9 @@ import torch.nn.functional as F
 
 from setar_core.backbones import load_backbone
 from setar_core.backbones.base import Classifier
+from setar_core.backbones.examples import Examples, held_accuracy, read_examples, with_examples
 from setar_core.data.sets import ImageSet
 from setar_core.detector import Detector
-from setar_core.few_shot import Examples, held_accuracy, read_examples, with_examples
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
 

@@ -1,0 +1,46 @@
+"""What a visitor asked for, once it was checked: `Settings`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from setar_core.labels import LabelSet
+from setar_core.recipe import ORIGINAL, Recipe
+from setar_core.scores import DEFAULTS, ScoreOptions
+
+ALTERED = "altered"
+TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a threshold depends on, apart from the calibration images."""
+
+    backbone: str
+    labels: LabelSet
+    recipe: Recipe | None = None
+    score: str = "mcm"
+    options: ScoreOptions = DEFAULTS
+    shaping: str = ""
+    words: tuple[str, ...] = ()  # negatives of one's own
+    learn_from: str = ""  # a zip of ID images
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """`original`, and `altered` when a recipe changes something."""
+        return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
+
+    def changed(self, before: Settings) -> list[str]:
+        """What differs from an earlier settings, in words."""
+        pairs = {
+            "backbone": (before.backbone, self.backbone),
+            "labels": (before.labels.names, self.labels.names),
+            "prompt": (before.labels.prompt, self.labels.prompt),
+            "recipe": (before.recipe or None, self.recipe or None),
+            "score": (before.score, self.score),
+            "shaping": (before.shaping, self.shaping),
+            "negative words": (before.words, self.words),
+            "pictures to learn from": (before.learn_from, self.learn_from),
+        }
+        changed = [what for what, (old, new) in pairs.items() if old != new]
+        return [*changed, *self.options.changes(before.options)]
