@@ -43,12 +43,14 @@ from demo.server.library import Library
 from demo.server.limits import CALLS
 from demo.server.request import NO_RECIPE, RECALL, checked_settings
 from demo.server.settings import ORIGINAL, Settings
-from demo.server.shipped import EMBEDDED, label_set, label_sets, shipped_calibration
+from demo.server.shipped import EMBEDDED, label_set, label_sets
+from demo.server.supplies import negatives_of, threshold_pictures
 from demo.server.visitors import visitor
 from demo.spectrum.measure import GRID, Measured
 from setar_core.data.strict import short
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
+from setar_core.scores import MINED
 
 LARGEST = 2**53  # numbers are below
 KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
@@ -85,7 +87,9 @@ class Endpoints:
             prompt: a sentence with {} where the label goes
             backbone: emoji, MODEL/TAG of open_clip (ViT-B-16/openai) or timm:NAME
             recipe: none, the name of a shipped one (see recipes), or the JSON of one
-            score: mcm, gl_mcm, l_mcm, energy, max_logit, msp, entropy or variance
+            score: mcm, gl_mcm, l_mcm, energy, max_logit, msp, entropy, variance or gen; neglabel or
+                csp, for which negatives are mined; knn, nnguide, fdbd, mahalanobis,
+                relative_mahalanobis or layers_mcm, which learn from shipped pictures of the labels
             temperature: of the score; 1 as published
             local_weight: of the patches in gl_mcm; 1 as published
             threshold: a number; left out, one that keeps 95 % of shipped pictures of the labels
@@ -104,7 +108,7 @@ class Endpoints:
             )
             batch, made = self._judged(settings, paths)
         unknown = made[ORIGINAL].backbone.unknown_words(" ".join(settings.labels.prompts))
-        shipped = shipped_calibration(backbone, settings.labels) if line is None else []
+        shipped = threshold_pictures(settings) if line is None else []
         if line is not None:
             batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
         elif shipped:
@@ -198,6 +202,29 @@ class Endpoints:
         shipped = self.library.recipes(backbone)
         return {name: json.loads(Recipe.load(path).dumps()) for name, path in shipped.items()}
 
+    def negatives(
+        self,
+        labels: str = "animals",
+        backbone: str = EMBEDDED,
+        method: str = "neglabel",
+    ) -> dict[str, Any]:
+        """The words that pictures must not resemble: those farthest from the labels.
+
+        Args:
+            labels: the name of a shipped set (see label_sets), or one label a line
+            backbone: emoji, or MODEL/TAG of open_clip (ViT-B-16/openai)
+            method: neglabel or csp
+
+        Returns:
+            what setar negatives writes: how they were mined, and the negatives in their order,
+            each with word, kind and distance
+        """
+        if method not in MINED:
+            raise ValueError(f"method is {short(method)}; use {' or '.join(sorted(MINED))}")
+        settings = self._settings(backbone, labels, PROMPT, NO_RECIPE, method, 1.0, 1.0)
+        mined = result_of(negatives_of(self.library, backbone, settings.labels, method))
+        return json.loads(mined.dumps())
+
     def label_sets(self) -> dict[str, int]:
         """The shipped label sets.
 
@@ -249,7 +276,7 @@ class Endpoints:
 def build_api(library: Library) -> None:
     """What asks a network shares one limit: calls take turns, and some wait long for a model."""
     on, calls = Endpoints(library), Calls()
-    for function in (on.verdict, on.scores, on.spectrum):
+    for function in (on.verdict, on.scores, on.spectrum, on.negatives):
         shared = {"concurrency_limit": CALLS.at_once, "concurrency_id": "api"}
         api(endpoint(function, calls), **shared)
     for listing in (on.recipes, on.label_sets):

@@ -12,13 +12,14 @@ from demo.page import choices
 from demo.page.choices import OWN_LABELS, Choice
 from demo.page.events import KEEP
 from demo.server.library import Library
-from demo.server.request import NO_RECIPE, TEMPERATURES, given_recipe
+from demo.server.request import NO_RECIPE, TEMPERATURES, More, given_recipe
 from demo.server.shipped import label_set, label_sets
-from setar_core.labels import PROMPT
+from setar_core.labels import MAX_LABELS, PROMPT
 from setar_core.recipe import Recipe, Site
-from setar_core.scores import SCORES
+from setar_core.scores import DEFAULTS, SCORES
 
 LONGEST = 1_500  # characters of labels in an address
+SHORT = ("shaping", "negative_temperature", "groups", "neighbors", "shrinkage")
 COPY = """(query) => {
   const address = location.origin + location.pathname + query;
   navigator.clipboard?.writeText(address);
@@ -37,20 +38,22 @@ class Opening(NamedTuple):
     score: str
     temperature: float
     local_weight: float
+    more: More = More()
 
     @property
     def settings(self) -> tuple:
         """As `read_settings` takes them."""
-        return self[1:]
+        return (*self[1:-1], *self.more)
 
 
 def query(library: Library, *bar: Any, **more: Any) -> Any:
     """What stands behind the question mark, in a box that tells what a link cannot hold.
 
-    `bar` is as `Opening` has it; `more` are settings of a tab's own. A recipe that is not shipped
-    travels with its ratios.
+    `bar` are the label set and the bar's settings; `more` are settings of a tab's own. A recipe
+    that is not shipped travels with its ratios.
     """
-    now = Opening(*bar)
+    count = len(Opening._fields) - 1
+    now = Opening._make((*bar[:count], More(*bar[count:])))
     settings = {"backbone": now.backbone, "score": now.score} | more
     left_out = []
     if now.recipe in choices.recipe_choices(library, now.backbone):
@@ -71,6 +74,14 @@ def query(library: Library, *bar: Any, **more: Any) -> Any:
         settings["names"] = now.labels
     else:
         left_out.append("your labels")
+    for name in SHORT:
+        value = getattr(now.more, name)
+        settings |= {name: value} if value and value != getattr(More(), name) else {}
+    if len(now.more.words or "") > LONGEST:
+        left_out.append("your negative words")
+    elif now.more.words:
+        settings["words"] = now.more.words
+    left_out += ["your pictures to learn from"] if now.more.learn_from else []
     told = f"Too long for a link, and left out of it: {' and '.join(left_out)}" if left_out else ""
     return gr.Textbox(f"?{urlencode(settings)}", info=told or None, visible=True)
 
@@ -110,15 +121,26 @@ def read(library: Library, query: Mapping[str, str]) -> Opening:
         score if score in SCORES else next(iter(SCORES)),
         number(query.get("temperature"), 1.0, *TEMPERATURES),
         number(query.get("weight"), 1.0, 0, 100),
+        More(
+            query.get("words", "")[:LONGEST],
+            None,
+            query.get("shaping", "")[:40],
+            number(query.get("negative_temperature"), DEFAULTS.negative_temperature, *TEMPERATURES),
+            number(query.get("groups"), 0, 1, MAX_LABELS),
+            number(query.get("neighbors"), 0, 1, 1e6),
+            number(query.get("shrinkage"), None, 0, 1),
+        ),
     )
 
 
 def opening(library: Library, query: Mapping[str, str]) -> list:
     """Values for what `Opening` names, and what is said of the labels and of the score."""
     now = read(library, query)
-    recipes = choices.recipe_choices(library, now.backbone, now.recipe)
+    recipes, settings = choices.recipe_choices(library, now.backbone, now.recipe), [*now.settings]
+    settings[now.settings.index(now.recipe, 3)] = gr.Dropdown(recipes, value=now.recipe)
     return [
-        *(now._asdict() | {"recipe": gr.Dropdown(recipes, value=now.recipe)}).values(),
+        now.label_set,
+        *settings,
         choices.labels_counted(library, now.backbone, now.labels, now.prompt),
         choices.score_explained(now.score),
     ]
@@ -133,10 +155,12 @@ def arrived(library: Library, backbone: str, labels: str, prompt: str = PROMPT) 
         yield choice._replace(recipe=KEEP)
 
 
-def number(text: str | None, default: float, low: float, high: float) -> float:
+def number(text: str | None, default: Any, low: float, high: float) -> Any:
     """A number of an address; the default where there is none in that range."""
     try:
-        value = float(text) if text else default
+        if not text:
+            return default
+        value = float(text)
     except ValueError:
         return default
     return value if low <= value <= high else default

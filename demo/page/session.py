@@ -226,7 +226,7 @@ def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
     opened = demo.load(
         opening,
         None,
-        [bar.label_set, *bar.basic, bar.label_count, bar.explanation],
+        [bar.label_set, *bar.settings, bar.label_count, bar.explanation],
         concurrency_limit=None,
         **QUIET,
     )

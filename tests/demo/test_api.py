@@ -27,7 +27,8 @@ def files(count=3):
 
 def test_the_endpoints_are_documented_and_alone(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(endpoints) == {"/verdict", "/scores", "/spectrum", "/recipes", "/label_sets"}
+    names = ("verdict", "scores", "spectrum", "negatives", "recipes", "label_sets")
+    assert set(endpoints) == {f"/{name}" for name in names}
     assert all(endpoint["description"] for endpoint in endpoints.values())
     taken = {p["parameter_name"]: p for p in endpoints["/verdict"]["parameters"]}
     images = taken.pop("images")
@@ -51,6 +52,23 @@ def test_scores_are_those_of_the_verdicts(client):
         }
         for image in verdicts
     ]
+
+
+def test_negatives_are_those_that_the_command_writes(client):
+    answer = client.predict(api_name="/negatives")
+    assert answer["method"] == "neglabel" and answer["backbone"] == "emoji"
+    far = [entry["distance"] for entry in answer["negatives"]]
+    assert len(far) > 100 and far == sorted(far)
+    assert not {entry["word"] for entry in answer["negatives"]} & set(answer["labels"])
+    with pytest.raises(AppError, match="method is 'mcm'; use csp or neglabel"):
+        client.predict(method="mcm", api_name="/negatives")
+
+
+def test_a_score_that_learns_judges_by_what_it_did_not_learn_from(client):
+    answer = client.predict(files(2), score="knn", api_name="/verdict")
+    assert answer["thresholds"]["original"]["images"] == 80
+    judged = client.predict(files(2), score="neglabel", api_name="/verdict")["images"][0]
+    assert judged["original"]["nearest"][0].keys() == {"name", "share", "negative"}
 
 
 def test_a_spectrum_is_the_matrix_own(client):

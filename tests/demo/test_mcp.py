@@ -48,7 +48,7 @@ def as_text(path) -> str:
 
 def test_the_endpoints_are_the_tools_and_say_what_they_take(served):
     tools = {tool.name: tool for tool in with_session(served, lambda on: on.list_tools()).tools}
-    assert set(tools) == {"verdict", "scores", "spectrum", "recipes", "label_sets"}
+    assert set(tools) == {"verdict", "scores", "spectrum", "negatives", "recipes", "label_sets"}
     for tool in tools.values():
         assert tool.description
         for name, parameter in tool.inputSchema["properties"].items():

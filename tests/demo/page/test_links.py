@@ -7,7 +7,7 @@ import pytest
 from demo.page import links
 from demo.page.choices import OWN_LABELS, default_labels
 from demo.server.library import Library
-from demo.server.request import NO_RECIPE
+from demo.server.request import NO_RECIPE, More
 from demo.server.shipped import EMBEDDED, label_set
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
@@ -46,6 +46,26 @@ def test_a_link_carries_the_settings(library):
     assert found.labels == "cat\ndog" and found.label_set == OWN_LABELS
     assert found.score == "energy" and found.temperature == 2.0
     assert links.number(dict(parse_qsl(link.value))["recall"], 0.95, 0.5, 1) == 0.8
+
+
+def test_a_link_carries_what_few_scores_need_and_says_what_it_cannot(library):
+    more = ("guitar\ntruck", "/tmp/mine.zip", "react:p90", 0.05, 3, 0, 0.2)
+    link = links.query(library, *bar(score="neglabel"), *more, recall=0.8)
+    assert "your pictures to learn from" in link.info
+    found = followed(library, link)
+    assert found.more == (more[0], None, *more[2:])
+    assert found.settings[-7:] == found.more and len(found.settings) == 14
+    plain = links.query(library, *bar())
+    assert "shaping" not in plain.value and followed(library, plain).more == More(
+        words="", shaping="", groups=0, neighbors=0
+    )
+    long = links.query(library, *bar(), "word\n" * 1000)
+    assert "your negative words" in long.info and "word" not in long.value
+
+
+def test_an_address_with_nonsense_for_few_scores_opens_as_always(library):
+    asked = {"groups": "-3", "neighbors": "x", "shrinkage": "7", "negative_temperature": "nan"}
+    assert links.read(library, asked).more == More(words="", shaping="", groups=0, neighbors=0)
 
 
 @pytest.mark.parametrize("prune", ["minor", "random"])
