@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from setar_core.__main__ import main as setar
-from setar_core.paths import BENCHMARK
-from setar_core.scores import SCORES
+from setar_core.paths import BACKBONES, BENCHMARK
+from setar_core.scores import MINED, SCORES
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "figures.md"
 HEAD = (
@@ -28,38 +29,134 @@ HEAD = (
 OODS = ("near", "other", "textures", "glyphs", "noise")
 ASKED = (
     "benchmark --backbone emoji --labels animals --recipe original emoji-searched "
-    "--scores mcm,gl_mcm --id {0}/id --ood {0}/near {0}/other {0}/textures {0}/glyphs {0}/noise"
+    "--id {0}/id --ood {0}/near {0}/other {0}/textures {0}/glyphs {0}/noise"
 )
+MINE = "negatives --backbone emoji --labels animals --method {0} --out {1}"
+SHAPED = "mcm,energy,max_logit"
+SHAPINGS = ("react:p90", "ash-p:65", "ash-b:65", "ash-s:95")
+MEANS = BACKBONES / "emoji" / "scores.json"
 
 
 def shipped() -> str:
     """The embedded backbone on the shipped sets, as the command line measures it."""
+    results = measured(f"{ASKED} --scores mcm,gl_mcm")
+    rows = _by_key(results)
+    notes = []
+    for recipe, score in dict.fromkeys(key[:2] for key in rows):
+        mean = rows[recipe, score, "mean"]
+        low, high = mean["ci"]["fpr95"]
+        notes.append(
+            f"- {_weights(recipe)}, {SCORES[score].title}: mean FPR95 {mean['fpr95']:.2f} "
+            f"(95 % interval {low:.1f} to {high:.1f}), mean AUROC {mean['auroc']:.2f}"
+        )
+    notes += [f"- {name}: top-1 {value:.1f} %" for name, value in results["accuracy"].items()]
+    asked = f"{ASKED} --scores mcm,gl_mcm".format("assets/benchmark")
+    command = f"    python -m setar_core {asked} --out results.json"
+    return "\n".join([command, "", *_table(rows), "", *notes])
+
+
+def every_score() -> str:
+    """All scores on the same images, with negatives and after learning; then what shaping does."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        files = []
+        for way in sorted(MINED):
+            files.append(str(Path(folder) / f"{way}.json"))
+            setar([*MINE.format(way, files[-1]).split()])
+        more = " ".join(f"--negatives {file}" for file in files)
+        results = measured(f"{ASKED} --scores all --fit {{0}}/calibration {more}")
+        shaped = {
+            shaping: measured(
+                f"{ASKED} --scores {SHAPED} --fit {{0}}/calibration --shaping {shaping}"
+            )
+            if shaping.startswith("react:p")
+            else measured(f"{ASKED} --scores {SHAPED} --shaping {shaping}")
+            for shaping in SHAPINGS
+        }
+    rows = _by_key(results)
+    plain = {score: rows["original", score, "mean"] for _, score, _ in rows}
+    MEANS.write_text(json.dumps(_means(plain), indent=1, allow_nan=False) + "\n", "utf-8")
+    lines = [
+        *(f"    python -m setar_core {MINE.format(way, f'{way}.json')}" for way in sorted(MINED)),
+        f"    python -m setar_core {ASKED.format('assets/benchmark')} --scores all "
+        "--fit assets/benchmark/calibration --negatives csp.json --negatives neglabel.json",
+        "",
+        *_table(rows, intervals=True),
+        "",
+        _overlap(),
+        "",
+        "The same images after the features of whole images were shaped (`--shaping`), original",
+        "weights, mean AUROC / mean FPR95:",
+        "",
+        f"| shaping | {' | '.join(SCORES[name].title for name in SHAPED.split(','))} |",
+        "|---|" + "---|" * len(SHAPED.split(",")),
+        _shaped_row("none", plain),
+    ]
+    for shaping, found in shaped.items():
+        means = {row["score"]: row for row in found["rows"] if row["ood"] == "mean"}
+        lines.append(_shaped_row(shaping, means))
+    return "\n".join(lines)
+
+
+def _overlap() -> str:
+    """Which OOD sets hold what the negatives name."""
+    from setar_core.data.negatives.words import vocabulary
+    from setar_core.labels import LabelSet
+
+    concepts = (BACKBONES / "emoji" / "concepts.txt").read_text("utf-8").split("\n")
+    words = set(vocabulary(tuple(filter(None, concepts)), LabelSet.load("animals").names).nouns)
+    parts = []
+    for ood in OODS:
+        files = (BENCHMARK / ood).rglob("*.webp")
+        names = {re.sub(r"-\d+$", "", file.stem).replace("-", " ") for file in files}
+        parts.append(f"{len(names & words)} of the {len(names)} of {ood}")
+    return (
+        f"The {len(words)} negatives are what the backbone was taught without the labels. Among "
+        f"them are the things shown in {', '.join(parts)}."
+    )
+
+
+def measured(asked: str) -> dict[str, Any]:
+    """What a benchmark of the shipped sets writes."""
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         out = Path(folder) / "results.json"
-        setar([*ASKED.format(BENCHMARK).split(), "--out", str(out)])
-        results = json.loads(out.read_text("utf-8"))
+        setar([*asked.format(BENCHMARK).split(), "--out", str(out)])
+        return json.loads(out.read_text("utf-8"))
+
+
+def _by_key(results: dict[str, Any]) -> dict[tuple[str, str, str], dict[str, Any]]:
+    rows = {(row["recipe"], row["score"], row["ood"]): row for row in results["rows"]}
+    means = {key[:2]: row for key, row in rows.items() if key[2].startswith("mean")}
+    return rows | {(*key, "mean"): row for key, row in means.items()}
+
+
+def _table(rows: dict[tuple[str, str, str], dict[str, Any]], intervals: bool = False) -> list[str]:
     lines = [
-        f"    python -m setar_core {ASKED.format('assets/benchmark')} --out results.json",
-        "",
         f"| weights | score | {' | '.join(OODS)} | mean AUROC | mean FPR95 |",
         "|---|---|" + "---|" * (len(OODS) + 2),
     ]
-    notes = []
-    rows = {(row["recipe"], row["score"], row["ood"]): row for row in results["rows"]}
     for recipe, score in dict.fromkeys(key[:2] for key in rows):
-        title = recipe if recipe == "original" else f"`{recipe}`"
         cells = ["{auroc:.1f} / {fpr95:.1f}".format(**rows[recipe, score, name]) for name in OODS]
-        mean = next(row for key, row in rows.items() if key == (recipe, score, "mean"))
-        cells += [f"{mean['auroc']:.1f}", f"{mean['fpr95']:.1f}"]
-        lines.append(f"| {title} | {SCORES[score].title} | {' | '.join(cells)} |")
-        low, high = mean["ci"]["fpr95"]
-        notes.append(
-            f"- {title}, {SCORES[score].title}: mean FPR95 {mean['fpr95']:.2f} "
-            f"(95 % interval {low:.1f} to {high:.1f}), mean AUROC {mean['auroc']:.2f}"
-        )
-    lines += ["", *notes]
-    lines += [f"- {name}: top-1 {value:.1f} %" for name, value in results["accuracy"].items()]
-    return "\n".join(lines)
+        mean = rows[recipe, score, "mean"]
+        for name in ("auroc", "fpr95"):
+            low, high = mean["ci"][name]
+            cells.append(f"{mean[name]:.1f}" + f" ({low:.1f} to {high:.1f})" * intervals)
+        lines.append(f"| {_weights(recipe)} | {SCORES[score].title} | {' | '.join(cells)} |")
+    return lines
+
+
+def _means(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """The mean AUROC and FPR95 of each score, which the page tells beside it."""
+    names = ("auroc", "fpr95")
+    return {score: {name: round(row[name], 2) for name in names} for score, row in rows.items()}
+
+
+def _shaped_row(shaping: str, means: dict[str, dict[str, Any]]) -> str:
+    cells = ["{auroc:.1f} / {fpr95:.1f}".format(**means[name]) for name in SHAPED.split(",")]
+    return f"| {shaping} | {' | '.join(cells)} |"
+
+
+def _weights(recipe: str) -> str:
+    return recipe if recipe == "original" else f"`{recipe}`"
 
 
 def printed(*names: str) -> Callable[[], str]:
@@ -79,6 +176,7 @@ def printed(*names: str) -> Callable[[], str]:
 
 SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "shipped": ("The embedded backbone on the shipped sets", shipped),
+    "scores": ("Every score on the shipped sets", every_score),
     "draws": ("Twenty draws of the shipped sets", printed("assets.build.draws")),
     "recipe": ("What SeTAR does over many draws", printed("tests.speed.emoji_recipe")),
     "speed": ("Speed, as ratios in one run", printed("tests.speed.detect", "tests.speed.search")),

@@ -142,7 +142,7 @@ def opening(library: Library, query: Mapping[str, str]) -> list:
         now.label_set,
         *settings,
         choices.labels_counted(library, now.backbone, now.labels, now.prompt),
-        choices.score_explained(now.score),
+        choices.score_explained(now.score, now.backbone),
     ]
 
 

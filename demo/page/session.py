@@ -110,7 +110,9 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
             backbone, label_sets, recipe, score = _build_choices(library)
         with gr.Row(elem_id="bar-told"):
             count = LabelSummary(summary(labels.names, labels.doubts, ()), elem_id="said")
-            explanation = gr.HTML(choices.score_explained(score.value), elem_id="question")
+            explanation = gr.HTML(
+                choices.score_explained(score.value, backbone.value), elem_id="question"
+            )
         with gr.Accordion(MORE, open=False, elem_id="more"):
             with gr.Row(equal_height=False):
                 names, prompt, temperature, local_weight, recipe_file = _build_more(labels)
@@ -242,7 +244,8 @@ def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
 def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
     """Join what follows from a choice; gives what is to happen after each."""
     written = [bar.backbone, bar.labels, bar.prompt]
-    bar.score.change(choices.score_explained, bar.score, bar.explanation, **FAST)
+    for part in (bar.score, bar.backbone):
+        part.change(choices.score_explained, [bar.score, bar.backbone], bar.explanation, **FAST)
     bar.score.change(needed, bar.score, list(bar.needs), **FAST)
     bar.needs.mine.click(
         partial(show_words, library), bar.settings, [bar.needs.told, bar.needs.mined], **QUIET

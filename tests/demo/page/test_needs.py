@@ -1,10 +1,14 @@
 """What few scores need, behind More: shown for the score that needs it, and used."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from demo.page.choices import score_choices, score_explained
+from demo.page.choices import score_choices, score_explained, worth
 from demo.page.needs import NUMBERS, Needs, needed
+from demo.server.shipped import EMBEDDED
+from setar_core.paths import ASSETS
 from setar_core.scores import SCORES
 
 
@@ -27,6 +31,18 @@ def test_only_what_a_score_needs_is_shown(score):
     for name in NUMBERS:
         assert visible[name] == (name in score.options)
     assert score.made_for in score_explained(score.name).replace("&#x27;", "'")
+
+
+def test_what_a_score_is_worth_is_what_was_measured():
+    figures = (ASSETS.parent / "docs" / "figures.md").read_text(encoding="utf-8")
+    section = figures.split("## Every score on the shipped sets")[1].split("\n## ")[0]
+    for name, score in SCORES.items():
+        (row,) = re.findall(rf"\| original \| {re.escape(score.title)} \|.*", section)
+        passing = row.split("|")[-2].split()[0]
+        assert f"lets {passing} % of the foreign ones pass" in worth(name)
+    assert "MaxLogit" in worth("mcm") and "NegLabel" in worth("mcm")
+    assert "test pictures" in score_explained("mcm", EMBEDDED)
+    assert "test pictures" not in score_explained("mcm", "ViT-B-16/openai")
 
 
 def test_an_unknown_score_changes_nothing():
