@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -140,7 +141,7 @@ class Detector(Scorer):
                 )
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
         maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
-        nearest = self._nearest(evidence)
+        nearest, spread = self._nearest(evidence), self._spread(evidence)
         line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold
         verdicts = []
         for i, (chances, indices) in enumerate(zip(*map(Tensor.tolist, best), strict=True)):
@@ -149,7 +150,9 @@ class Detector(Scorer):
             top = tuple(zip(names, chances, strict=True))
             labels = tuple(tuple(self.labels.names[at] for at in row) for row in places[i])
             verdicts.append(
-                Verdict(scores[self.score], line, top, maps[i], labels, scores, nearest[i])
+                Verdict(
+                    scores[self.score], line, top, maps[i], labels, scores, nearest[i], spread[i]
+                )
             )
         return verdicts
 
@@ -166,6 +169,24 @@ class Detector(Scorer):
             tuple(Nearest(names[at], share, at >= count) for share, at in zip(*row, strict=True))
             for row in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ]
+
+    def _spread(self, evidence: Evidence) -> list[tuple[float, float] | None]:
+        """Of each image, its score by each template alone, from the lowest to the highest."""
+        by_template = evidence.templates
+        if by_template is None:
+            return [None] * len(evidence.logits)
+        alone = [
+            self.score_of(Evidence(replace(evidence.logits, whole=whole, local=None)))
+            for whole in by_template.unbind(dim=1)
+        ]
+        low, high = torch.stack(alone, dim=-1).aminmax(dim=-1)
+        return list(zip(low.tolist(), high.tolist(), strict=True))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        several = self.classifier.templates is not None
+        alone = SCORES[self.score].needs == {"logits"}
+        return super().needs | ({"templates"} if several and alone else frozenset())
 
     def verdicts_of(self, pixels: Tensor) -> list[Verdict]:
         """The verdicts on preprocessed images `(B, 3, H, W)`."""

@@ -31,6 +31,8 @@ class Verdict:
         patch_labels: `(h, w)`, those labels, row by row.
         scores: every score of the image, by name, under the detector's options.
         nearest: labels and negatives together, where its score looks at negatives.
+        spread: the lowest and the highest score by one template of the prompt alone, where there
+            are several.
     """
 
     score: float
@@ -40,6 +42,7 @@ class Verdict:
     patch_labels: tuple[tuple[str, ...], ...]
     scores: dict[str, float]
     nearest: tuple[Nearest, ...] = ()
+    spread: tuple[float, float] | None = None
 
     @property
     def decided(self) -> bool:
@@ -71,6 +74,7 @@ class Verdict:
             "top": [{"label": label, "probability": chance} for label, chance in self.top],
             "scores": dict(self.scores),
             "patches": [[round(float(sure), 6) for sure in row] for row in self.patches],
+            **({"spread": list(self.spread)} if self.spread else {}),
             **({"nearest": [near._asdict() for near in self.nearest]} if self.nearest else {}),
         }
 

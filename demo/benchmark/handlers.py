@@ -51,6 +51,8 @@ class Controls(NamedTuple):
     groups: float | None
     neighbors: float | None
     shrinkage: float | None
+    examples: str | None
+    share: float | None
     recipes: Sequence[str]
     scores: Sequence[str]
     inside: str

@@ -28,6 +28,7 @@ def as_dict(batch: Batch) -> dict[str, Any]:
             "score": settings.score,
             **settings.options.page(),
             **({"shaping": settings.shaping} if settings.shaping else {}),
+            **({"share_of_examples": settings.share} if settings.examples else {}),
             **({"negatives": list(settings.words)} if settings.words else {}),
         },
         "thresholds": {weights: _threshold(t) for weights, t in batch.thresholds.items()},

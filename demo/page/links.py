@@ -15,11 +15,12 @@ from demo.server.library import Library
 from demo.server.request import NO_RECIPE, TEMPERATURES, More, given_recipe
 from demo.server.shipped import label_set, label_sets
 from setar_core.labels import MAX_LABELS, PROMPT
+from setar_core.labels.examples import SHARE
 from setar_core.recipe import Recipe, Site
 from setar_core.scores import DEFAULTS, SCORES
 
 LONGEST = 1_500  # characters of labels in an address
-SHORT = ("shaping", "negative_temperature", "groups", "neighbors", "shrinkage")
+SHORT = ("shaping", "negative_temperature", "groups", "neighbors", "shrinkage", "share")
 COPY = """(query) => {
   const address = location.origin + location.pathname + query;
   navigator.clipboard?.writeText(address);
@@ -82,6 +83,7 @@ def query(library: Library, *bar: Any, **more: Any) -> Any:
     elif now.more.words:
         settings["words"] = now.more.words
     left_out += ["your pictures to learn from"] if now.more.learn_from else []
+    left_out += ["your examples of labels"] if now.more.examples else []
     told = f"Too long for a link, and left out of it: {' and '.join(left_out)}" if left_out else ""
     return gr.Textbox(f"?{urlencode(settings)}", info=told or None, visible=True)
 
@@ -129,6 +131,8 @@ def read(library: Library, query: Mapping[str, str]) -> Opening:
             number(query.get("groups"), 0, 1, MAX_LABELS),
             number(query.get("neighbors"), 0, 1, 1e6),
             number(query.get("shrinkage"), None, 0, 1),
+            None,
+            number(query.get("share"), SHARE, 0, 1),
         ),
     )
 

@@ -17,13 +17,15 @@ from demo.page.components.notices import Notices
 from demo.page.words import STAY
 from demo.server.jobs import told
 from demo.server.library import Library
-from demo.server.request import More, checked_settings, words_of
-from demo.server.supplies import negatives_of
+from demo.server.request import More, checked_settings, read_settings, words_of
+from demo.server.supplies import equipped_examples, negatives_of
 from setar_core.labels import few
+from setar_core.labels.examples import SHARE
 from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions
 from setar_core.scores.catalogue import GROUPS
 
 if TYPE_CHECKING:
+    from setar_core.backbones.examples import Held
     from setar_core.data.negatives import Negatives
 
 SHAPINGS = ["react:p90", "react:1.0", "ash-p:90", "ash-b:90", "ash-s:95"]
@@ -42,6 +44,9 @@ class Needs(NamedTuple):
     groups: gr.Number
     neighbors: gr.Number
     shrinkage: gr.Number
+    examples: gr.File
+    share: gr.Number
+    shown: Notices
     place: gr.Column
     mine: gr.Button
     told: Notices
@@ -53,7 +58,25 @@ class Needs(NamedTuple):
 
 
 def build_needs() -> Needs:
-    """Everything there is; hidden until a score is chosen that needs it."""
+    """Examples of labels, which every score can have; the rest is hidden until one needs it."""
+    with gr.Row(equal_height=False):
+        examples = gr.File(
+            label="Pictures of your labels (zip, a folder a label)",
+            file_types=[".zip"],
+            height=120,
+            elem_id="examples-zip",
+        )
+        with gr.Column(min_width=260):
+            share = gr.Number(
+                SHARE,
+                label="Share of examples",
+                info="What a label means: 0 its text alone, 1 its pictures alone",
+                minimum=0,
+                maximum=1,
+                step=0.05,
+                elem_id="example-share",
+            )
+            shown = Notices(elem_id="examples-notice")
     with gr.Column(visible=False, elem_id="needs") as place:
         head("For this score", "What it needs besides your labels.")
         with gr.Row(equal_height=False):
@@ -98,8 +121,9 @@ def build_needs() -> Needs:
             elem_id="mined",
         )
     return Needs(
-        words, learn_from, shaping, **numbers, place=place, mine=mine, told=told, mined=mined
-    )
+        words, learn_from, shaping, **numbers, examples=examples, share=share, shown=shown,
+        place=place, mine=mine, told=told, mined=mined,
+    )  # fmt: skip
 
 
 def needed(score: str) -> list[Any]:
@@ -109,8 +133,10 @@ def needed(score: str) -> list[Any]:
         return [gr.skip()] * len(Needs._fields)
     mines, shapes = bool(found.needs & MINED), found.needs <= {"logits"}
     shown = [mines, found.learns, shapes, *(name in found.options for name in NUMBERS)]
-    updates = [gr.update(visible=visible) for visible in (*shown, any(shown), mines)]
-    return [*updates, None, gr.update(visible=False)]
+    parts = [gr.update(visible=visible) for visible in shown]
+    stay = [gr.skip()] * 3  # examples can be had with every score
+    around = [gr.update(visible=visible) for visible in (any(shown), mines)]
+    return [*parts, *stay, *around, None, gr.update(visible=False)]
 
 
 def score_told(score: str) -> str:
@@ -135,6 +161,34 @@ def show_words(library: Library, *bar: Any) -> Iterator[tuple[Any, Any]]:
         yield notices.failure(error), gr.skip()
         return
     yield _told(mined), gr.update(value=_rows(mined), visible=True)
+
+
+def show_examples(library: Library, *bar: Any) -> Iterator[Any]:
+    """What the examples are worth on pictures that are held back, after the progress of reading
+    them; nothing where there are none."""
+    try:
+        settings = read_settings(library, *bar)
+        if not settings.examples:
+            yield None
+            return
+        steps = told("", equipped_examples(library, settings), STAY)
+        while True:
+            yield notices.busy(*next(steps))
+    except StopIteration as end:
+        yield _worth(end.value)
+    except ValueError as error:
+        yield notices.failure(error)
+
+
+def _worth(held: Held | None) -> notices.Notice:
+    if held is None:
+        return notices.notice("Every label with examples has one, so none can be held back.")
+    better = "better" if held.mixed > held.text else "no better"
+    return notices.notice(
+        f"Of {held.pictures} examples, each held back while the others count, {held.mixed:.1%} get "
+        f"their label, and {held.text:.1%} by text alone: {better}.",
+        "good" if held.mixed > held.text else "warn",
+    )
 
 
 def _told(mined: Negatives) -> notices.Notice:

@@ -14,7 +14,7 @@ from demo.page.components.labels import LabelSummary, summary
 from demo.page.components.notices import Notices
 from demo.page.components.status import State, Status
 from demo.page.events import FAST, QUIET
-from demo.page.needs import Needs, build_needs, needed, show_words
+from demo.page.needs import Needs, build_needs, needed, show_examples, show_words
 from demo.server.library import Library
 from demo.server.shipped import label_set
 from setar_core.labels import PROMPT, LabelSet
@@ -260,6 +260,9 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
             (bar.recipe_file.change, choices.recipe_given, [bar.backbone, bar.recipe_file]),
         )
     ]
+    shown = partial(show_examples, library)
+    for event in (bar.needs.examples.change, bar.needs.share.change):
+        event(shown, bar.settings, bar.needs.shown, **QUIET)
     # A box's `input` event comes with key presses alone, not with a paste or a backspace.
     others = (
         bar.recipe, bar.score, bar.prompt, bar.temperature, bar.local_weight, *bar.needs.inputs

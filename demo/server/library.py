@@ -32,6 +32,7 @@ from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:
     from setar_core.backbones import Backbone
+    from setar_core.backbones.examples import Examples
     from setar_core.data.negatives import Negatives
     from setar_core.detector import Detector
     from setar_core.scores.evidence import NegativeClassifier
@@ -55,7 +56,7 @@ class Library:
         data: the folder whose folders of images may be measured; None offers none.
         public: anybody may come, so that what one may ask for at a time is limited.
         turns: one piece of network work at a time.
-        mined, negatives, equipped: what `supplies` made for scores that need more than labels.
+        mined, negatives, examples, equipped: what `supplies` made for what needs more than labels.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Library:
         self.negatives: Store[NegativeClassifier] = Store(
             KEPT_NEGATIVES
         )  # by the same and the recipe
+        self.examples: Store[Examples] = Store(KEPT_NEGATIVES)  # by name, recipe, labels, zip
         self.equipped: Store[Detector] = Store(KEPT_EQUIPPED)  # by name, settings and scores
 
     @property
@@ -213,7 +215,7 @@ class Library:
         )
 
     def _forget(self, name: str) -> None:
-        made = (self.mined, self.negatives, self.equipped)
+        made = (self.mined, self.negatives, self.examples, self.equipped)
         for store in (self._altered, self._detectors, self._doubts, *made):
             for key, _ in store.items():
                 if isinstance(key, tuple) and key[0] == name:

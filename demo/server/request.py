@@ -10,6 +10,7 @@ from demo.server.library import Library
 from demo.server.settings import Settings
 from setar_core.data.negatives import check_word, words_in
 from setar_core.labels import MAX_LABELS, LabelSet
+from setar_core.labels.examples import SHARE
 from setar_core.recipe import Recipe
 from setar_core.scores import DEFAULTS, ScoreOptions
 from setar_core.scores.shaping import Shaping
@@ -28,6 +29,8 @@ class More(NamedTuple):
     groups: float | None = None
     neighbors: float | None = None
     shrinkage: float | None = None
+    examples: str | None = None
+    share: float | None = SHARE
 
 
 def read_settings(
@@ -88,6 +91,8 @@ def checked_settings(
         str(Shaping.parse(more.shaping)) if more.shaping else "",
         words_of(more.words),
         more.learn_from or "",
+        more.examples or "",
+        _within("share of examples", more.share, 0, 1),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from setar_core.labels import LabelSet
+from setar_core.labels.examples import SHARE
 from setar_core.recipe import ORIGINAL, Recipe
 from setar_core.scores import DEFAULTS, ScoreOptions
 
@@ -24,6 +25,8 @@ class Settings:
     shaping: str = ""
     words: tuple[str, ...] = ()  # negatives of one's own
     learn_from: str = ""  # a zip of ID images
+    examples: str = ""  # a zip of pictures of labels
+    share: float = SHARE  # of the examples, beside a label's text
 
     @property
     def weights(self) -> tuple[str, ...]:
@@ -41,6 +44,8 @@ class Settings:
             "shaping": (before.shaping, self.shaping),
             "negative words": (before.words, self.words),
             "pictures to learn from": (before.learn_from, self.learn_from),
+            "examples of labels": (before.examples, self.examples),
+            "share of examples": (before.share, self.share),
         }
         changed = [what for what, (old, new) in pairs.items() if old != new]
         return [*changed, *self.options.changes(before.options)]

@@ -27,13 +27,14 @@ from setar_core.scores import MINED, SCORES, check_scores
 if TYPE_CHECKING:
     from demo.server.library import Library
     from demo.server.settings import Settings
+    from setar_core.backbones.examples import Examples, Held
     from setar_core.data.negatives import Negatives
     from setar_core.detector import Detector
     from setar_core.scores.evidence import NegativeClassifier
 
 
 class Taught(NamedTuple):
-    """ID images to learn from, and the label of each by index, where that is known."""
+    """Pictures of labels, and the label of each by index, where that is known."""
 
     paths: list[Path]
     classes: list[int] | None
@@ -56,6 +57,11 @@ def equipped(
     """
     check_scores((settings.score, *scores))
     base = yield from library.detector(settings.backbone, recipe, settings.labels)
+    if settings.examples:
+        shown = yield from examples_of(library, settings, recipe)
+        from setar_core.backbones.examples import with_examples
+
+        base = base.with_classifier(with_examples(base.classifier, shown, settings.share))
     needs = [SCORES[name] for name in dict.fromkeys((settings.score, *scores))]
     ways = sorted(frozenset[str]().union(*(score.needs for score in needs)) & MINED)
     learn = any(score.learns for score in needs) or settings.shaping.startswith("react:p")
@@ -109,6 +115,45 @@ def negatives_of(
             known = mined.negatives
         library.mined.put(key, known)
     return known
+
+
+def examples_of(library: Library, settings: Settings, recipe: Recipe | None) -> Steps[Examples]:
+    """The visitor's pictures of labels, as the backbone sees them.
+
+    Raises:
+        ValueError: a zip that is refused, or whose folders bear no label's name; a classifier.
+    """
+    key = (settings.backbone, recipe or None, settings.labels, settings.examples)
+    known = library.examples.find(key)
+    if known is None:
+        from setar_core.backbones.examples import read_examples
+
+        backbone = library.backbone(settings.backbone, recipe)
+        with tempfile.TemporaryDirectory() as folder:
+            shown = yield from _unpacked(settings.examples, settings.labels, Path(folder))
+            if shown.classes is None:
+                raise ValueError(
+                    "the examples' folders do not bear the labels' names; put the pictures of each "
+                    f"label into a folder of its name, such as {settings.labels.names[0]}"
+                )
+            what = f"reading {len(shown.paths)} examples"
+            yield Progress(what)
+            known = library.turns.run(
+                what, read_examples, backbone, shown.paths, shown.classes, lambda error: None
+            )
+        library.examples.put(key, known)
+    return known
+
+
+def equipped_examples(library: Library, settings: Settings) -> Steps[Held | None]:
+    """What examples are worth with the original weights; None where none can be held back."""
+    base = yield from library.detector(settings.backbone, None, settings.labels)
+    shown = yield from examples_of(library, settings, None)
+    from setar_core.backbones.examples import held_accuracy
+
+    if len(shown.classes) == len(shown.classes.unique()):
+        return None
+    return held_accuracy(base.classifier, shown, settings.share)
 
 
 def threshold_pictures(settings: Settings) -> list[Path]:
@@ -179,13 +224,7 @@ def _taught(settings: Settings, every: bool, folder: Path) -> Steps[Taught]:
     """Raises ValueError where there is no picture to learn from."""
     names = settings.labels.names
     if settings.learn_from:
-        from setar_core.data.sets import ImageSet
-
-        inspect(settings.learn_from, MAX_IMAGES, MAX_SEARCH_BYTES)
-        for done, total in unpacking(settings.learn_from, folder):
-            yield Progress(f"Unpacking picture {done} of {total}", done / total)
-        images = ImageSet.from_folder(unwrapped(folder), "your pictures", settings.labels)
-        return Taught(list(images.paths()), list(images.classes) if images.classes else None)
+        return (yield from _unpacked(settings.learn_from, settings.labels, folder))
     if not shipped_calibration(settings.backbone, settings.labels):
         title = SCORES[settings.score].title
         raise ValueError(
@@ -194,6 +233,16 @@ def _taught(settings: Settings, every: bool, folder: Path) -> Steps[Taught]:
         )
     found = _teachers(names, 1 if every else 2)
     return Taught([path for path, _ in found], [label for _, label in found])
+
+
+def _unpacked(path: str, labels: LabelSet, folder: Path) -> Steps[Taught]:
+    from setar_core.data.sets import ImageSet
+
+    inspect(path, MAX_IMAGES, MAX_SEARCH_BYTES)
+    for done, total in unpacking(path, folder):
+        yield Progress(f"Unpacking picture {done} of {total}", done / total)
+    images = ImageSet.from_folder(unwrapped(folder), "your pictures", labels)
+    return Taught(list(images.paths()), list(images.classes) if images.classes else None)
 
 
 def _teachers(names: Sequence[str], step: int) -> list[tuple[Path, int]]:

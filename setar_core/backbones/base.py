@@ -37,15 +37,17 @@ class BackboneError(ValueError):
 
 class Classifier(NamedTuple):
     """One row a label: `weight (C, D)` and `bias (C,)` or None; the fingerprint of the `examples`
-    that are mixed into it, empty where none are."""
+    that are mixed into it, empty where none are; the rows `(T, C, D)` of each template, where there
+    are several and they are not too large."""
 
     weight: Tensor
     bias: Tensor | None
     examples: str = ""
+    templates: Tensor | None = None
 
     def cpu(self) -> Classifier:
         bias = None if self.bias is None else self.bias.cpu()
-        return Classifier(self.weight.cpu(), bias, self.examples)
+        return Classifier(self.weight.cpu(), bias, self.examples, self.templates)
 
 
 @dataclass(frozen=True)

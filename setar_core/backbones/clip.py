@@ -16,6 +16,7 @@ from .fused import linear, linear_onto, linear_then
 from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_width
 from .tower import Features, Slot, Tower, attention, heads
 
+TEMPLATE_NUMBERS = 2**24  # 64 MB of rows, for 80 templates and 512 dimensions 400 labels
 AT_ONCE = 1_024  # prompts; all that more of them take is time, not memory
 
 
@@ -36,7 +37,10 @@ class ClipBackbone(Backbone):
     def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
         """Unit text features of every label, `(K, D)`, no bias."""
         rows = yield from self.reading_texts(labels.prompts)
-        return Classifier(label_rows(rows, len(labels.templates)), None)
+        count = len(labels.templates)
+        several = count > 1 and rows.numel() <= TEMPLATE_NUMBERS
+        each = rows.unflatten(0, (count, -1)) if several else None
+        return Classifier(label_rows(rows, count), None, templates=each)
 
     @torch.inference_mode()
     def reading_texts(self, texts: Sequence[str]) -> Generator[int, None, Tensor]:

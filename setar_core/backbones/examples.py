@@ -91,7 +91,7 @@ def with_examples(classifier: Classifier, examples: Examples, share: float = SHA
     shown = classes.unique()
     means = F.normalize(sums[shown], dim=-1)
     rows[shown] = F.normalize((1 - share) * rows[shown] + share * means, dim=-1)
-    return classifier._replace(weight=rows, examples=_fingerprint(examples, share))
+    return classifier._replace(weight=rows, examples=_fingerprint(examples, share), templates=None)
 
 
 def held_accuracy(classifier: Classifier, examples: Examples, share: float = SHARE) -> Held:

@@ -46,6 +46,7 @@ class Evidence:
         negatives: by the name of the way they were mined.
         head: what made the logits of `features`; the same for every image.
         classes: `(B,)`, the labels' indices where a person gave them; -1 for none.
+        templates: `(B, T, C)`, scaled logits by each template of the prompt alone.
     """
 
     logits: Logits
@@ -54,6 +55,7 @@ class Evidence:
     negatives: Mapping[str, Cosines] = field(default_factory=dict)
     head: Classifier | None = None
     classes: Tensor | None = None
+    templates: Tensor | None = None
 
     @property
     def holds(self) -> frozenset[str]:
@@ -85,6 +87,7 @@ class Evidence:
             negatives={way: Cosines(*map(Tensor.cpu, x)) for way, x in self.negatives.items()},
             head=self.head and self.head.cpu(),
             classes=_cpu(self.classes),
+            templates=_cpu(self.templates),
         )
 
     @classmethod
@@ -102,6 +105,7 @@ class Evidence:
             },
             first.head,
             _cat([part.classes for part in parts]),
+            _cat([part.templates for part in parts]),
         )
 
 

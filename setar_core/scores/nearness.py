@@ -63,7 +63,7 @@ def fdbd(features: Tensor, head: Classifier, mean: Tensor) -> Tensor:
 
     A label whose row of the head is that of the best label has no boundary to it and counts 0.
     """
-    weight, bias, _ = head
+    weight, bias = head[:2]
     logits = F.linear(features, weight, bias)
     top, best = logits.max(dim=-1, keepdim=True)  # (B, 1)
     apart = torch.cdist(weight[best[:, 0]], weight, compute_mode=EXACT)  # (B, K), 0 to itself

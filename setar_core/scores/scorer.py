@@ -60,6 +60,12 @@ class Scorer:
         self._check()
         self.classifier = classifier or backbone.classifier(labels, progress)
 
+    def with_classifier(self, classifier: Classifier) -> Self:
+        """The same with other rows for its labels, without what was learned by the old ones."""
+        other = self._other()
+        other.classifier, other._fitted = classifier, {}
+        return other
+
     def with_negatives(self, negatives: Mapping[str, NegativeClassifier]) -> Self:
         """The same with negative labels too, by the way of mining."""
         other = self._other()
@@ -94,6 +100,9 @@ class Scorer:
         if self.shaping:
             whole = backbone.placed(self.shaping(raw))
             features = features._replace(whole=whole)
+        rows, templates = head.templates, None
+        if "templates" in needs and rows is not None:
+            templates = torch.einsum("bd,tcd->btc", features.whole * backbone.scale, rows)
         for piece, logits in backbone.logits_in_pieces(features, head, "patches" in needs):
             yield (
                 piece,
@@ -103,6 +112,7 @@ class Scorer:
                     None if layers is None else backbone.similar(layers[piece], head),
                     {way: Cosines(*(x[piece] for x in found)) for way, found in mined.items()},
                     head if "head" in needs else None,
+                    templates=None if templates is None else templates[piece],
                 ),
             )
 
@@ -182,6 +192,7 @@ class Scorer:
         found = {
             "negatives": {way: self.negatives[way].fingerprint for way in sorted(ways)},
             "shaping": str(self.shaping) if self.shaping else "",
+            "examples": self.classifier.examples,
             "fit": {
                 name: fitting.fingerprint_of(score.learned)
                 for name, score in self._fitted.items()

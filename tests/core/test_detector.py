@@ -1,5 +1,7 @@
 """A detector: verdicts that say why, thresholds that hold only where they were found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -188,3 +190,15 @@ def test_a_score_that_is_no_number_is_refused_and_never_shown(clip, labels):
     detector = Detector(clip, labels, "energy", threshold=0.0)
     with pytest.raises(ValueError, match=r"of a picture is no finite number, since what local-dir"):
         detector.verdicts_of(picture)
+
+
+def test_several_templates_tell_how_much_wording_matters(clip, labels, paths):
+    templates = ("a photo of a {}", "a drawing of a {}", "{}")
+    several = Detector(clip, replace(labels, prompt="\n".join(templates)))
+    alone = [Detector(clip, replace(labels, prompt=one)).verdict(paths[3]) for one in templates]
+    verdict = several.verdict(paths[3])
+    scores = [one.score for one in alone]
+    assert verdict.spread == pytest.approx((min(scores), max(scores)), rel=1e-5)
+    assert verdict.page()["spread"] == list(verdict.spread)
+    assert all(one.spread is None and "spread" not in one.page() for one in alone)
+    assert several.with_score("gl_mcm").verdict(paths[3]).spread is None

@@ -231,3 +231,25 @@ def test_a_score_for_a_verdict_is_one(place, model, capsys):
     for name in ("all", "mcm,energy"):
         assert main([*given, name]) == 2
         assert f"score '{name}' is unknown" in capsys.readouterr().err
+
+
+def test_examples_change_every_score_and_are_measured(place, model, capsys):
+    asked = ["scores", *model, "--images", str(place / "noise"), "--scores", "mcm,max_logit"]
+    found = {}
+    for name, more in (("plain", []), ("mixed", ["--examples", str(place / "learn")])):
+        assert main([*asked, "--out", str(place / f"{name}.csv"), *more]) == 0
+        found[name] = (place / f"{name}.csv").read_text()
+    assert found["plain"] != found["mixed"]
+    said = capsys.readouterr().err
+    assert "examples: of 80 pictures, each held back while others are examples" in said
+    for more, reason in (
+        (["--example-share", "0.3"], "--example-share is for --examples DIR"),
+        (
+            ["--examples", str(place / "learn"), "--example-share", "2"],
+            "the share of examples is 2",
+        ),
+        (["--examples", str(place / "noise")], "examples lie in a folder a label"),
+    ):
+        assert main([*asked, "--out", str(place / "refused.csv"), *more]) == 2
+        assert reason in capsys.readouterr().err
+    assert not (place / "refused.csv").exists()

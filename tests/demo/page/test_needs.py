@@ -24,7 +24,9 @@ def test_the_list_begins_with_what_needs_nothing_and_marks_the_others():
 @pytest.mark.parametrize("score", SCORES.values(), ids=lambda score: score.name)
 def test_only_what_a_score_needs_is_shown(score):
     shown = dict(zip(Needs._fields, needed(score.name), strict=True))
-    visible = {name: bool(part["visible"]) for name, part in shown.items() if part}
+    visible = {
+        name: bool(part["visible"]) for name, part in shown.items() if part and "visible" in part
+    }
     assert visible["words"] == visible["mine"] == (score.group == "negatives")
     assert visible["learn_from"] == score.learns
     assert visible["shaping"] == (score.needs <= {"logits"})

@@ -8,7 +8,7 @@ from demo.server.jobs import result_of
 from demo.server.library import Library
 from demo.server.request import More, checked_settings
 from demo.server.shipped import EMBEDDED, label_set, shipped_calibration
-from demo.server.supplies import equipped, negatives_of, threshold_pictures
+from demo.server.supplies import equipped, equipped_examples, negatives_of, threshold_pictures
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
 from setar_core.recipe import Recipe
@@ -85,6 +85,30 @@ def test_a_visitors_zip_teaches_and_its_folders_are_classes(library, tmp_path):
     learned = made(library, settings).fitted["mahalanobis"].learned
     assert any(len(tensor) == 2 for tensor in learned.values())
     assert threshold_pictures(settings) == shipped_calibration(EMBEDDED, settings.labels)
+
+
+@pytest.fixture
+def shown(tmp_path):
+    """A zip of pictures of two labels."""
+    path = tmp_path / "shown.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for label in ("fox", "owl"):
+            for file in sorted((BENCHMARK / "calibration" / label).glob("*.webp"))[:4]:
+                archive.write(file, f"{label}/{file.name}")
+    return str(path)
+
+
+def test_examples_of_labels_are_mixed_into_them_and_measured(library, shown):
+    plain, settings = made(library, asked("mcm")), asked("mcm", examples=shown, share=0.7)
+    mixed = made(library, settings)
+    rows = (plain.classifier.weight != mixed.classifier.weight).any(dim=-1)
+    names = [name for name, changed in zip(plain.labels.names, rows, strict=True) if changed]
+    assert sorted(names) == ["fox", "owl"]
+    assert plain.context.changes(mixed.context) == ("examples",)
+    held = result_of(equipped_examples(library, settings))
+    assert held.pictures == 8 and 0 <= held.text <= 1 and 0 <= held.mixed <= 1
+    with pytest.raises(ValueError, match="do not bear the labels' names"):
+        made(library, asked("mcm", "truck\nlamp\nsofa", examples=shown))
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,9 @@ def detail(batch: Batch, image: Judged, picture: str | None, score_title: str) -
 
 def _column(title: str, verdict: Verdict, score_title: str) -> Column:
     before, after = _sentence(verdict, f"{score_title} {number(verdict.score)}")
+    if verdict.spread:
+        low, high = map(number, verdict.spread)
+        after += f" By each line of the prompt alone it lies between {low} and {high}."
     patches = patch_map(verdict.patches, verdict.patch_labels)
     label, bars, heading = verdict.top[0][0], list(verdict.top), "Best labels"
     if verdict.nearest:
