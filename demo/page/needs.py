@@ -63,7 +63,7 @@ def build_needs() -> Needs:
         examples = gr.File(
             label="Pictures of your labels (zip, a folder a label)",
             file_types=[".zip"],
-            height=120,
+            height=140,
             elem_id="examples-zip",
         )
         with gr.Column(min_width=260):
@@ -94,7 +94,7 @@ def build_needs() -> Needs:
                 learn_from = gr.File(
                     label="Pictures to learn from (zip, a folder a label)",
                     file_types=[".zip"],
-                    height=120,
+                    height=140,
                     visible=False,
                     elem_id="learn-from",
                 )

@@ -24,7 +24,7 @@ SENTENCE = (
     "Drop pictures in and see what the model says, why, and how SeTAR, which drops the smallest "
     "parts of the model's weights, changes its mind."
 )
-MORE = "More: labels as text, prompt, temperature, a recipe of your own"
+MORE = "More: labels as text or by example, prompt, temperature, a recipe of your own"
 EVERY = 3  # seconds between two looks at what runs
 
 

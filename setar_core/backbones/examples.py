@@ -85,13 +85,21 @@ def with_examples(classifier: Classifier, examples: Examples, share: float = SHA
         ValueError: a share that is not in [0, 1].
     """
     check_share(share)
-    rows, device = classifier.weight.clone(), classifier.weight.device
+    rows, device = classifier.weight, classifier.weight.device
     classes = examples.classes.to(device)
     sums = torch.zeros_like(rows).index_add(0, classes, examples.features.to(device))
     shown = classes.unique()
     means = F.normalize(sums[shown], dim=-1)
-    rows[shown] = F.normalize((1 - share) * rows[shown] + share * means, dim=-1)
-    return classifier._replace(weight=rows, examples=_fingerprint(examples, share), templates=None)
+
+    def mixed(rows: Tensor) -> Tensor:
+        rows = rows.clone()
+        rows[..., shown, :] = F.normalize((1 - share) * rows[..., shown, :] + share * means, dim=-1)
+        return rows
+
+    templates = None if classifier.templates is None else mixed(classifier.templates)
+    return classifier._replace(
+        weight=mixed(rows), examples=_fingerprint(examples, share), templates=templates
+    )
 
 
 def held_accuracy(classifier: Classifier, examples: Examples, share: float = SHARE) -> Held:
