@@ -3,7 +3,7 @@
 from demo.benchmark.handlers import ORIGINAL
 from demo.benchmark.sets import ZIP
 from demo.benchmark.view import KEEP
-from demo.server.request import NO_RECIPE
+from demo.server.request import NO_RECIPE, More
 from demo.server.shipped import EMBEDDED, label_set
 from setar_core.labels import PROMPT
 
@@ -22,6 +22,7 @@ def controls(**changes):
         "score": "mcm",
         "temperature": 1.0,
         "local_weight": 1.0,
+        **More()._asdict(),
         "recipes": [ORIGINAL],
         "scores": ["mcm", "energy"],
         "inside": ZIP,

@@ -182,3 +182,20 @@ def test_every_export_holds_the_rows(done):
             text = file.read()
         assert text.startswith("<!doctype html>") and "Plotly.newPlot" in text
         assert 'src="http' not in text
+
+
+def test_scores_that_need_more_are_measured_beside_the_others(library, zips):
+    asked = controls(
+        scores=["mcm", "neglabel", "knn"], id_zip=zips["pets"], ood_zips=[zips["static"]]
+    )
+    last = filled([*BenchmarkHandlers(library).run(None, *asked)], "table")[-1]
+    assert [row.score for row in last.rows] == ["MCM", "NegLabel", "KNN"]
+    assert waiting(last) == 0
+
+
+def test_a_score_that_cannot_be_had_says_why(library, zips):
+    asked = controls(
+        labels="truck\nlamp", scores=["knn"], id_zip=zips["pets"], ood_zips=[zips["static"]]
+    )
+    said = filled([*BenchmarkHandlers(library).run(None, *asked)], "notice")[-1]
+    assert "none are shipped for these; add a zip" in words(said)
