@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from setar_core.labels import LabelSet, shipped_label_sets
+from setar_core.labels import LabelSet, shipped_label_sets, shipped_prompts
 
 
 def test_text_and_json_give_the_same_set(tmp_path):
@@ -59,3 +59,26 @@ def test_a_head_of_imagenet_21k_has_room():
     assert len(LabelSet(names)) == 21_843
     with pytest.raises(ValueError, match="at most 25000"):
         LabelSet(names * 2)
+
+
+@pytest.mark.parametrize("name", shipped_prompts())
+def test_a_shipped_list_of_templates_is_open_clips(name):
+    from open_clip import zero_shot_metadata
+
+    theirs = {
+        "imagenet80": zero_shot_metadata.OPENAI_IMAGENET_TEMPLATES,
+        "imagenet7": zero_shot_metadata.SIMPLE_IMAGENET_TEMPLATES,
+    }[name]
+    labels = LabelSet(("fox", "bee"), name)
+    assert labels.templates == tuple(template("{}") for template in theirs)
+    assert labels.prompts[:2] == tuple(theirs[0](label) for label in ("fox", "bee"))
+
+
+def test_a_prompt_of_several_lines_is_as_many_templates():
+    labels = LabelSet(("fox", "bee"), "a {}\r\n\nthe {}\na {}")
+    assert labels.templates == ("a {}", "the {}")
+    assert labels.prompts == ("a fox", "a bee", "the fox", "the bee")
+    with pytest.raises(ValueError, match="prompt 'the label' must hold {} once"):
+        LabelSet(("fox", "bee"), "a {}\nthe label")
+    with pytest.raises(ValueError, match="too many prompts"):
+        LabelSet(tuple(map(str, range(20_000))), "\n".join(f"{i} {{}}" for i in range(11)))
