@@ -78,7 +78,7 @@ def test_a_prompt_of_several_lines_is_as_many_templates():
     labels = LabelSet(("fox", "bee"), "a {}\r\n\nthe {}\na {}")
     assert labels.templates == ("a {}", "the {}")
     assert labels.prompts == ("a fox", "a bee", "the fox", "the bee")
-    with pytest.raises(ValueError, match="prompt 'the label' must hold {} once"):
+    with pytest.raises(ValueError, match="prompt 'the label' must hold"):
         LabelSet(("fox", "bee"), "a {}\nthe label")
     with pytest.raises(ValueError, match="too many prompts"):
         LabelSet(tuple(map(str, range(20_000))), "\n".join(f"{i} {{}}" for i in range(11)))
