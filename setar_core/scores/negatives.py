@@ -29,7 +29,7 @@ def neglabel(
         cosines = Cosines(*map(Tensor.double, cosines))
     count = cosines.negatives.shape[-1]
     groups = groups_of(count, groups)
-    order = _permutation(count - count % groups, groups).to(cosines.negatives.device)
+    order = _permutation(count - count % groups, groups, cosines.negatives.device)
     theirs = cosines.negatives[:, order] / negative_temperature  # (B, groups, M / groups)
     ours = (cosines.labels / negative_temperature).logsumexp(dim=-1, keepdim=True)
     return (ours - theirs.logsumexp(dim=-1)).sigmoid().mean(dim=-1)
@@ -53,7 +53,7 @@ def groups_of(count: int, groups: int | None = None) -> int:
 
 
 @lru_cache(maxsize=8)
-def _permutation(used: int, groups: int) -> Tensor:
+def _permutation(used: int, groups: int, device: torch.device) -> Tensor:
     """Drawn on the CPU, whatever the device: a GPU would draw another."""
     drawn = torch.randperm(used, generator=torch.Generator().manual_seed(SEED))
-    return drawn.view(groups, -1)
+    return drawn.view(groups, -1).to(device)

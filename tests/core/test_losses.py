@@ -7,7 +7,7 @@ import torch
 
 from setar_core.backbones import Logits
 from setar_core.losses import locoop_loss, ood_patches, terms
-from setar_core.scores import SCORES, ScoreOptions
+from setar_core.scores import ALONE, SCORES, ScoreOptions
 from setar_core.scores.evidence import Evidence
 from setar_core.search.objective import losses, patch_scores
 
@@ -17,7 +17,7 @@ def drawn(n=7, patches=6, labels=9, scale=20.0, seed=0):
     whole = scale * torch.rand(n, labels, generator=generator)
     local = scale * torch.rand(n, patches, labels, generator=generator)
     classes = torch.randint(labels, (n,), generator=generator)
-    return Logits(whole, local, (2, patches // 2), labels, scale), classes
+    return Logits(whole, local, (2, patches // 2), scale), classes
 
 
 def by_hand(logits, classes, lambda_ood, top_k, batch_size, predicted=False):
@@ -54,7 +54,7 @@ def test_without_ood_patches_the_ood_loss_is_zero():
     logits, classes = drawn()
     local = logits.local.clone()
     local[torch.arange(7), :, classes] = 100.0
-    found = losses(terms(Logits(logits.whole, local, (2, 3), 9, 1.0), classes, 2), 0.5, 4)
+    found = losses(terms(Logits(logits.whole, local, (2, 3), 1.0), classes, 2), 0.5, 4)
     assert (found.loss_ood, found.ood_patch_percent) == (0.0, 0.0)
     assert found.locoop_loss == found.loss_id
 
@@ -65,30 +65,19 @@ def test_labels_that_tie_do_not_push_the_own_one_out():
     assert ood_patches(local, torch.tensor([1]), 2).tolist() == [[False, False, True]]
 
 
-def test_negative_labels_take_no_part():
-    logits, classes = drawn()
-    more = torch.full((7, 2), 99.0)
-    wide = Logits(
-        torch.cat([logits.whole, more], 1),
-        torch.cat([logits.local, more[:, None].expand(-1, 6, -1)], 2), (2, 3), 9, 1.0,
-    )  # fmt: skip
-    for a, b in zip(terms(wide, classes, 3), terms(logits, classes, 3), strict=True):
-        assert torch.equal(a, b)
-
-
 def test_the_loss_of_a_batch_has_the_gradient_of_its_definition():
     logits, classes = drawn(scale=3.0)
     whole, local = (x.double().requires_grad_() for x in (logits.whole, logits.local))
-    loss = locoop_loss(Logits(whole, local, (2, 3), 9, 1.0), classes, 0.25, 3)
+    loss = locoop_loss(Logits(whole, local, (2, 3), 1.0), classes, 0.25, 3)
     assert float(loss.detach()) == pytest.approx(by_hand(logits, classes, 0.25, 3, 7)[0], abs=1e-9)
 
     def again(whole, local):
-        return locoop_loss(Logits(whole, local, (2, 3), 9, 1.0), classes, 0.25, 3)
+        return locoop_loss(Logits(whole, local, (2, 3), 1.0), classes, 0.25, 3)
 
     assert torch.autograd.gradcheck(again, (whole, local), eps=1e-7, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", ALONE)
 def test_ood_patches_are_scored_as_images_of_their_own(name):
     logits, classes = drawn(scale=9.0)
     ood = ood_patches(logits.local, classes, 3)
@@ -97,7 +86,7 @@ def test_ood_patches_are_scored_as_images_of_their_own(name):
     for i in range(len(logits)):
         patches = logits.local[i][ood[i]]
         for patch in patches:
-            alone = Logits(patch[None], patches[None], (1, len(patches)), 9, 9.0)
+            alone = Logits(patch[None], patches[None], (1, len(patches)), 9.0)
             expected.append(float(SCORES[name](Evidence(alone), options)))
     found = patch_scores(SCORES[name], logits, ood, options)
     torch.testing.assert_close(found[ood], torch.tensor(expected))
