@@ -40,6 +40,22 @@ assert callable(gradio.Button.click)
 print(sum(path.endswith(".pyi") for path in opened))
 """
 
+# How much of PyTorch's compiler is there once open_clip is; then whether it can be had.
+COMPILER = """
+import gc, sys
+from demo.server import startup
+if {hurried}: startup.hurry()
+import open_clip
+print(sum(name.startswith("torch._dynamo") for name in sys.modules))
+{then}
+import torch
+print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item())
+import torch._dynamo.utils
+assert torch._dynamo.utils.counters is not None
+assert torch.compiler.disable(len)([1]) == 1
+import torchvision
+"""
+
 
 def printed(program: str) -> str:
     command = [sys.executable, "-c", program]
@@ -68,6 +84,20 @@ def test_gradio_writes_no_stubs_when_the_app_starts():
     assert int(printed(STUBS.format(hurried=True))) == 0
     # Where this fails, Gradio has left it off by itself, and `WithoutStubs` can go.
     assert int(printed(STUBS.format(hurried=False))) > 0
+
+
+@pytest.mark.parametrize(
+    "then", ["startup.finish(gc.collect).join()", "", "import torch._dynamo.eval_frame"]
+)
+def test_the_compiler_is_imported_by_who_asks_for_it(then):
+    """At the end of the start, before it, or by a part of it."""
+    names, two = printed(COMPILER.format(hurried=True, then=then)).split()
+    assert (int(names), float(two)) == (2, 2.0)
+
+
+def test_the_compiler_is_still_imported_for_nothing():
+    # Where this fails, timm and torchvision have left it off, and `WithoutCompiler` can go.
+    assert int(printed(COMPILER.format(hurried=False, then="")).split()[0]) > 50
 
 
 def test_the_savings_come_before_gradio():
