@@ -21,7 +21,7 @@ from demo.server.request import More, checked_settings, read_settings, words_of
 from demo.server.supplies import equipped_examples, negatives_of
 from setar_core.labels import few
 from setar_core.labels.examples import SHARE
-from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions
+from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions, check_scores
 from setar_core.scores.catalogue import GROUPS
 
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ def show_words(library: Library, *bar: Any) -> Iterator[tuple[Any, Any]]:
     """The negatives of the bar's labels, after the progress of mining them."""
     backbone, labels, prompt, _, score, temperature, local_weight, words, *_ = bar
     try:
-        ways = sorted(SCORES[score].needs & MINED)
+        check_scores((str(score),))
+        ways = sorted(SCORES[str(score)].needs & MINED)
         if not ways:
             raise ValueError("this score looks at no negative words; choose NegLabel or CSP")
         settings = checked_settings(

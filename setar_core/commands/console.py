@@ -70,6 +70,7 @@ def ended(work: Callable[[], int]) -> int:
             code = _returned(work)
             _flush()
         except KeyboardInterrupt:
+            exec("")  # CPython forgets one that left an extension's code; else it would end by it
             say("stopped")
             code = BY_SIGNAL + signal.SIGINT
         except BrokenPipeError:

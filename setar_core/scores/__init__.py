@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..data.strict import short
 from .options import DEFAULTS as DEFAULTS
 from .options import ScoreOptions as ScoreOptions
 
@@ -325,7 +326,7 @@ def check_scores(names: Iterable[str]) -> None:
     """Raises ValueError for a name that no score has."""
     for name in names:
         if name not in SCORES:
-            raise ValueError(f"score {name!r} is unknown; use {', '.join(SCORES)}")
+            raise ValueError(f"score {short(name)} is unknown; use {', '.join(SCORES)}")
 
 
 def _resolve(function: str | Callable[..., Any]) -> Callable[..., Any]:

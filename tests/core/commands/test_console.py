@@ -136,3 +136,19 @@ def test_the_handlers_are_as_before_once_it_has_ended():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert ended(lambda: say("done") or 0) == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_interrupt_that_left_an_extensions_code_is_an_exit_code(tmp_path):
+    """As when Ctrl-C comes while a library is imported that runs Python of its own."""
+    (tmp_path / "interrupted.py").write_text(
+        "import ctypes, sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from setar_core.commands.console import ended\n"
+        "def work():\n"
+        '    ctypes.pythonapi.PyRun_SimpleString(b"raise KeyboardInterrupt")\n'
+        "    raise KeyboardInterrupt\n"
+        "sys.exit(ended(work))\n"
+    )
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 130 and done.stderr.endswith("stopped\n")
