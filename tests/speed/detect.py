@@ -26,17 +26,22 @@ from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 
 
+def random_vit(threads: int) -> ClipBackbone:
+    """ViT-B/16 with random weights, the same ones each time, on so many threads."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-16")
+    return ClipBackbone("ViT-B-16/random", model, preprocess, open_clip.get_tokenizer("ViT-B-16"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", metavar="DIR", help="photographs (drawn JPEGs of 500 x 375)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-16")
-    tokenizer = open_clip.get_tokenizer("ViT-B-16")
-    backbone = ClipBackbone("ViT-B-16/random", model, preprocess, tokenizer)
+    backbone = random_vit(args.threads)
+    model, tokenizer = backbone.model, backbone.tokenizer
     labels = LabelSet.load("imagenet1k")
     with tempfile.TemporaryDirectory() as folder:
         paths = find_images([args.photos or drawn(Path(folder))])[:200]

@@ -19,7 +19,6 @@ import statistics
 import tempfile
 from pathlib import Path
 
-import open_clip
 import torch
 import torch.nn.functional as F
 
@@ -31,7 +30,7 @@ from setar_core.labels import LabelSet, sentence
 from setar_core.scores.embeddings import TextFeatures
 from setar_core.scores.evidence import NegativeClassifier
 from setar_core.scores.mining import mine
-from tests.speed.detect import drawn, seconds, show
+from tests.speed.detect import drawn, random_vit, seconds, show
 
 PADDED = 64  # prompts that open_clip reads a round
 
@@ -44,11 +43,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=20, help="of verdicts")
     parser.add_argument("--whole", action="store_true", help="read all of WordNet")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-16")
-    tokenizer = open_clip.get_tokenizer("ViT-B-16")
-    backbone = ClipBackbone("ViT-B-16/random", model, preprocess, tokenizer)
+    backbone = random_vit(args.threads)
+    model, tokenizer = backbone.model, backbone.tokenizer
     labels = LabelSet.load("imagenet1k")
     words = load_words("wordnet", Mining())
     start = peak()

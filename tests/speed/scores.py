@@ -13,7 +13,6 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import open_clip
 import torch
 
 from setar_core.backbones.base import Logits
@@ -25,7 +24,7 @@ from setar_core.scores import MINED, SCORES
 from setar_core.scores.evidence import Evidence, NegativeClassifier
 from setar_core.scores.fitting import learned
 
-from .detect import drawn, ratios, show
+from .detect import drawn, random_vit, ratios, show
 
 NEGATIVES = 10_000
 LEARNED = 1_000  # images
@@ -37,11 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=64)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    model, _, preprocess = open_clip.create_model_and_transforms("ViT-B-16")
-    tokenizer = open_clip.get_tokenizer("ViT-B-16")
-    backbone = ClipBackbone("ViT-B-16/random", model, preprocess, tokenizer)
+    backbone = random_vit(args.threads)
     labels = LabelSet(LabelSet.load("imagenet1k").names[:200])
     with tempfile.TemporaryDirectory() as folder:
         paths = find_images([drawn(Path(folder), args.images)])
