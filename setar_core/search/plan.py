@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..recipe import PRUNES, WEIGHTS, Site, dropped
-from ..scores import ALONE, ScoreOptions
+from ..scores import ALONE, SCORES, ScoreOptions
 
 if TYPE_CHECKING:
     from ..backbones.base import Backbone
@@ -110,6 +110,10 @@ class SearchPlan:
             ("prune", self.prune, PRUNES),
             ("precision", self.precision, PRECISIONS),
         ):
+            if name == "score" and value in tuple(SCORES) and value not in known:
+                raise ValueError(
+                    f"score {value!r} needs more than a search has; use {', '.join(known)}"
+                )
             if value not in tuple(known):  # a trace may have anything here
                 raise ValueError(f"{name} {value!r} is unknown; use {', '.join(known)}")
         _check_ratios(self.ratios)
