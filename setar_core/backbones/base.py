@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 FEW = 500  # labels that are read within a second or so
 Progress = Callable[[str], None]
+Result = TypeVar("Result")
 Preprocess = Callable[[Any], Tensor]  # a PIL image to `(3, H, W)`
 
 
@@ -259,15 +260,10 @@ class Backbone(ABC):
 
     def classifier(self, labels: LabelSet, progress: Progress | None = None) -> Classifier:
         """One row a label; `progress` is told of every `FEW` labels."""
-        steps, told, total = self.reading(labels), 0, len(labels.prompts)
-        while True:
-            try:
-                done = next(steps)
-            except StopIteration as end:
-                return end.value
-            if progress and told // FEW < done // FEW and done < total:
-                progress(f"reading labels: {done} of {total}")
-            told = done
+        total = len(labels.prompts)
+        return finished(
+            self.reading(labels), total, FEW, progress, f"reading labels: {{}} of {total}"
+        )
 
     @torch.inference_mode()
     def logits(self, features: Features, classifier: Classifier, patches: bool = True) -> Logits:
@@ -307,6 +303,25 @@ class Backbone(ABC):
             return ()
         words = re.findall(r"[^\W_]+", text.lower())
         return tuple(dict.fromkeys(word for word in words if word not in self.vocabulary))
+
+
+def finished(
+    steps: Generator[int, None, Result],
+    total: int,
+    every: int,
+    progress: Progress | None,
+    sentence: str,
+) -> Result:
+    """What the steps come to; `progress` is told the sentence of every so many that are done."""
+    told = 0
+    while True:
+        try:
+            done = next(steps)
+        except StopIteration as end:
+            return end.value
+        if progress and told // every < done // every and done < total:
+            progress(sentence.format(done))
+        told = done
 
 
 def _family(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from ..backbones.base import FEW, Backbone, Progress
+from ..backbones.base import FEW, Backbone, Progress, finished
 from ..data.negatives import Negative, Negatives
 from ..data.negatives.methods import DEFAULT, Mining
 from ..data.negatives.words import Words
@@ -207,12 +207,5 @@ def _classifier(
 def _finished(
     steps: Generator[int, None, Result], total: int, what: str, progress: Progress | None
 ) -> Result:
-    told, step = 0, max(FEW, total // TOLD)
-    while True:
-        try:
-            done = next(steps)
-        except StopIteration as end:
-            return end.value
-        if progress and told // step < done // step and done < total:
-            progress(f"reading {what}: {done:,} of {total:,} prompts")
-        told = done
+    said = f"reading {what}: {{:,}} of {total:,} prompts"
+    return finished(steps, total, max(FEW, total // TOLD), progress, said)
