@@ -15,14 +15,13 @@ from demo.page import notices
 from demo.page.components.heading import head
 from demo.page.components.notices import Notices
 from demo.page.words import STAY
-from demo.server.jobs import told
+from demo.server.jobs import each, told
 from demo.server.library import Library
 from demo.server.request import More, checked_settings, read_settings, words_of
-from demo.server.supplies import equipped_examples, negatives_of
+from demo.server.supplies import negatives_of, worth_of_examples
 from setar_core.labels import few
 from setar_core.labels.examples import SHARE
 from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions, check_scores
-from setar_core.scores.catalogue import GROUPS
 
 if TYPE_CHECKING:
     from setar_core.backbones.examples import Held
@@ -139,12 +138,6 @@ def needed(score: str) -> list[Any]:
     return [*parts, *stay, *around, None, gr.update(visible=False)]
 
 
-def score_told(score: str) -> str:
-    """What it was made for and what has to be there for it, in a sentence each."""
-    found = SCORES[score]
-    return f"{found.made_for} It needs {GROUPS[found.group]}."
-
-
 def show_words(library: Library, *bar: Any) -> Iterator[tuple[Any, Any]]:
     """The negatives of the bar's labels, after the progress of mining them."""
     backbone, labels, prompt, _, score, temperature, local_weight, words, *_ = bar
@@ -157,7 +150,9 @@ def show_words(library: Library, *bar: Any) -> Iterator[tuple[Any, Any]]:
             backbone, labels, prompt, None, score, temperature, local_weight, More(words)
         )
         steps = negatives_of(library, backbone, settings.labels, ways[0], words_of(words))
-        mined = yield from _progress(steps)
+        mined = yield from each(
+            told("", steps, STAY), lambda step: (notices.busy(*step), gr.skip())
+        )
     except ValueError as error:
         yield notices.failure(error), gr.skip()
         return
@@ -172,13 +167,12 @@ def show_examples(library: Library, *bar: Any) -> Iterator[Any]:
         if not settings.examples:
             yield None
             return
-        steps = told("", equipped_examples(library, settings), STAY)
-        while True:
-            yield notices.busy(*next(steps))
-    except StopIteration as end:
-        yield _worth(end.value)
+        steps = told("", worth_of_examples(library, settings), STAY)
+        held = yield from each(steps, lambda step: notices.busy(*step))
     except ValueError as error:
         yield notices.failure(error)
+        return
+    yield _worth(held)
 
 
 def _worth(held: Held | None) -> notices.Notice:
@@ -186,7 +180,7 @@ def _worth(held: Held | None) -> notices.Notice:
         return notices.notice("Every label with examples has one, so none can be held back.")
     better = "better" if held.mixed > held.text else "no better"
     return notices.notice(
-        f"Of {held.pictures} examples, each held back while the others count, {held.mixed:.1%} get "
+        f"Of {held.pictures} examples, judged with the other half of them, {held.mixed:.1%} get "
         f"their label, and {held.text:.1%} by text alone: {better}.",
         "good" if held.mixed > held.text else "warn",
     )
@@ -204,15 +198,6 @@ def _rows(mined: Negatives) -> list[list[Any]]:
     return [
         [w.word, w.kind, None if w.distance is None else round(w.distance, 4)] for w in mined.words
     ]
-
-
-def _progress(steps: Any) -> Any:
-    steps = told("", steps, STAY)
-    while True:
-        try:
-            yield notices.busy(*next(steps)), gr.skip()
-        except StopIteration as end:
-            return end.value
 
 
 def _number(name: str) -> gr.Number:

@@ -145,7 +145,7 @@ def examples_of(library: Library, settings: Settings, recipe: Recipe | None) -> 
     return known
 
 
-def equipped_examples(library: Library, settings: Settings) -> Steps[Held | None]:
+def worth_of_examples(library: Library, settings: Settings) -> Steps[Held | None]:
     """What examples are worth with the original weights; None where none can be held back."""
     base = yield from library.detector(settings.backbone, None, settings.labels)
     shown = yield from examples_of(library, settings, None)

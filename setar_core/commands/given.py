@@ -224,7 +224,7 @@ class Given:
         if len(examples.classes) > len(examples.classes.unique()):
             held = held_accuracy(classifier, examples, self.share)
             say(
-                f"examples: of {held.pictures} pictures, each held back while others are examples, "
+                f"examples: of {held.pictures} pictures, judged with the other half of them, "
                 f"{held.mixed:.1%} get their label, {held.text:.1%} by text alone"
             )
         return with_examples(classifier, examples, self.share)

@@ -241,7 +241,7 @@ def test_examples_change_every_score_and_are_measured(place, model, capsys):
         found[name] = (place / f"{name}.csv").read_text()
     assert found["plain"] != found["mixed"]
     said = capsys.readouterr().err
-    assert "examples: of 80 pictures, each held back while others are examples" in said
+    assert "examples: of 80 pictures, judged with the other half of them" in said
     for more, reason in (
         (["--example-share", "0.3"], "--example-share is for --examples DIR"),
         (

@@ -8,7 +8,7 @@ from demo.server.jobs import result_of
 from demo.server.library import Library
 from demo.server.request import More, checked_settings
 from demo.server.shipped import EMBEDDED, label_set, shipped_calibration
-from demo.server.supplies import equipped, equipped_examples, negatives_of, threshold_pictures
+from demo.server.supplies import equipped, negatives_of, threshold_pictures, worth_of_examples
 from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
 from setar_core.recipe import Recipe
@@ -105,7 +105,7 @@ def test_examples_of_labels_are_mixed_into_them_and_measured(library, shown):
     names = [name for name, changed in zip(plain.labels.names, rows, strict=True) if changed]
     assert sorted(names) == ["fox", "owl"]
     assert plain.context.changes(mixed.context) == ("examples",)
-    held = result_of(equipped_examples(library, settings))
+    held = result_of(worth_of_examples(library, settings))
     assert held.pictures == 8 and 0 <= held.text <= 1 and 0 <= held.mixed <= 1
     with pytest.raises(ValueError, match="do not bear the labels' names"):
         made(library, asked("mcm", "truck\nlamp\nsofa", examples=shown))
