@@ -29,6 +29,13 @@ class Terms(NamedTuple):
     ood: Tensor
 
 
+class Outside(NamedTuple):
+    """The last of them: `neg_entropy (B,)` and `ood (B, P)`."""
+
+    neg_entropy: Tensor
+    ood: Tensor
+
+
 def ood_patches(local: Tensor, classes: Tensor, top_k: int) -> Tensor:
     """Which patches are OOD, `(B, P)`: at least `top_k` labels score above the image's own.
 
@@ -50,15 +57,19 @@ def terms(logits: Logits, classes: Tensor, top_k: int, predicted: bool = False) 
     With `predicted`, the best label instead of the true one decides which patches are OOD.
     Differentiable in the logits.
     """
-    whole, local = logits.whole, logits.patches
+    whole = logits.whole
     best = whole.argmax(dim=-1)
-    ood = ood_patches(local.detach(), best if predicted else classes, top_k)
-    if local.is_cuda:  # a choice of rows would wait for the GPU
-        outside = (neg_entropy(local) * ood).sum(dim=-1)
-    else:
-        rows = ood.nonzero()[:, 0]
-        outside = whole.new_zeros(len(whole)).index_add(0, rows, neg_entropy(local[ood]))
+    outside, ood = outside_terms(logits.patches, best if predicted else classes, top_k)
     return Terms(F.cross_entropy(whole, classes, reduction="none"), outside, best == classes, ood)
+
+
+def outside_terms(local: Tensor, classes: Tensor, top_k: int) -> Outside:
+    """Those of the patches `(B, P, C)`; differentiable in them."""
+    ood = ood_patches(local.detach(), classes, top_k)
+    if local.is_cuda:  # a choice of rows would wait for the GPU
+        return Outside((neg_entropy(local) * ood).sum(dim=-1), ood)
+    rows = ood.nonzero()[:, 0]
+    return Outside(local.new_zeros(len(local)).index_add(0, rows, neg_entropy(local[ood])), ood)
 
 
 def locoop_loss(logits: Logits, classes: Tensor, lambda_ood: float, top_k: int) -> Tensor:

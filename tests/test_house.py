@@ -15,6 +15,7 @@ FLOORS = {
     "ground": (
         "paths",
         "recipe",
+        "adapter",
         "lowrank",
         "labels",
         "metrics",

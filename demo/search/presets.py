@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from demo.server.models import model_of
-from setar_core.search.plan import usual_top_k
 
 OWN = "settings of your own"
 

@@ -19,11 +19,13 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..adapter import Adapter
+from ..data.strict import short
 from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
 from ..parallel import rounding
-from ..recipe import Recipe, Site
+from ..recipe import ORIGINAL, Recipe, Site
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 FEW = 500  # labels that are read within a second or so
@@ -101,6 +103,7 @@ class Backbone(ABC):
         scale: the factor between cosines and logits; 1 for classifiers.
         class_names: the head's classes by index, where they are known; None for CLIP.
         recipe: what was dropped from the original weights; None for those.
+        adapter: what was trained on top; None for nothing.
         vocabulary: the words the text tower was trained on, where it knows only few.
         concepts: the names of what they are words for, in order; empty where they are not known.
     """
@@ -114,6 +117,8 @@ class Backbone(ABC):
         self.vocabulary: frozenset[str] | None = None
         self.concepts: tuple[str, ...] = ()
         self.recipe: Recipe | None = None
+        self.adapter: Adapter | None = None
+        self._fingerprint = ""
         self._original = self
         self._spectra: dict[Site, Spectrum] = {}
         self.towers = self._cut(self.model)
@@ -128,12 +133,26 @@ class Backbone(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen characters that change with the original weights, and with no recipe."""
-        text = hashlib.sha256()
-        for name, tensor in sorted(self._original.model.state_dict().items()):
-            text.update(name.encode())
-            text.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return text.hexdigest()[:16]
+        """Sixteen characters that change with the original weights, and with no recipe; read once."""
+        original = self._original
+        if not original._fingerprint:
+            text = hashlib.sha256()
+            for name, tensor in sorted(original.model.state_dict().items()):
+                text.update(name.encode())
+                text.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+            original._fingerprint = text.hexdigest()[:16]
+        return original._fingerprint
+
+    @property
+    def original(self) -> Backbone:
+        """The same network without recipe and adapter."""
+        return self._original
+
+    @property
+    def variant(self) -> str:
+        """The fingerprints of its recipe and its adapter; `ORIGINAL` without both."""
+        recipe = self.recipe.fingerprint if self.recipe else ORIGINAL
+        return f"{recipe}+{self.adapter.fingerprint}" if self.adapter else recipe
 
     @property
     def has_text(self) -> bool:
@@ -179,6 +198,12 @@ class Backbone(ABC):
             )
         return tower.slot(known[site.block, site.weight], site.weight)
 
+    def position(self, site: Site) -> int:
+        """The highest position, as `Tower.part` counts them, that does not depend on its matrix."""
+        tower = self.tower(site.tower)
+        block = tower.sites()[site.block, site.weight]
+        return 2 * tower.depth if block is None else 2 * block + (site.weight in ("up", "down"))
+
     def weight(self, site: Site) -> Tensor:
         """The site's matrix `(out, in)`; q, k and v apart even where a library fuses them."""
         return self.slot(site).matrix
@@ -220,6 +245,53 @@ class Backbone(ABC):
         other = self._original.with_weights(changed)
         other.recipe = recipe if recipe else None
         return other
+
+    def with_adapter(self, adapter: Adapter) -> Backbone:
+        """A backbone of the original weights with the adapter's recipe and the adapter; it shares
+        every untouched tensor.
+
+        Raises:
+            ValueError: the adapter is for other weights, or does not fit this network.
+        """
+        if adapter.weights != self.fingerprint:
+            raise ValueError(
+                f"the adapter was trained on {short(adapter.backbone)} with weights "
+                f"{short(adapter.weights)}, this is {self.name!r} with {self.fingerprint!r}; load "
+                "that backbone, or train on this one"
+            )
+        base = self.with_recipe(adapter.recipe or Recipe({}))
+        matrices = {}
+        for site in adapter.sites:
+            matrix, term = base.weight(site), adapter.term(site)
+            _check_shape(str(site), term, matrix)
+            matrices[site] = matrix + term.to(matrix.device)
+        other = base.with_weights(matrices)
+        for site, name, tensor in adapter.parameters():
+            inside, _, last = name.rpartition(".")
+            try:
+                module = other.block(site).get_submodule(inside)
+                mine = module.get_parameter(last)
+            except AttributeError:
+                raise ValueError(
+                    f"the block of {site} in {self.name} has no {short(name)}; train again"
+                ) from None
+            _check_shape(name, tensor, mine)
+            setattr(module, last, nn.Parameter(tensor.to(mine.device), requires_grad=False))
+        other._check_context(adapter)
+        other.recipe, other.adapter = adapter.recipe, adapter
+        return other
+
+    def _check_context(self, adapter: Adapter) -> None:
+        """Raises ValueError for a context that the text tower cannot read."""
+        if adapter.context is not None:
+            raise ValueError(f"{self.name} has no text tower to read a context; use a CLIP")
+
+    def block(self, site: Site) -> nn.Module:
+        """The block of a site."""
+        self.slot(site)
+        tower = self.tower(site.tower)
+        block: nn.Module = tower.blocks[tower.sites()[site.block, site.weight]]
+        return block
 
     def with_weights(self, matrices: Mapping[Site, Tensor]) -> Backbone:
         """A backbone with other matrices at some sites, sharing all other tensors."""
@@ -322,6 +394,14 @@ def finished(
         if progress and told // every < done // every and done < total:
             progress(sentence.format(done))
         told = done
+
+
+def _check_shape(name: str, tensor: Tensor, mine: Tensor) -> None:
+    if tensor.shape != mine.shape:
+        raise ValueError(
+            f"{name} of the adapter is {tuple(tensor.shape)}, the network's {tuple(mine.shape)}; "
+            "use the backbone it was trained on"
+        )
 
 
 def _family(name: str) -> str:

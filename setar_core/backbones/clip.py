@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from open_clip.transformer import ResidualAttentionBlock, TextTransformer, VisionTransformer
 from torch import Tensor, nn
 
+from ..adapter import Adapter
 from ..labels import LabelSet, few, short
 from .base import Backbone, BackboneError, Classifier, Preprocess
 from .fused import linear, linear_onto, linear_then
@@ -17,6 +18,7 @@ from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_
 from .tower import Features, Slot, Tower, attention, heads
 
 TEMPLATE_NUMBERS = 2**24  # 64 MB of rows, for 80 templates and 512 dimensions 400 labels
+ROOM = 3  # tokens beside a context: the start, the end, and one of a label at least
 AT_ONCE = 1_024  # prompts; all that more of them take is time, not memory
 
 
@@ -35,7 +37,14 @@ class ClipBackbone(Backbone):
 
     @torch.inference_mode()
     def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
-        """Unit text features of every label, `(K, D)`, no bias."""
+        """Unit text features of every label, `(K, D)`, no bias.
+
+        A trained context stands in place of the labels' prompt.
+        """
+        if self.adapter and self.adapter.context is not None:
+            return Classifier(
+                (yield from self._reading_context(labels, self.adapter.context)), None
+            )
         rows = yield from self.reading_texts(labels.prompts)
         count = len(labels.templates)
         several = count > 1 and rows.numel() <= TEMPLATE_NUMBERS
@@ -60,6 +69,30 @@ class ClipBackbone(Backbone):
                 yield done
         return rows
 
+    def _reading_context(self, labels: LabelSet, context: Tensor) -> Generator[int, None, Tensor]:
+        tower, done = self.towers["text"], 0
+        assert isinstance(tower, TextTower)
+        rows = torch.empty(len(labels), tower.width, device=self.device)
+        texts = context_prompts(labels.names, len(context))
+        for first in range(0, len(texts), AT_ONCE):
+            start = tower.start(texts[first : first + AT_ONCE])
+            for part in tower.with_context(start, context.to(self.device)).split():
+                rows[first + part.order] = tower.finish(tower.through(part))
+                done += len(part.order)
+                yield done
+        return rows
+
+    def _check_context(self, adapter: Adapter) -> None:
+        context, tower = adapter.context, self.towers["text"]
+        if context is None:
+            return
+        length, width = tower.text.positional_embedding.shape  # type: ignore[attr-defined]
+        if context.shape[1] != width or len(context) > length - ROOM:
+            raise ValueError(
+                f"the context is {tuple(context.shape)}, and the text tower of {self.name} reads at "
+                f"most {length - ROOM} vectors of {width}; use the backbone it was trained on"
+            )
+
     def placed(self, raw: Tensor) -> Tensor:
         return F.normalize(raw, dim=-1)
 
@@ -67,21 +100,30 @@ class ClipBackbone(Backbone):
         """Labels that its tokenizer cuts, and those that become one text, written differently."""
         tower = self.towers["text"]
         assert isinstance(tower, TextTower)
-        tokens, cut = tower.tokens(labels.prompts)
-        names, found = labels.names, []
+        names, prompts, found = labels.names, labels.prompts, []
+        if self.adapter and self.adapter.context is not None:
+            prompts = context_prompts(names, len(self.adapter.context))
+        tokens, cut = tower.tokens(prompts)
         if cut:
             found.append(
                 f"labels are cut after {tokens.shape[1]} tokens with their prompt: "
                 f"{few(list(dict.fromkeys(names[i % len(names)] for i in cut)))}"
             )
         alike: dict[bytes, dict[str, None]] = {}
-        for name, row in zip(names * len(labels.templates), tokens.numpy(), strict=True):
+        every = names * (len(prompts) // len(names))
+        for name, row in zip(every, tokens.numpy(), strict=True):
             alike.setdefault(row.tobytes(), {})[name] = None
         if pairs := [" = ".join(map(short, group)) for group in alike.values() if len(group) > 1]:
             found.append(
                 f"labels that {self.name} reads as one text share their probability: {few(pairs)}"
             )
         return tuple(found)
+
+
+def context_prompts(names: Sequence[str], count: int) -> tuple[str, ...]:
+    """Labels as CoOp reads them (arXiv:2109.01134): `count` tokens to be replaced, the name with
+    spaces for `_`, a full stop."""
+    return tuple(f"{'X ' * count}{name.replace('_', ' ')}." for name in names)
 
 
 class ImageTower(Tower):

@@ -54,6 +54,14 @@ class TextState(NamedTuple):
         yield TextState(self.prefix, tuple(groups), tuple(rows))
 
 
+def pieces(state: TextState, most: int) -> Iterator[TextState]:
+    """The state in parts of one group and at most so many tokens, at least one prompt."""
+    for group, rows in zip(state.groups, state.rows, strict=True):
+        count = max(1, most // group.shape[1])
+        for some, row in zip(group.split(count), rows.split(count), strict=True):
+            yield TextState(state.prefix, (some,), (row,))
+
+
 class TextTower(Tower):
     """A text tower over prompts; `finish` gives unit features `(b, D)` in the state's order."""
 
@@ -89,6 +97,34 @@ class TextTower(Tower):
                 groups.append(self._embed(tokens[part, shared : end + 1], shared))
                 rows.append(part.to(prefix.device))
         return TextState(prefix, tuple(groups), tuple(rows))
+
+    def with_context(self, state: TextState, context: Tensor) -> TextState:
+        """A state of `start` whose tokens after the first are replaced by `context (n, W)`."""
+        n = len(context)
+        read = (context + self.text.positional_embedding[1 : 1 + n])[None]
+        prefix = torch.cat([state.prefix[:, :1], read, state.prefix[:, 1 + n :]], dim=1)
+        return TextState(prefix, state.groups, state.rows)
+
+    def embedded(self, words: Sequence[str]) -> Tensor:
+        """The embeddings of words that are one token each, `(n, W)`.
+
+        Raises:
+            ValueError: a word of several tokens; says which.
+        """
+        tokens = self.tokenizer(list(words))
+        ends = self._ends(tokens)
+        for word, end in zip(words, ends.tolist(), strict=True):
+            if end != 2:
+                raise ValueError(
+                    f"{word!r} is {end - 1} tokens, and each word of a context is one; use another"
+                )
+        rows: Tensor = self.text.token_embedding(tokens[:, 1].to(self.device))
+        return rows.clone()
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.text.positional_embedding.device
+        return device
 
     def attend(self, i: int, state: TextState) -> TextState:
         block, last = self.blocks[i], i == self.depth - 1

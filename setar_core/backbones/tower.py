@@ -82,6 +82,7 @@ class Tower(ABC):
     """
 
     depth: int
+    blocks: Any  # modules, from the input on
 
     def block_id(self, i: int) -> int | tuple[int, int]:
         """How recipes number block i, counted from the input."""
@@ -132,6 +133,17 @@ class Tower(ABC):
         """From the state that enters block `first` to the one that leaves the last."""
         for i in range(first, self.depth):
             state = self.feed(i, self.attend(i, state))
+        return state
+
+    def part(self, state: Any, first: int, last: int) -> Any:
+        """From the state at position `first` to the one at `last`.
+
+        A position counts half blocks: 2i is the input of block i, 2i + 1 what its attention leaves,
+        and 2 * depth what the last block leaves.
+        """
+        for position in range(first, last):
+            half = self.feed if position % 2 else self.attend
+            state = half(position // 2, state)
         return state
 
     def run_layers(self, state: Any) -> Features:

@@ -160,6 +160,11 @@ def check_template(template: str) -> None:
         raise ValueError(f"the prompt has {len(template)} characters; use at most {MAX_LENGTH}")
 
 
+def usual_top_k(labels: int) -> int:
+    """K of the LoCoOp loss for so many labels: 0.3 of them, as the authors' settings come to."""
+    return max(1, min(labels - 1, round(0.3 * labels)))
+
+
 def shipped_prompts() -> dict[str, Path]:
     """The lists of templates in `assets/prompts`, name to file, in alphabetical order."""
     return {path.stem: path for path in sorted(PROMPTS.glob("*.txt"))}

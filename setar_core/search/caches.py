@@ -1,7 +1,6 @@
 """What a search keeps within its memory: states inside the towers, and features of whole towers.
 
-A position counts half blocks: 2i is the input of block i, 2i + 1 what its attention leaves, and
-2 * depth what the last block leaves. A state depends only on the weights below its position.
+A state depends only on the weights below its position, as `Tower.part` counts them.
 """
 
 from __future__ import annotations
@@ -19,14 +18,6 @@ from ..parallel import Workers
 from ..recipe import Site
 
 Start = Callable[[], Any]
-
-
-def run_halves(tower: Tower, state: Any, first: int, last: int) -> Any:
-    """From the state at position `first` to the one at `last`."""
-    for position in range(first, last):
-        half = tower.feed if position % 2 else tower.attend
-        state = half(position // 2, state)
-    return state
 
 
 class StateCache:
@@ -77,7 +68,7 @@ class StateCache:
     def state(self, position: int, chunk: int) -> Any:
         """A chunk's state at a position."""
         below = self._below(position)
-        return run_halves(self.tower, self._state(below, chunk), below, position)
+        return self.tower.part(self._state(below, chunk), below, position)
 
     def free(self) -> int:
         """Bytes of the budget that remain beside all that may be kept.
@@ -115,7 +106,7 @@ class StateCache:
             with self.workers.rounding():
                 states = [self._state(below, chunk)]
                 for first, last in pairwise((below, *places)):
-                    states.append(run_halves(self.tower, states[-1], first, last))
+                    states.append(self.tower.part(states[-1], first, last))
             return states[1:]
 
         chunks = list(self.workers.each(passed, self.chunks))

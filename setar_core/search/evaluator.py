@@ -21,7 +21,7 @@ from ..labels import LabelSet
 from ..memory import OutOfMemory, is_out_of_memory, room
 from ..parallel import Workers
 from ..recipe import Recipe, Site
-from .caches import FeatureCache, SplitMatrix, Start, StateCache, run_halves, size
+from .caches import FeatureCache, SplitMatrix, Start, StateCache, size
 from .objective import MeasureBuilder, Part
 from .plan import SearchPlan
 from .trial import Measures
@@ -75,7 +75,7 @@ class Evaluator:
         """Which sites will still be tried."""
         self.sites = list(sites)
         for name, states in self.states.items():
-            states.expect(self._cut(site) for site in self.sites if site.tower == name)
+            states.expect(self.model.position(site) for site in self.sites if site.tower == name)
 
     def recall(self, site: Site, ratio: float) -> Measures | None:
         """What is known of a candidate without running it: ratio 0 is the network as settled."""
@@ -106,7 +106,7 @@ class Evaluator:
         self._load(self.settled if self.split else counts, {site: ratio})
         self.candidate = counts
         builder = MeasureBuilder(self.model, self.plan, self.classes)
-        searched = {site.tower: self._cut(site)}
+        searched = {site.tower: self.model.position(site)}
         classifier = self._classifier(searched.get("text"))
         self._evaluate_images(builder, searched.get("visual"), classifier)
         return builder
@@ -118,7 +118,7 @@ class Evaluator:
         if count:
             self.settled[site] = count
             self.last[site.tower] = site if self._splits(site) else None
-            self.states[site.tower].invalidate(self._cut(site))
+            self.states[site.tower].invalidate(self.model.position(site))
         self._load(self.settled, {site: ratio})
         self.split, self.candidate = None, self.settled
         for name, kept in self.features.items():
@@ -160,14 +160,6 @@ class Evaluator:
             self.model.slot(site).matrix.copy_(matrix)
             self.loaded[site] = counts.get(site, 0)
         self.loaded = counts
-
-    def _cut(self, site: Site) -> int:
-        """The highest position whose state does not depend on the site's matrix."""
-        tower = self.model.tower(site.tower)
-        i = tower.sites()[site.block, site.weight]
-        if i is None:
-            return 2 * tower.depth
-        return 2 * i + (site.weight in ("up", "down"))
 
     def _evaluate_images(
         self, builder: MeasureBuilder, cut: int | None, classifier: Classifier
@@ -217,7 +209,7 @@ class Evaluator:
         else:  # run as when it won: a search that was taken up rounds alike
             last = self.last.get(name)
             split = self._split(last, once=True) if last else None
-            position = self._cut(last) if last else states.highest()
+            position = self.model.position(last) if last else states.highest()
         states.prepare(position)
         count = self.candidate.get(split.site, 0) if split else 0
 
@@ -226,7 +218,7 @@ class Evaluator:
                 state, first = states.state(position, number), position
                 if split:
                     state, first = split.feed(number, state, count), position + 1
-                state = run_halves(tower, state, first, 2 * tower.depth)
+                state = tower.part(state, first, 2 * tower.depth)
             return tower.finish(state)
 
         return made

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..labels import usual_top_k
 from ..recipe import PRUNES, WEIGHTS, Site, dropped
 from ..scores import ALONE, SCORES, ScoreOptions
 
@@ -146,11 +147,6 @@ class SearchPlan:
         """How many candidates a search over so many sites tries."""
         rounds = sites * (sites + 1) // 2 if self.exhaustive else sites
         return rounds * len(self.ratios)
-
-
-def usual_top_k(labels: int) -> int:
-    """K for so many labels: 0.3 of them, as the authors' settings come to."""
-    return max(1, min(labels - 1, round(0.3 * labels)))
 
 
 def resolve(plan: SearchPlan, backbone: Backbone, calibration: CalibrationSet) -> SearchPlan:

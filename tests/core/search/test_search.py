@@ -19,7 +19,7 @@ from setar_core.labels import LabelSet
 from setar_core.lowrank import spectrum
 from setar_core.memory import parse_bytes, written
 from setar_core.recipe import Recipe, Site
-from setar_core.search.caches import SplitMatrix, run_halves
+from setar_core.search.caches import SplitMatrix
 from setar_core.search.greedy import greedy_search
 from setar_core.search.objective import measure
 from setar_core.search.plan import ORDERS, SearchPlan
@@ -335,7 +335,7 @@ def test_a_site_taken_apart_gives_what_its_smaller_matrix_gives(kind, prune):
     backbone = BACKBONES[kind]()
     tower = backbone.tower("visual")
     site = Site("visual", tower.block_id(1), "up")
-    state = run_halves(tower, tower.start(drawn_set(backbone).images), 0, 3)
+    state = tower.part(tower.start(drawn_set(backbone).images), 0, 3)
     opened = SplitMatrix(site, backbone, (0, 0.1, 0.2, 0.4), prune)
     for ratio in (0.1, 0.4, 0.0, 0.2):
         replay = backbone.with_recipe(Recipe({site: ratio}, prune=prune)).tower("visual")
@@ -348,7 +348,7 @@ def test_a_site_taken_apart_rounds_alike_whatever_ran_before(prune):
     backbone = tiny_clip()
     tower = backbone.tower("visual")
     site = Site("visual", 1, "up")
-    state = run_halves(tower, tower.start(drawn_set(backbone, n=40).images), 0, 3)
+    state = tower.part(tower.start(drawn_set(backbone, n=40).images), 0, 3)
     ratios = (0, 0.05, 0.1, 0.2, 0.3, 0.4)
     counts = [backbone.spectrum(site).dropped(ratio) for ratio in ratios]
     opened = SplitMatrix(site, backbone, ratios, prune)

@@ -1,0 +1,1 @@
+"""Fine-tuning: what moves, what is minimised, and the adapter that comes of it."""
