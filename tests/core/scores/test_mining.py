@@ -57,7 +57,7 @@ def test_a_distance_is_that_of_torch_quantile(quantile, labels):
     rows, ids = torch.randn(500, 8, generator=gen), torch.randn(labels, 8, generator=gen)
     far, near = distances(rows, ids, quantile)
     theirs = torch.quantile(rows @ ids.T, quantile, dim=1)
-    torch.testing.assert_close(far, theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(far, theirs, rtol=1e-4, atol=1e-5)
     assert torch.equal(near, (rows @ ids.T).amax(dim=1))
 
 
