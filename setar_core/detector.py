@@ -141,6 +141,8 @@ class Detector(Scorer):
                 )
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
         maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
+        assert evidence.support is not None
+        support = evidence.support.unflatten(1, logits.grid).numpy()
         nearest, spread = self._nearest(evidence), self._spread(evidence)
         line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold
         verdicts = []
@@ -151,7 +153,15 @@ class Detector(Scorer):
             labels = tuple(tuple(self.labels.names[at] for at in row) for row in places[i])
             verdicts.append(
                 Verdict(
-                    scores[self.score], line, top, maps[i], labels, scores, nearest[i], spread[i]
+                    scores[self.score],
+                    line,
+                    top,
+                    maps[i],
+                    labels,
+                    support[i],
+                    scores,
+                    nearest[i],
+                    spread[i],
                 )
             )
         return verdicts

@@ -29,6 +29,8 @@ class Verdict:
         top: the best labels with their probabilities, at the model's own scale.
         patches: `(h, w)`, how sure each patch is of its best label, float32.
         patch_labels: `(h, w)`, those labels, row by row.
+        support: `(h, w)`, what each patch adds to the best label, float32: logits beyond those that
+            it adds to the mean label; below 0 it speaks against it.
         scores: every score of the image, by name, under the detector's options.
         nearest: labels and negatives together, where its score looks at negatives.
         spread: the lowest and the highest score by one template of the prompt alone, where there
@@ -40,6 +42,7 @@ class Verdict:
     top: tuple[tuple[str, float], ...]
     patches: np.ndarray[Any, np.dtype[np.float32]]
     patch_labels: tuple[tuple[str, ...], ...]
+    support: np.ndarray[Any, np.dtype[np.float32]]
     scores: dict[str, float]
     nearest: tuple[Nearest, ...] = ()
     spread: tuple[float, float] | None = None
@@ -66,14 +69,15 @@ class Verdict:
         return IN if self.in_distribution else OUT
 
     def page(self) -> dict[str, Any]:
-        """As JSON values; `patches` with six digits."""
+        """As JSON values; `patches` and `support` with six digits."""
         return {
             "verdict": self.decision,
             "score": self.score,
             "threshold": self.threshold,
             "top": [{"label": label, "probability": chance} for label, chance in self.top],
             "scores": dict(self.scores),
-            "patches": [[round(float(sure), 6) for sure in row] for row in self.patches],
+            "patches": _rounded(self.patches),
+            "support": _rounded(self.support),
             **({"spread": list(self.spread)} if self.spread else {}),
             **({"nearest": [near._asdict() for near in self.nearest]} if self.nearest else {}),
         }
@@ -88,3 +92,7 @@ class Verdict:
             name, share, _ = self.nearest[0]
             return f"{OUT} (nearest: none of the labels: {name}, {share:.2f})"
         return f"{OUT} (nearest: {label}, {probability:.2f})"
+
+
+def _rounded(values: np.ndarray[Any, np.dtype[np.float32]]) -> list[list[float]]:
+    return [[round(float(value), 6) for value in row] for row in values]

@@ -81,7 +81,8 @@ def _record(batch: Batch, image: Judged) -> dict[str, object]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {**verdict.page(), "patches": verdict.patches.round(4).tolist()}
+    maps = {name: getattr(verdict, name).round(4).tolist() for name in ("patches", "support")}
+    return {**verdict.page(), **maps}
 
 
 def _threshold(threshold: Threshold | float) -> dict[str, Any]:

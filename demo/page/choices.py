@@ -33,13 +33,18 @@ OWN_LABELS = "my own text"
 
 
 class Choice(NamedTuple):
-    """One value for each component that a choice may change; KEEP changes nothing."""
+    """One value for each component that a choice may change; KEEP changes nothing.
+
+    `settled` is the backbone whose settings the bar has, once it is loaded.
+    """
 
     label_set: Any = KEEP
     labels: Any = KEEP
     label_count: Any = KEEP
     recipe: Any = KEEP
     notice: Any = KEEP
+    backbone: Any = KEEP
+    settled: Any = KEEP
 
 
 def label_choices() -> list[tuple[str, str]]:
@@ -142,9 +147,20 @@ def _measured() -> dict[str, dict[str, float]]:
 
 
 def backbone_chosen(
-    library: Library, backbone: str, labels: str, prompt: str = PROMPT
+    library: Library,
+    backbone: str,
+    labels: str,
+    prompt: str,
+    recipe: str,
+    before: str | None,
 ) -> Iterator[Choice]:
-    """Load it, in the background if the visitor leaves; a classifier brings its own labels."""
+    """Load it, in the background if the visitor leaves; a classifier brings its own labels.
+
+    Where it cannot be had, the bar goes back to the one before.
+    """
+    if backbone == before:  # Gradio tells a choice too when the box is left as it was
+        yield Choice()
+        return
     recipes = recipe_choices(library, backbone)
     try:
         yield Choice(
@@ -155,9 +171,13 @@ def backbone_chosen(
             yield Choice(notice=notices.busy(*step))
         loaded = library.backbone(backbone)
     except ValueError as error:
-        yield Choice(notice=notices.failure(error))
+        back = Choice()
+        if before is not None:
+            recipes = recipe_choices(library, before, recipe)
+            back = Choice(recipe=gr.Dropdown(recipes, value=recipe), backbone=before)
+        yield back._replace(notice=notices.failure(error))
         return
-    choice = Choice(notice=None)
+    choice = Choice(notice=None, settled=backbone)
     if not loaded.has_text:
         labels = "\n".join(own_labels(loaded))
         choice = choice._replace(label_set=OWN_LABELS, labels=labels)

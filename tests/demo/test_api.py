@@ -135,6 +135,13 @@ def test_every_setting_is_taken(client):
     assert answer["settings"]["prompt"] == "a drawing of a {}"
 
 
+def test_a_threshold_from_few_pictures_is_told(client):
+    answer = client.predict(files(1), labels="fox\nowl", api_name="/verdict")
+    (warning,) = answer["warnings"]
+    assert answer["thresholds"]["original"]["images"] == 10
+    assert warning.startswith("only 10 calibration images")
+
+
 def test_labels_without_shipped_pictures_stay_open(client):
     answer = client.predict(files(1), labels="crate\nbarrel", api_name="/verdict")
     assert answer["images"][0]["original"]["verdict"] == "no threshold yet"
