@@ -144,7 +144,8 @@ class Detector(Scorer):
         assert evidence.support is not None
         support = evidence.support.unflatten(1, logits.grid).numpy()
         nearest, spread = self._nearest(evidence), self._spread(evidence)
-        line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold
+        found = self.threshold
+        line, band = (found.value, found.band) if isinstance(found, Threshold) else (found, None)
         verdicts = []
         for i, (chances, indices) in enumerate(zip(*map(Tensor.tolist, best), strict=True)):
             names = (self.labels.names[index] for index in indices)
@@ -162,6 +163,7 @@ class Detector(Scorer):
                     scores,
                     nearest[i],
                     spread[i],
+                    band,
                 )
             )
         return verdicts

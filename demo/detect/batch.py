@@ -61,10 +61,13 @@ class Batch:
     def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Batch:
         """The same scores decided anew; asks no network."""
         values = {weights: _value(t) for weights, t in thresholds.items()}
+        bands = {w: t.band for w, t in thresholds.items() if not isinstance(t, (int, float))}
         images = tuple(
             image._replace(
                 verdicts={
-                    weights: replace(verdict, threshold=values.get(weights))
+                    weights: replace(
+                        verdict, threshold=values.get(weights), band=bands.get(weights)
+                    )
                     for weights, verdict in image.verdicts.items()
                 }
             )

@@ -130,20 +130,30 @@ def score_explained(score: str, backbone: str = "") -> str:
 def worth(score: str) -> str:
     """How many foreign pictures pass by this score on the embedded model's own test pictures, and
     which score lets the fewest pass of each kind; of negatives only where they beat GL-MCM."""
-    means = {name: found["fpr95"] for name, found in _measured().items()}
+    means = {name: found["fpr95"] for name, found in _written("scores").items()}
     named = [min(ALONE, key=means.__getitem__)]
     mined = min((name for name in means if SCORES[name].needs & MINED), key=means.__getitem__)
     named += [mined] if means[mined] < means["gl_mcm"] else []
     best = " and ".join(f"{SCORES[name].title} ({means[name]:.1f} %)" for name in named)
     return (
         f"On this model's own test pictures it lets {means[score]:.1f} % of the foreign ones pass "
-        f"where 95 % of the known ones do; fewest pass by {best}."
+        f"where 95 % of the known ones do; fewest pass by {best}.{_close_calls(score)}"
     )
 
 
+def _close_calls(score: str) -> str:
+    """How many of the shipped pictures are a close call by it; nothing where it learns."""
+    shares = _written("close_calls").get(score)
+    if shares is None:
+        return ""
+    told = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items())
+    return f" Close calls of the shipped sets by it: {told}."
+
+
 @cache
-def _measured() -> dict[str, dict[str, float]]:
-    return json.loads((BACKBONES / EMBEDDED / "scores.json").read_text("utf-8"))
+def _written(name: str) -> dict[str, dict[str, float]]:
+    """What `make figures` measured of the embedded model, by score."""
+    return json.loads((BACKBONES / EMBEDDED / f"{name}.json").read_text("utf-8"))
 
 
 def backbone_chosen(

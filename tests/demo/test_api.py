@@ -109,7 +109,8 @@ def test_images_alone_are_judged_on_the_shipped_set(client):
     answer = client.predict(files(), api_name="/verdict")
     assert [image["image"] for image in answer["images"]] == [p.name for p in examples()[:3]]
     for image in answer["images"]:
-        assert image["original"]["verdict"] in ("in-distribution", "out-of-distribution")
+        said = ("in-distribution", "out-of-distribution", "close call")
+        assert image["original"]["verdict"] in said
         assert image["original"]["scores"]["mcm"] == image["original"]["score"]
     assert answer["thresholds"]["original"]["recall"] == 0.95
     assert answer["settings"]["labels"][0] == "dog"
