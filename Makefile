@@ -23,7 +23,7 @@ fuzz: venv
 
 # The oldest versions that the ranges allow, without the browser.
 test-lowest: venv
-	$(PYTHON) -m uv venv --quiet --allow-existing --python $(PYTHON) $(LOWEST)
+	$(PYTHON) -m uv venv --quiet --seed --allow-existing --python $(PYTHON) $(LOWEST)
 	$(PYTHON) -m uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -r requirements-dev.txt
 	$(LOWEST)/bin/python -m pytest -m "not browser" $(ARGS)
 

@@ -99,7 +99,8 @@ class Endpoints:
             images with verdict, best labels and scores by the original weights and by the recipe's
             problems: files that are no pictures
             unknown_words of labels and prompt, which the embedded model never saw
-            warnings, where there are any: labels that are or become one, or are cut
+            warnings, where there are any: labels that are or become one, or are cut;
+                a threshold from few pictures
         """
         with image_files(images) as paths:
             line = _line(threshold)
@@ -114,7 +115,7 @@ class Endpoints:
         elif shipped:
             found, _ = result_of(scores(self.library, made, shipped))
             batch = batch.calibrated(calibrated(made, found, RECALL))
-        return {**as_dict(batch), "unknown_words": list(unknown), **self._warnings(settings)}
+        return {**as_dict(batch), "unknown_words": list(unknown), **self._warnings(settings, batch)}
 
     def scores(
         self,
@@ -156,7 +157,7 @@ class Endpoints:
                 for image in batch.images
             ],
             "problems": list(batch.problems),
-            **self._warnings(settings),
+            **self._warnings(settings, batch),
         }
 
     def spectrum(self, backbone: str = EMBEDDED, matrix: str = "") -> dict[str, Any]:
@@ -253,10 +254,11 @@ class Endpoints:
                 )
         return batch, made
 
-    def _warnings(self, settings: Settings) -> dict[str, list[str]]:
-        """Nothing where no label is doubtful."""
+    def _warnings(self, settings: Settings, batch: Batch) -> dict[str, list[str]]:
+        """Nothing where no label is doubtful, and no threshold."""
         doubts = self.library.doubts(settings.backbone, settings.labels)
-        return {"warnings": list(doubts)} if doubts else {}
+        warnings = [*doubts, *batch.warnings]
+        return {"warnings": warnings} if warnings else {}
 
     def _recipe(self, backbone: str, recipe: str | None) -> Recipe | None:
         recipe = (recipe or NO_RECIPE).strip()

@@ -141,8 +141,11 @@ class Detector(Scorer):
                 )
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
         maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
+        assert evidence.support is not None
+        support = evidence.support.unflatten(1, logits.grid).numpy()
         nearest, spread = self._nearest(evidence), self._spread(evidence)
-        line = self.threshold.value if isinstance(self.threshold, Threshold) else self.threshold
+        found = self.threshold
+        line, band = (found.value, found.band) if isinstance(found, Threshold) else (found, None)
         verdicts = []
         for i, (chances, indices) in enumerate(zip(*map(Tensor.tolist, best), strict=True)):
             names = (self.labels.names[index] for index in indices)
@@ -151,7 +154,16 @@ class Detector(Scorer):
             labels = tuple(tuple(self.labels.names[at] for at in row) for row in places[i])
             verdicts.append(
                 Verdict(
-                    scores[self.score], line, top, maps[i], labels, scores, nearest[i], spread[i]
+                    scores[self.score],
+                    line,
+                    top,
+                    maps[i],
+                    labels,
+                    support[i],
+                    scores,
+                    nearest[i],
+                    spread[i],
+                    band,
                 )
             )
         return verdicts

@@ -118,9 +118,15 @@ def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
     """Raises ValueError that names the first difference between two first lines."""
     for key, theirs, ours in differences(found, wanted):
         raise ValueError(
-            f"{path} was made with {key[:60].replace('_', ' ')} {_short(theirs)}, this run has "
+            f"{path} was made with {_visible(key)} {_short(theirs)}, this run has "
             f"{_short(ours)}; resume with the same, or start without --resume"
         )
+
+
+def _visible(key: str) -> str:
+    """A key in words; as Python writes it where parts of it cannot be printed."""
+    words = key[:60].replace("_", " ")
+    return words if words.isprintable() else repr(words)
 
 
 def _short(value: Any) -> str:

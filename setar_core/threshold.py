@@ -77,6 +77,15 @@ class Threshold:
         return len(self.scores)
 
     @property
+    def band(self) -> tuple[float, float]:
+        """Where the threshold may as well lie: from the one that accepts as many of these images as
+        the interval's upper end says to the one for its lower end. A score in it is a close call.
+        """
+        low, high = self.interval
+        lower, upper = (threshold_at_recall(self.scores, share) for share in (high, low))
+        return min(lower, self.value), max(upper, self.value)
+
+    @property
     def warning(self) -> str | None:
         """A sentence when there are too few images to trust; None from 20 on."""
         if self.n >= FEW:
@@ -95,6 +104,7 @@ class Threshold:
             "recall": self.recall,
             "reached": self.reached,
             "interval": list(self.interval),
+            "band": list(self.band),
             "n": self.n,
             "context": self.context.page(),
         }

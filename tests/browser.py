@@ -1,5 +1,7 @@
 """What the browser tests share besides their fixtures."""
 
+from importlib.resources import files
+
 from playwright.sync_api import expect
 
 SLOW = 120_000  # milliseconds; machines that run tests are busy
@@ -10,3 +12,18 @@ UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, bu
   .map((e) => e.outerHTML.slice(0, 200))"""
 
 expect.set_options(timeout=SLOW)
+
+
+def violations(page) -> list[str]:
+    """What axe finds serious or critical on the page as it is, a rule and an element a line."""
+    script = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    page.evaluate(script)
+    found = page.evaluate(
+        "() => axe.run(document, {rules: {'label-content-name-mismatch': {enabled: true}}})"
+    )
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]

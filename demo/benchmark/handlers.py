@@ -137,8 +137,10 @@ class BenchmarkHandlers:
     ) -> View:
         """A threshold dragged or typed; asks no network."""
         run = self.runs.find(name)
-        if run is None or ood not in run.ready or threshold is None:
+        if run is None or ood not in run.ready or run.look is None:
             return View()
+        if threshold is None:  # the box was emptied: it says again where the line is
+            return View(threshold=run.look.threshold)
         run.look = Look(detection(run, detector), ood, float(threshold))
         return shown(run, run.look, moved=True)._replace(threshold=float(threshold))
 

@@ -17,7 +17,9 @@ from demo.benchmark.sets import id_choices, ood_choices
 from demo.benchmark.view import View
 from demo.page.choices import default_recipe, score_choices
 from demo.page.components.heading import head
+from demo.page.uploads import zip_file
 from demo.server.library import Library
+from demo.server.limits import MAX_SETS_BYTES, MAX_SETS_FILES
 from demo.server.request import NO_RECIPE
 from setar_core.data.contents import MAX_FILES, MAX_TOTAL
 
@@ -72,11 +74,12 @@ def build_choice(library: Library) -> Choice:
             head("Known images (ID)", "They show your labels and should be accepted.")
             inside = gr.Dropdown(id_choices(library), label="ID set", elem_id="bench-id")
             with gr.Accordion("Your own images, zipped", open=False):
-                id_zip = gr.File(
-                    file_types=[".zip"], label="ID set (one zip)", height=110, elem_id="bench-zip"
+                limits = MAX_SETS_FILES, MAX_SETS_BYTES
+                id_zip = zip_file(
+                    *limits, label="ID set (one zip)", height=110, elem_id="bench-zip"
                 )
-                ood_zips = gr.File(
-                    file_types=[".zip"],
+                ood_zips = zip_file(
+                    *limits,
                     file_count="multiple",
                     label="OOD sets (a zip each)",
                     height=110,

@@ -24,7 +24,7 @@ from demo.benchmark.words import GONE
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
 from demo.page.events import FAST, QUIET, sent
-from demo.page.notices import empty, toasting_errors
+from demo.page.notices import empty, outlived, toasting_errors
 from demo.page.session import Bar, into_detect
 from demo.server.library import Library
 
@@ -96,7 +96,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     for event in (behind.threshold.submit, behind.threshold.blur):
         event(handlers.threshold_moved, [*looked, behind.threshold], page, **last)
     _join_files(handlers, bar, looked, behind, keys, buttons)
-    _join_choice(library, bar, choice)
+    _join_choice(library, bar, choice, notice)
 
 
 def _join_files(
@@ -124,11 +124,13 @@ def _join_files(
     behind.worst.select(pick, here, [bar.tabs, bar.to_detect], **QUIET)
 
 
-def _join_choice(library: Library, bar: Bar, choice: Choice) -> None:
+def _join_choice(library: Library, bar: Bar, choice: Choice, notice: Notices) -> None:
     asked = [bar.backbone, bar.recipe, choice.recipes]
     bar.backbone.change(partial(weights_offered, library), asked, choice.recipes, **QUIET)
     bar.recipe.change(partial(recipe_chosen, library), asked, choice.recipes, **QUIET)
     choice.id_zip.upload(lambda: ZIP, None, choice.inside, **QUIET)
+    for part in (choice.id_zip, choice.ood_zips):
+        part.change(outlived, notice, notice, **QUIET)
 
 
 def _run(handlers: BenchmarkHandlers, name: str | None) -> Run:
@@ -146,6 +148,7 @@ def _look(
     threshold: float | None,
 ) -> tuple[Run, Look]:
     run = _run(handlers, name)
-    if ood not in run.ready or threshold is None:
+    if ood not in run.ready or run.look is None:
         raise ValueError("no cell of the table is open; choose one")
-    return run, Look(detection(run, detector), ood, float(threshold))
+    at = run.look.threshold if threshold is None else float(threshold)  # an emptied box
+    return run, Look(detection(run, detector), ood, at)

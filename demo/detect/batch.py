@@ -52,13 +52,22 @@ class Batch:
     stale: tuple[str, ...] = ()
     preprocess: Callable | None = field(default=None, compare=False)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why its thresholds are not to be trusted, each reason once."""
+        found = (getattr(threshold, "warning", None) for threshold in self.thresholds.values())
+        return tuple(dict.fromkeys(warning for warning in found if warning))
+
     def with_thresholds(self, thresholds: Mapping[str, Threshold | float]) -> Batch:
         """The same scores decided anew; asks no network."""
         values = {weights: _value(t) for weights, t in thresholds.items()}
+        bands = {w: t.band for w, t in thresholds.items() if not isinstance(t, (int, float))}
         images = tuple(
             image._replace(
                 verdicts={
-                    weights: replace(verdict, threshold=values.get(weights))
+                    weights: replace(
+                        verdict, threshold=values.get(weights), band=bands.get(weights)
+                    )
                     for weights, verdict in image.verdicts.items()
                 }
             )

@@ -69,6 +69,7 @@ def _record(batch: Batch, image: Judged) -> dict[str, object]:
         verdict = image.verdicts[weights]
         record |= {
             f"{weights}_verdict": verdict.decision,
+            f"{weights}_in_distribution": verdict.in_distribution if verdict.decided else "",
             f"{weights}_threshold": "" if verdict.threshold is None else verdict.threshold,
         }
         record |= {f"{weights}_{name}": score for name, score in verdict.scores.items()}
@@ -81,12 +82,13 @@ def _record(batch: Batch, image: Judged) -> dict[str, object]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {**verdict.page(), "patches": verdict.patches.round(4).tolist()}
+    maps = {name: getattr(verdict, name).round(4).tolist() for name in ("patches", "support")}
+    return {**verdict.page(), **maps}
 
 
 def _threshold(threshold: Threshold | float) -> dict[str, Any]:
     if isinstance(threshold, float):
         return {"value": threshold, "found": "by hand"}
     page = threshold.page()
-    how = {name: page[name] for name in ("recall", "reached", "interval")}
+    how = {name: page[name] for name in ("recall", "reached", "interval", "band")}
     return {"value": threshold.value, "found": "by calibration", **how, "images": threshold.n}

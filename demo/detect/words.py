@@ -29,8 +29,6 @@ def of_batch(batch: Batch) -> list[Notice]:
     if batch.problems:
         rest = " The others are judged." if batch.images else ""
         parts.append(notice(f"{left_out(len(batch.problems))}.{rest}", "bad", batch.problems))
-    found = (getattr(t, "warning", None) for t in batch.thresholds.values())
-    warnings = [warning for warning in found if warning]
-    if warnings:
-        parts.append(notice("A threshold from few images.", "warn", warnings[:1]))
+    if batch.warnings:
+        parts.append(notice("A threshold from few images.", "warn", batch.warnings))
     return parts

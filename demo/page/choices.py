@@ -33,13 +33,18 @@ OWN_LABELS = "my own text"
 
 
 class Choice(NamedTuple):
-    """One value for each component that a choice may change; KEEP changes nothing."""
+    """One value for each component that a choice may change; KEEP changes nothing.
+
+    `settled` is the backbone whose settings the bar has, once it is loaded.
+    """
 
     label_set: Any = KEEP
     labels: Any = KEEP
     label_count: Any = KEEP
     recipe: Any = KEEP
     notice: Any = KEEP
+    backbone: Any = KEEP
+    settled: Any = KEEP
 
 
 def label_choices() -> list[tuple[str, str]]:
@@ -125,26 +130,47 @@ def score_explained(score: str, backbone: str = "") -> str:
 def worth(score: str) -> str:
     """How many foreign pictures pass by this score on the embedded model's own test pictures, and
     which score lets the fewest pass of each kind; of negatives only where they beat GL-MCM."""
-    means = {name: found["fpr95"] for name, found in _measured().items()}
+    means = {name: found["fpr95"] for name, found in _written("scores").items()}
     named = [min(ALONE, key=means.__getitem__)]
     mined = min((name for name in means if SCORES[name].needs & MINED), key=means.__getitem__)
     named += [mined] if means[mined] < means["gl_mcm"] else []
     best = " and ".join(f"{SCORES[name].title} ({means[name]:.1f} %)" for name in named)
     return (
         f"On this model's own test pictures it lets {means[score]:.1f} % of the foreign ones pass "
-        f"where 95 % of the known ones do; fewest pass by {best}."
+        f"where 95 % of the known ones do; fewest pass by {best}.{_close_calls(score)}"
     )
 
 
+def _close_calls(score: str) -> str:
+    """How many of the shipped pictures are a close call by it; nothing where it learns."""
+    shares = _written("close_calls").get(score)
+    if shares is None:
+        return ""
+    told = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items())
+    return f" Close calls of the shipped sets by it: {told}."
+
+
 @cache
-def _measured() -> dict[str, dict[str, float]]:
-    return json.loads((BACKBONES / EMBEDDED / "scores.json").read_text("utf-8"))
+def _written(name: str) -> dict[str, dict[str, float]]:
+    """What `make figures` measured of the embedded model, by score."""
+    return json.loads((BACKBONES / EMBEDDED / f"{name}.json").read_text("utf-8"))
 
 
 def backbone_chosen(
-    library: Library, backbone: str, labels: str, prompt: str = PROMPT
+    library: Library,
+    backbone: str,
+    labels: str,
+    prompt: str,
+    recipe: str,
+    before: str | None,
 ) -> Iterator[Choice]:
-    """Load it, in the background if the visitor leaves; a classifier brings its own labels."""
+    """Load it, in the background if the visitor leaves; a classifier brings its own labels.
+
+    Where it cannot be had, the bar goes back to the one before.
+    """
+    if backbone == before:  # Gradio tells a choice too when the box is left as it was
+        yield Choice()
+        return
     recipes = recipe_choices(library, backbone)
     try:
         yield Choice(
@@ -155,9 +181,13 @@ def backbone_chosen(
             yield Choice(notice=notices.busy(*step))
         loaded = library.backbone(backbone)
     except ValueError as error:
-        yield Choice(notice=notices.failure(error))
+        back = Choice()
+        if before is not None:
+            recipes = recipe_choices(library, before, recipe)
+            back = Choice(recipe=gr.Dropdown(recipes, value=recipe), backbone=before)
+        yield back._replace(notice=notices.failure(error))
         return
-    choice = Choice(notice=None)
+    choice = Choice(notice=None, settled=backbone)
     if not loaded.has_text:
         labels = "\n".join(own_labels(loaded))
         choice = choice._replace(label_set=OWN_LABELS, labels=labels)

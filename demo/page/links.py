@@ -153,10 +153,12 @@ def opening(library: Library, query: Mapping[str, str]) -> list:
 def arrived(library: Library, backbone: str, labels: str, prompt: str = PROMPT) -> Iterator[Choice]:
     """What a backbone changes that the opening page did not wait for."""
     if library.is_loaded(backbone):
-        yield Choice()
+        yield Choice(settled=backbone)
         return
-    for choice in choices.backbone_chosen(library, backbone, labels, prompt):
-        yield choice._replace(recipe=KEEP)
+    before = None if backbone == library.default else library.default
+    recipe = choices.default_recipe(library, library.default)
+    for choice in choices.backbone_chosen(library, backbone, labels, prompt, recipe, before):
+        yield choice if choice.backbone is before else choice._replace(recipe=KEEP)
 
 
 def number(text: str | None, default: Any, low: float, high: float) -> Any:

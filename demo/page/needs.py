@@ -14,9 +14,11 @@ import gradio as gr
 from demo.page import notices
 from demo.page.components.heading import head
 from demo.page.components.notices import Notices
+from demo.page.uploads import zip_file
 from demo.page.words import STAY
 from demo.server.jobs import each, told
 from demo.server.library import Library
+from demo.server.limits import MAX_IMAGES, MAX_SEARCH_BYTES
 from demo.server.request import More, checked_settings, read_settings, words_of
 from demo.server.supplies import negatives_of, worth_of_examples
 from setar_core.labels import few
@@ -90,9 +92,10 @@ def build_needs() -> Needs:
                     elem_id="negative-words",
                 )
                 mine = gr.Button("Show the words", size="sm", visible=False, elem_id="mine")
-                learn_from = gr.File(
+                learn_from = zip_file(
+                    MAX_IMAGES,
+                    MAX_SEARCH_BYTES,
                     label="Pictures to learn from (zip, a folder a label)",
-                    file_types=[".zip"],
                     height=140,
                     visible=False,
                     elem_id="learn-from",

@@ -49,6 +49,11 @@ def failure(error: Exception) -> Notice:
     return notice(str(error), "bad")
 
 
+def outlived(shown: Sequence[Notice] | None) -> list[Notice]:
+    """What still holds of what is shown, once another file was given."""
+    return [one for one in shown or () if one.kind != "bad"]
+
+
 def reporting_errors(show: Callable[[Notice], Any]) -> Callable[[Handler], Handler]:
     """Handlers, functions or generators, whose ValueErrors are shown by the view of a notice."""
 

@@ -42,6 +42,7 @@ class Bar(NamedTuple):
         place: where the bar is; what a tab puts here is there before the tab is opened.
         tabs: to open another.
         to_detect: a `Handover`; Detect judges when it changes.
+        settled: the backbone that the other settings are for, once it is loaded.
         opened: happens once the page has its settings, from its address or the usual ones.
         changes: what happens whenever a setting has become another.
     """
@@ -63,6 +64,7 @@ class Bar(NamedTuple):
     notice: Notices
     tabs: gr.Tabs
     to_detect: gr.State
+    settled: gr.State
     opened: Any = None
     changes: tuple[Callable, ...] = ()
 
@@ -122,6 +124,7 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
     bar = Bar(
         place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
         needs, recipe_file, count, explanation, status, notice, gr.Tabs(), gr.State(None),
+        gr.State(None),
     )  # fmt: skip
     return bar._replace(opened=_join_opening(demo, library, bar), changes=_join(library, bar))
 
@@ -214,7 +217,10 @@ def _build_more(labels: LabelSet) -> tuple:
 
 def _chosen(bar: Bar) -> list:
     """The outputs of a `Choice`."""
-    return [bar.label_set, bar.labels, bar.label_count, bar.recipe, bar.notice]
+    return [
+        bar.label_set, bar.labels, bar.label_count, bar.recipe, bar.notice, bar.backbone,
+        bar.settled,
+    ]  # fmt: skip
 
 
 def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
@@ -254,7 +260,7 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
     followed = [
         event(partial(choose, library), inputs, _chosen(bar), concurrency_limit=None, **FAST).then
         for event, choose, inputs in (
-            (bar.backbone.input, choices.backbone_chosen, written),
+            (bar.backbone.input, choices.backbone_chosen, [*written, bar.recipe, bar.settled]),
             (bar.label_set.input, choices.labels_chosen, [bar.backbone, bar.label_set, bar.prompt]),
             (bar.labels.change, choices.labels_written, written),
             (bar.recipe_file.change, choices.recipe_given, [bar.backbone, bar.recipe_file]),

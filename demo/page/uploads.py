@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +18,11 @@ from urllib.parse import unquote
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from demo.page import notices
+from demo.page.components.notices import Notices
+from demo.page.events import QUIET
 from demo.server.visitors import Asker, address, asker
+from setar_core.data.archives import inspect_all
 from setar_core.data.strict import is_text, short
 
 CHOICES = (gr.Dropdown, gr.Radio)  # Gradio looks at no choice where others may be written
@@ -45,6 +50,24 @@ def uploaded(file: str) -> Path:
             "handle_file), or send its content as data:image/png;base64,..."
         )
     return found
+
+
+def refused(zips: str | Sequence[str] | None, files: int, size: int) -> notices.Notice | None:
+    """Why zips that have just come cannot be taken, where together they may hold so many `files`
+    and so many bytes; None where they can."""
+    try:
+        inspect_all([zips] if isinstance(zips, str) else zips or [], files, size)
+    except ValueError as error:
+        return notices.failure(error)
+    return None
+
+
+def zip_file(files: int, size: int, **options: Any) -> gr.File:
+    """A box for a zip, or several, that says below itself why what has come is `refused`."""
+    box = gr.File(file_types=[".zip"], **options)
+    said = Notices(elem_id=f"{box.elem_id}-notice")
+    box.change(partial(refused, files=files, size=size), box, said, **QUIET)
+    return box
 
 
 class Page(gr.Blocks):

@@ -9,9 +9,11 @@ import gradio as gr
 
 from demo.page.choices import default_labels
 from demo.page.components.heading import head
+from demo.page.uploads import zip_file
 from demo.search.presets import OWN, PRESETS, Preset, fitting, proposed
 from demo.search.request import SHIPPED, ZIP
 from demo.server.library import Library
+from demo.server.limits import MAX_IMAGES, MAX_SEARCH_BYTES
 from demo.server.shipped import label_sets
 from setar_core.labels import LabelSet
 from setar_core.recipe import PRUNES
@@ -89,8 +91,9 @@ def build_plan(library: Library) -> Left:
         info="A few pictures of each label, on which every candidate is measured",
         elem_id="search-source",
     )
-    zip_file = gr.File(
-        file_types=[".zip"],
+    pictures = zip_file(
+        MAX_IMAGES,
+        MAX_SEARCH_BYTES,
         label="A zip with one folder of pictures for each label",
         height=110,
         visible=False,
@@ -142,7 +145,7 @@ def build_plan(library: Library) -> Left:
             js_on_load=LINK,
         )
     return Left(
-        preset, told, Plan(source, zip_file, ratios, *plan), search, estimate, stop, resume, file,
+        preset, told, Plan(source, pictures, ratios, *plan), search, estimate, stop, resume, file,
         go_on, replay, published, keeping, use, fit, recipe, trace,
     )  # fmt: skip
 

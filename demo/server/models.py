@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ON = " @ "  # after a backbone's name: the device that it runs on, where there are several
 
+_OF_FOLDERS = re.compile(r", local-dir:PATH (and|or) timm:local-dir:PATH")
 _FOLDERS = re.compile(r"(?<![\w:/.])(?:/[^\s/:;,()'\"]+)+/([^\s/:;,()'\"]+)")
 
 
@@ -107,7 +108,9 @@ class ModelStore:
                 ),
             )
         except ValueError as error:
-            raise ValueError(without_folders(str(error), real)) from None
+            said = without_folders(str(error), real)
+            # A visitor names no folder.
+            raise ValueError(_OF_FOLDERS.sub("", said) if limit else said) from None
         self.titles[device] = title(device)
         loaded.name = model  # what its messages and recipes say, before anyone has seen it
         if name not in self.stay:

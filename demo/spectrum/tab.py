@@ -10,7 +10,7 @@ import gradio as gr
 from demo.page.components.heading import head
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
-from demo.page.events import FAST, sent
+from demo.page.events import FAST, KEEP, sent
 from demo.page.session import Bar
 from demo.server.library import Library
 from demo.spectrum.components.map import LARGEST, STEP, Map, SpectrumMap
@@ -169,6 +169,10 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
     def slid(event: gr.EventData, *controls: Any):
         yield from on.ratio_set(sent(event, "site", str), sent(event, "ratio", float), *controls)
 
+    def typed(*values: Any):
+        for page in on.ratio_set(*values):
+            yield page._replace(ratio=KEEP)  # meanwhile another may be typed
+
     tab = frame.parent
     assert isinstance(tab, gr.Tab)
     for event in (tab.select, opener.click):
@@ -180,7 +184,7 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
     part.map.release(slid, asked, view, **in_turn)
     for component in (part.site, part.measure, part.scale, part.other_site):
         component.input(on.looked, asked, view, **FAST)
-    part.ratio.release(on.ratio_set, [part.site, part.ratio, *asked], view, **FAST)
+    part.ratio.release(typed, [part.site, part.ratio, *asked], view, **FAST)
     part.set_many.click(
         on.range_set, [part.tower, part.first, part.last, part.many, *asked], view, **FAST
     )

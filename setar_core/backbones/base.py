@@ -310,7 +310,7 @@ class Backbone(ABC):
         return other
 
     @torch.inference_mode()
-    def features(self, images: Tensor, layers: bool = False) -> Features:
+    def features(self, images: Tensor, layers: bool = False, parts: bool = False) -> Features:
         """Global and local features of `images (B, 3, H, W)` in one pass, if memory allows.
 
         Raises:
@@ -321,10 +321,11 @@ class Backbone(ABC):
         def read(piece: slice) -> Features:
             with rounding(device):
                 state = tower.start(images[piece].to(device, non_blocking=True))
-                return tower.run_layers(state) if layers else tower.run(state)
+                more = layers or parts
+                return tower.run_with(state, layers, parts) if more else tower.run(state)
 
-        parts = smaller_if_full(read, len(images), len(images), device)
-        return Features.join([features for _, features in parts])
+        pieces = smaller_if_full(read, len(images), len(images), device)
+        return Features.join([features for _, features in pieces])
 
     @abstractmethod
     def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:
@@ -347,6 +348,13 @@ class Backbone(ABC):
     def similar(self, features: Tensor, classifier: Classifier) -> Tensor:
         """Scaled similarities of features `(..., D)`, as the head takes them, `(..., C)`."""
         return nn.functional.linear(features * self.scale, classifier.weight, classifier.bias)
+
+    def support(self, features: Features, logits: Logits, classifier: Classifier) -> Tensor:
+        """What each patch adds to the logit of its image's best label, beyond what it adds to the
+        mean label's, `(B, P)`; of features with `parts`."""
+        assert features.parts is not None
+        rows = classifier.weight[logits.whole.argmax(dim=-1)] - classifier.weight.mean(dim=0)
+        return torch.einsum("bpd,bd->bp", features.parts, rows) * self.scale
 
     def placed(self, raw: Tensor) -> Tensor:
         """Features before normalisation as the head takes them, `(..., D)`."""

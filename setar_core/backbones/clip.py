@@ -15,7 +15,7 @@ from ..labels import LabelSet, few, short
 from .base import Backbone, BackboneError, Classifier, Preprocess
 from .fused import linear, linear_onto, linear_then
 from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_width
-from .tower import Features, Slot, Tower, attention, heads
+from .tower import Features, Slot, Tower, attention, heads, taken, through_norm
 
 TEMPLATE_NUMBERS = 2**24  # 64 MB of rows, for 80 templates and 512 dimensions 400 labels
 ROOM = 3  # tokens beside a context: the start, the end, and one of a label at least
@@ -174,6 +174,17 @@ class ImageTower(Tower):
         x = F.normalize(before, dim=-1)
         return Features(x[:, 0], x[:, 1:], tuple(self.visual.grid_size), before[:, 0].clone())
 
+    def parts(self, entering: Tensor, state: Tensor) -> Tensor:
+        block, whole = self.blocks[-1], state[:, 0]
+        attn, x = block.attn, block.ln_1(entering)
+        _, _, weight = attn.in_proj_weight.chunk(3)
+        bias = None if attn.in_proj_bias is None else attn.in_proj_bias[2 * attn.embed_dim :]
+        shares = class_shares(attn, x)[..., 1:]
+        part = block.ls_1(taken(shares, F.linear(x[:, 1:], weight, bias), attn.out_proj.weight))
+        part = through_norm(part, self.visual.ln_post, whole)
+        part = part if self.visual.proj is None else part @ self.visual.proj
+        return part / self._project(whole).norm(dim=-1)[:, None, None]
+
     def pool(self, state: Tensor) -> Tensor:
         return F.normalize(self._project(state[:, 0]), dim=-1)
 
@@ -206,13 +217,20 @@ def class_attention(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
     sum. The bias of k adds the same to every score and drops out of the softmax.
     """
     n, width = attn.num_heads, attn.embed_dim
-    in_q, in_k, in_v = attn.in_proj_weight.chunk(3)
-    bias = x.new_zeros(3 * width) if attn.in_proj_bias is None else attn.in_proj_bias
-    q = F.linear(x[:, 0], in_q, bias[:width]).unflatten(-1, (n, -1))  # (B, n, d)
+    in_v = attn.in_proj_weight[2 * width :].unflatten(0, (n, -1))
+    seen = torch.einsum("bnw,ndw->bnd", class_shares(attn, x) @ x, in_v).flatten(1)
+    return seen if attn.in_proj_bias is None else seen + attn.in_proj_bias[2 * width :]
+
+
+def class_shares(attn: nn.MultiheadAttention, x: Tensor) -> Tensor:
+    """How much the first token looks at each of all, `(B, n, L)`, summing to 1; see
+    `class_attention`."""
+    n, width = attn.num_heads, attn.embed_dim
+    in_q, in_k, _ = attn.in_proj_weight.chunk(3)
+    bias = None if attn.in_proj_bias is None else attn.in_proj_bias[:width]
+    q = F.linear(x[:, 0], in_q, bias).unflatten(-1, (n, -1))  # (B, n, d)
     q = torch.einsum("bnd,ndw->bnw", q, in_k.unflatten(0, (n, -1)))
-    shares = (q @ x.transpose(1, 2) * (width // n) ** -0.5).softmax(dim=-1)  # (B, n, L)
-    seen = torch.einsum("bnw,ndw->bnd", shares @ x, in_v.unflatten(0, (n, -1)))
-    return seen.flatten(1) + bias[2 * width :]
+    return (q @ x.transpose(1, 2) * (width // n) ** -0.5).softmax(dim=-1)
 
 
 def check_architecture(name: str, model: Any) -> None:

@@ -17,8 +17,9 @@ class Features(NamedTuple):
     """`whole (B, D)` of each image, `local (B, P, D)` of its patches, `grid (h, w)`, P = h * w.
 
     Unit length for CLIP; as the head takes them for classifiers. `before (B, D)` are those of whole
-    images before normalisation, None where they are never normalised; `layers (B, L, D)` what the
-    head would take of each block, where that was asked for.
+    images before normalisation, None where they are never normalised. Where they were asked for,
+    `layers (B, L, D)` are what the head would take of each block, and `parts (B, P, D)` what each
+    patch adds to `whole` in the last step that mixes patches.
     """
 
     whole: Tensor
@@ -26,6 +27,7 @@ class Features(NamedTuple):
     grid: tuple[int, int]
     before: Tensor | None = None
     layers: Tensor | None = None
+    parts: Tensor | None = None
 
     @property
     def raw(self) -> Tensor:
@@ -45,20 +47,13 @@ class Features(NamedTuple):
         """Those of all images together; at least one part."""
         if len(parts) == 1:
             return parts[0]
-        whole, local, _, before, layers = zip(*parts, strict=True)
-        return cls(
-            torch.cat(whole),
-            torch.cat(local),
-            parts[0].grid,
-            None if before[0] is None else torch.cat(before),
-            None if layers[0] is None else torch.cat(layers),
-        )
+        whole, local, _, *others = zip(*parts, strict=True)
+        more = (None if other[0] is None else torch.cat(other) for other in others)
+        return cls(torch.cat(whole), torch.cat(local), parts[0].grid, *more)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Features:
-        before, layers = (
-            None if part is None else change(part) for part in (self.before, self.layers)
-        )
-        return Features(change(self.whole), change(self.local), self.grid, before, layers)
+        more = (None if part is None else change(part) for part in self[3:])
+        return Features(change(self.whole), change(self.local), self.grid, *more)
 
 
 class Slot(NamedTuple):
@@ -146,18 +141,31 @@ class Tower(ABC):
             state = half(position // 2, state)
         return state
 
-    def run_layers(self, state: Any) -> Features:
-        """As `run`, with what the head would take of each block.
+    def run_with(self, state: Any, layers: bool, parts: bool) -> Features:
+        """As `run`, with what else of `Features` is asked for.
 
         Raises:
-            ValueError: the blocks have no token that stands for the whole image.
+            ValueError: `layers` of blocks that have no token that stands for the whole image.
         """
-        seen = []
+        seen, entering = [], state
         for i in range(self.depth):
-            state = self.feed(i, self.attend(i, state))
-            seen.append(self.pool(state))
+            entering = state
+            state = self.feed(i, self.attend(i, entering))
+            if layers:
+                seen.append(self.pool(state))
         features: Features = self.finish(state)
-        return features._replace(layers=torch.stack(seen, dim=1))
+        if layers:
+            features = features._replace(layers=torch.stack(seen, dim=1))
+        return features._replace(parts=self.parts(entering, state)) if parts else features
+
+    def parts(self, entering: Any, state: Any) -> Tensor:
+        """What each patch adds to the feature of the whole image, `(B, P, D)`.
+
+        Of the states that enter and leave the last block. In a ViT it is what the class token
+        takes from the patch there, through the last norm (arXiv:2310.05916); where patches are
+        averaged, its share of the mean (arXiv:1512.04150).
+        """
+        raise NotImplementedError
 
     @property
     def pools(self) -> bool:
@@ -178,6 +186,23 @@ class Tower(ABC):
         module, name, _ = self.slot(None, "proj")
         projected = getattr(module, name) is not None  # a few CLIPs have none
         return {**blocks, **({(None, "proj"): None} if projected else {})}
+
+
+def taken(shares: Tensor, values: Tensor, out: Tensor) -> Tensor:
+    """What a token takes from each of all: `shares (B, n, P)` times their `values (B, P, W)`, both
+    a head at a time, through `out (W, W)`; `(B, P, W)`."""
+    n = shares.shape[1]
+    weighted = shares.transpose(1, 2)[..., None] * values.unflatten(-1, (n, -1))  # (B, P, n, d)
+    return F.linear(weighted.flatten(2), out)
+
+
+def through_norm(parts: Tensor, norm: Any, whole: Tensor) -> Tensor:
+    """Parts `(B, P, W)` of `whole (B, W)` as its norm, of a layer or of mean squares, scales them;
+    its bias is part of none."""
+    if isinstance(norm, nn.LayerNorm):
+        parts, whole = (x - x.mean(dim=-1, keepdim=True) for x in (parts, whole))
+    size = (whole.square().mean(dim=-1) + norm.eps).rsqrt()[:, None, None]
+    return parts * size if norm.weight is None else parts * size * norm.weight
 
 
 def heads(x: Tensor, n: int) -> Tensor:

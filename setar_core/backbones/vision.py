@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..labels import LabelSet
 from .base import Backbone, BackboneError, Classifier, Preprocess
-from .tower import Features, Slot, Tower, attention, heads
+from .tower import Features, Slot, Tower, attention, heads, taken, through_norm
 
 
 class VisionBackbone(Backbone):
@@ -106,6 +106,15 @@ class VitTower(Tower):
         x = self.model.fc_norm(self.model.norm(state))
         return Features(x[:, 0], x[:, 1:], tuple(self.model.patch_embed.grid_size))
 
+    def parts(self, entering: Tensor, state: Tensor) -> Tensor:
+        block, first = self.blocks[-1], self.model.num_prefix_tokens
+        attn, x = block.attn, block.norm1(entering)
+        q, k, v = attn.qkv(x).chunk(3, dim=-1)
+        q, k = attn.q_norm(heads(q[:, :1], attn.num_heads)), attn.k_norm(heads(k, attn.num_heads))
+        shares = (q @ k.transpose(-2, -1) * attn.scale).softmax(dim=-1)[:, :, 0, first:]
+        part = block.ls1(taken(shares, v[:, first:], attn.proj.weight))
+        return through_norm(part, self.model.norm, state[:, 0])
+
     def pool(self, state: Tensor) -> Tensor:
         return self.model.fc_norm(self.model.norm(state[:, 0]))
 
@@ -165,6 +174,10 @@ class SwinTower(Tower):
         x = self.model.norm(state)  # (B, 2, h, w, C)
         h, w = x.shape[2:4]
         return Features(x[:, 0].mean(dim=(1, 2)), x[:, 1].flatten(1, 2), (h, w))
+
+    def parts(self, entering: Tensor, state: Tensor) -> Tensor:
+        x = self.model.norm(state[:, 0]).flatten(1, 2)
+        return x / x.shape[1]
 
     def slot(self, i: int | None, weight: str) -> Slot:
         return Slot(self.head, "weight") if i is None else _slot(self.blocks[i], weight)

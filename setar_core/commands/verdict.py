@@ -75,20 +75,15 @@ def run(args: argparse.Namespace) -> int:
 
 def page(path: Path, verdict: Verdict) -> dict[str, Any]:
     """A verdict as JSON, with the file that it is about."""
-    found = verdict.page()
-    return {
-        "image": str(path),
-        "verdict": found["verdict"],
-        "in_distribution": verdict.in_distribution,
-        **found,
-    }
+    return {"image": str(path), **verdict.page()}
 
 
 def _sentence(found: Threshold) -> str:
     low, high = found.interval
     return (
         f"threshold {found.value!r} accepts {found.reached:.1%} of {found.n} calibration images; "
-        f"of new images of this kind expect {low:.1%} to {high:.1%} (95 % confidence)"
+        f"of new images of this kind expect {low:.1%} to {high:.1%} (95 % confidence); scores "
+        f"from {found.band[0]:.6g} to {found.band[1]:.6g} are close calls"
     )
 
 

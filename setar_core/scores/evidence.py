@@ -47,6 +47,7 @@ class Evidence:
         head: what made the logits of `features`; the same for every image.
         classes: `(B,)`, the labels' indices where a person gave them; -1 for none.
         templates: `(B, T, C)`, scaled logits by each template of the prompt alone.
+        support: `(B, P)`, as of `Backbone.support`.
     """
 
     logits: Logits
@@ -56,6 +57,7 @@ class Evidence:
     head: Classifier | None = None
     classes: Tensor | None = None
     templates: Tensor | None = None
+    support: Tensor | None = None
 
     @property
     def holds(self) -> frozenset[str]:
@@ -88,6 +90,7 @@ class Evidence:
             head=self.head and self.head.cpu(),
             classes=_cpu(self.classes),
             templates=_cpu(self.templates),
+            support=_cpu(self.support),
         )
 
     @classmethod
@@ -106,6 +109,7 @@ class Evidence:
             first.head,
             _cat([part.classes for part in parts]),
             _cat([part.templates for part in parts]),
+            _cat([part.support for part in parts]),
         )
 
 

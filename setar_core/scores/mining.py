@@ -6,6 +6,7 @@ cosines to the labels; the smallest are kept, nouns first. Ties stay in the orde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -84,8 +85,8 @@ def mining(
     for (kind, candidates), count in zip(kinds.items(), _counts(words, settings), strict=True):
         rows = yield from counted(done, features.reading(candidates, templates[kind]))
         done += len(candidates) * len(templates[kind])
-        distance, nearest = distances(rows, ids, settings.quantile)
-        if not distance.isfinite().all():
+        distance, nearest = distances(rows, ids, settings.quantile, settings.nearest, count)
+        if not nearest.isfinite().all():
             raise ValueError(
                 f"a word's distance to the labels is no finite number: what {backbone.name} "
                 "computes leaves the range of float32; use another backbone"
@@ -156,23 +157,40 @@ def reading_negatives(
     return _classifier(backbone, negatives, ids, rows)
 
 
-def distances(rows: Tensor, ids: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
+def distances(
+    rows: Tensor, ids: Tensor, quantile: float, limit: float = math.inf, count: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Of unit features `(N, D)` the quantile and the largest of their cosines to `ids (K, D)`,
-    each `(N,)`."""
-    step = max(1, COSINES // len(ids))
-    parts = [_distance(some @ ids.T, quantile) for some in rows.split(step)]
-    far, near = zip(*parts, strict=True) if parts else ((), ())
-    return torch.cat([rows.new_empty(0), *far]), torch.cat([rows.new_empty(0), *near])
+    each `(N,)`.
 
-
-def _distance(cosines: Tensor, quantile: float) -> tuple[Tensor, Tensor]:
-    """`torch.quantile` along the last axis, which would sort all of it; and the maximum."""
-    last = cosines.shape[1] - 1
+    With a `count` those of the words that are not among so many smallest may be infinite; words
+    with a cosine above the `limit` are not counted. A word with more cosines above the count-th
+    smallest so far than lie above the quantile needs no sort.
+    """
+    far, near = rows.new_full((len(rows),), math.inf), rows.new_empty(len(rows))
+    last = len(ids) - 1
     rank = float(torch.tensor(quantile)) * last  # in float32 and then in float64, as there
-    below = int(rank)
-    top = cosines.topk(last - below + 1).values  # the last is the one below the quantile
-    above = top[:, -2] if below < last else top[:, -1]
-    return torch.lerp(top[:, -1], above, rank - below), top[:, 0]
+    above = last - int(rank) + 1
+    cut, found = math.inf, rows.new_empty(0)  # the smallest so far
+    for piece in torch.arange(len(rows)).split(max(1, COSINES // len(ids))):
+        cosines = rows[piece] @ ids.T
+        near[piece] = cosines.amax(dim=1)
+        some = piece
+        if cut < math.inf:
+            close = cosines.gt(cut).sum(dim=1, dtype=torch.int32) < above
+            some, cosines = piece[close], cosines[close]
+        far[some] = _quantile(cosines, above, rank - int(rank))
+        if count is not None:
+            found = torch.cat([found, far[some][near[some] <= limit]]).sort().values[:count]
+            cut = float(found[-1]) if 0 < len(found) == count else math.inf
+    return far, near
+
+
+def _quantile(cosines: Tensor, count: int, share: float) -> Tensor:
+    """`torch.quantile` along the last axis, which would sort all of it: between the two smallest
+    of the `count` largest."""
+    top = cosines.topk(count).values
+    return torch.lerp(top[:, -1], top[:, -2] if count > 1 else top[:, -1], share)
 
 
 def _counts(words: Words, settings: Mining) -> tuple[int, int]:

@@ -94,7 +94,7 @@ class Scorer:
         """
         needs = self.needs if needs is None else needs
         backbone, head = self.backbone, self.classifier
-        features = backbone.features(pixels, "layers" in needs)
+        features = backbone.features(pixels, "layers" in needs, "support" in needs)
         mined = {way: self.negatives[way].cosines(features.whole) for way in sorted(needs & MINED)}
         raw, layers = features.raw, features.layers
         if self.shaping:
@@ -104,6 +104,9 @@ class Scorer:
         if "templates" in needs and rows is not None:
             templates = torch.einsum("bd,tcd->btc", features.whole * backbone.scale, rows)
         for piece, logits in backbone.logits_in_pieces(features, head, "patches" in needs):
+            support = None
+            if "support" in needs:
+                support = backbone.support(features.some(piece), logits, head)
             yield (
                 piece,
                 Evidence(
@@ -113,6 +116,7 @@ class Scorer:
                     {way: Cosines(*(x[piece] for x in found)) for way, found in mined.items()},
                     head if "head" in needs else None,
                     templates=None if templates is None else templates[piece],
+                    support=support,
                 ),
             )
 
@@ -241,8 +245,10 @@ class Scorer:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What a verdict tells: a patch map, and every score that can be had."""
-        return frozenset({"patches"}).union(*(SCORES[n].needs for n in SCORES if not self.lacks(n)))
+        """What a verdict tells: patch maps, and every score that can be had."""
+        return frozenset({"patches", "support"}).union(
+            *(SCORES[n].needs for n in SCORES if not self.lacks(n))
+        )
 
     def _check(self) -> None:
         """Raises ValueError where what was chosen does not go together."""

@@ -11,6 +11,7 @@ from setar_core.backbones import load_backbone
 from setar_core.data.images import find_images
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
+from setar_core.metrics.separation import recall_interval
 from setar_core.recipe import Recipe, Site
 from setar_core.scores import SCORES, Score, ScoreOptions
 
@@ -59,6 +60,25 @@ def test_an_equal_score_is_accepted(detector, paths):
     assert detector.with_threshold(score).verdict(paths[0]).in_distribution
     above = float(np.nextafter(score, 2.0))
     assert not detector.with_threshold(above).verdict(paths[0]).in_distribution
+
+
+def test_a_score_that_another_calibration_may_decide_otherwise_is_a_close_call(detector, paths):
+    ready = detector.calibrate(paths, recall=0.9)
+    found = ready.threshold
+    low, high = found.band
+    assert low < found.value < high
+    shares = [sum(score >= end for score in found.scores) / found.n for end in (high, low)]
+    assert shares == pytest.approx(found.interval, abs=0.5 / found.n + 1e-9)
+    for _, verdict in ready.verdicts(paths):
+        assert verdict.close == (low <= verdict.score < high)
+        said = verdict.side if not verdict.close else "close call"
+        assert verdict.decision == verdict.page()["verdict"] == said
+        assert str(verdict).startswith(f"close call, {verdict.side}" if verdict.close else said)
+    assert sum(verdict.close for _, verdict in ready.verdicts(paths)) > 1
+    by_hand = detector.with_threshold(found.value).verdict(paths[0])
+    assert by_hand.band is None and not by_hand.close  # it is as sure as whoever set it
+    many = replace(found, scores=found.scores * 100, interval=recall_interval(3600, 4000))
+    assert many.band[1] - many.band[0] < (high - low) / 2
 
 
 def test_without_a_threshold_none_is_invented(detector, paths):

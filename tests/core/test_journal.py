@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from setar_core.journal import Journal, differences, whole_lines
+from setar_core.journal import Journal, check_same, differences, whole_lines
 
 FIRST = {"plan": {"ratios": [0, 0.1]}}
 BEGINNING = b'{"plan"'
@@ -58,3 +58,10 @@ def test_differences_are_named_but_for_that_of_the_backbones_names():
     assert list(differences({"backbone": "a", "weights": "1", "ratios": [0, 0.1]}, ours)) == []
     found = list(differences({"ratios": [0]}, ours))
     assert found == [("weights", None, "1"), ("ratios", [0], [0, 0.1])]
+
+
+def test_a_difference_is_told_in_what_can_be_printed(tmp_path):
+    for key in ("\x1f", "labels_of\u202e"):
+        with pytest.raises(ValueError, match="was made with") as error:
+            check_same(tmp_path / "j.jsonl", {key: "a"}, {})
+        assert str(error.value).isprintable()

@@ -109,7 +109,8 @@ def test_images_alone_are_judged_on_the_shipped_set(client):
     answer = client.predict(files(), api_name="/verdict")
     assert [image["image"] for image in answer["images"]] == [p.name for p in examples()[:3]]
     for image in answer["images"]:
-        assert image["original"]["verdict"] in ("in-distribution", "out-of-distribution")
+        said = ("in-distribution", "out-of-distribution", "close call")
+        assert image["original"]["verdict"] in said
         assert image["original"]["scores"]["mcm"] == image["original"]["score"]
     assert answer["thresholds"]["original"]["recall"] == 0.95
     assert answer["settings"]["labels"][0] == "dog"
@@ -133,6 +134,13 @@ def test_every_setting_is_taken(client):
     assert image["altered"]["score"] != image["original"]["score"]
     assert len(image["original"]["top"]) == 3
     assert answer["settings"]["prompt"] == "a drawing of a {}"
+
+
+def test_a_threshold_from_few_pictures_is_told(client):
+    answer = client.predict(files(1), labels="fox\nowl", api_name="/verdict")
+    (warning,) = answer["warnings"]
+    assert answer["thresholds"]["original"]["images"] == 10
+    assert warning.startswith("only 10 calibration images")
 
 
 def test_labels_without_shipped_pictures_stay_open(client):

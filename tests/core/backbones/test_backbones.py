@@ -1,5 +1,6 @@
 """Backbones: local features by their definition, recipes that share and never mix, and refusals."""
 
+import copy
 import json
 import pickle
 import shutil
@@ -81,6 +82,63 @@ def test_a_vit_gives_the_models_logits_and_local_features_by_definition(vit):
     local = model.head(model.norm(v)[:, model.num_prefix_tokens :])
     torch.testing.assert_close(logits.local, local, atol=1e-5, rtol=0)
     assert features.local.shape[1] == 36
+
+
+def test_parts_of_a_clip_are_what_its_class_token_takes(clip):
+    visual = clip.model.visual
+    x = visual._embeds(PICTURES)
+    for block in visual.transformer.resblocks[:-1]:
+        x = block(x)
+    last = visual.transformer.resblocks[-1]
+    attn, whole, x = last.attn, last(x)[:, 0], last.ln_1(x)
+    _, shares = attn(x, x, x, average_attn_weights=False)  # (B, n, L, L)
+    size = attn.head_dim
+    values = F.linear(x, attn.in_proj_weight, attn.in_proj_bias)[..., 2 * attn.embed_dim :]
+    taken = sum(
+        shares[:, n, 0, 1:, None] * (values[:, 1:, head] @ attn.out_proj.weight[:, head].T)
+        for n in range(attn.num_heads)
+        for head in [slice(n * size, (n + 1) * size)]
+    )
+    norm = visual.ln_post
+    away = (taken - taken.mean(-1, keepdim=True)) * norm.weight
+    before = norm(whole) @ visual.proj
+    made = away / (whole.var(-1, correction=0) + norm.eps).sqrt()[:, None, None] @ visual.proj
+    expected = made / before.norm(dim=-1)[:, None, None]
+    parts = clip.features(PICTURES, parts=True).parts
+    torch.testing.assert_close(parts, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_parts_of_a_vit_are_what_its_class_token_takes(vit):
+    """Their sum, with what the token takes of itself and of registers, is the attention's own."""
+    model, seen = vit.model, {}
+    last = model.blocks[-1]
+    hook = last.norm1.register_forward_hook(lambda _, given, out: seen.update(x=given[0], y=out))
+    whole = vit.features(PICTURES).whole
+    hook.remove()
+    tower, first = vit.tower("visual"), model.num_prefix_tokens
+    state = tower.feed(2, tower.attend(2, seen["x"]))
+    parts = tower.parts(seen["x"], state)
+    every = copy.copy(tower)
+    every.model = SimpleNamespace(norm=model.norm, num_prefix_tokens=0)
+    together = every.parts(seen["x"], state).sum(dim=1)
+    went = last.ls1(last.attn(seen["y"])[:, 0] - last.attn.proj.bias)
+    size = (state[:, 0].var(-1, correction=0) + model.norm.eps).sqrt()[:, None]
+    expected = (went - went.mean(-1, keepdim=True)) / size * model.norm.weight
+    torch.testing.assert_close(together, expected, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(every.parts(seen["x"], state)[:, first:], parts)
+    assert torch.equal(vit.features(PICTURES, parts=True).whole, whole)
+
+
+def test_parts_of_averaged_patches_are_their_shares_of_the_mean(swin):
+    features = swin.features(torch.randn(2, 3, 64, 64), parts=True)
+    torch.testing.assert_close(features.parts.sum(dim=1), features.whole)
+    labels = LabelSet(tuple(f"class {i}" for i in range(swin.num_classes)))
+    head = swin.classifier(labels)
+    logits = swin.logits(features, head)
+    support = swin.support(features, logits, head).sum(dim=1)
+    without = logits.whole - head.bias
+    expected = without.gather(1, logits.whole.argmax(1, keepdim=True))[:, 0] - without.mean(1)
+    torch.testing.assert_close(support, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_prompts_cut_short_and_sharing_a_prefix_are_open_clips_own(clip):

@@ -115,7 +115,11 @@ def test_verdicts_against_a_calibrated_threshold(model, images, golden, capsys):
     assert page["threshold"]["reached"] == 0.5
     first = page["images"][0]
     assert first["in_distribution"] == (first["score"] >= first["threshold"])
-    assert first["verdict"] in ("in-distribution", "out-of-distribution")
+    low, high = first["band"]
+    assert [low, high] == page["threshold"]["band"] and low <= first["threshold"] <= high
+    sides = {True: "in-distribution", False: "out-of-distribution"}
+    close = low <= first["score"] < high
+    assert first["verdict"] == ("close call" if close else sides[first["in_distribution"]])
     assert len(first["top"]) == 5
     assert np.array(first["patches"]).shape == (6, 6)
 

@@ -75,7 +75,7 @@ def test_verdicts_come_back_in_two_copies(card, worlds, family):
     detector = Detector(backbone, calibration.labels)
     with card.waits() as waits:
         evidence = [some.cpu() for _, some in detector.evidence(calibration.images)]
-    assert len(waits) <= 3 * len(evidence)  # logits of images and of patches, features
+    assert len(waits) <= 4 * len(evidence)  # logits of images and patches, features, support
     verdicts = [verdict for some in evidence for verdict in detector.judge(some)]
     assert len(verdicts) == len(calibration)
 

@@ -1,7 +1,10 @@
 """How negatives are chosen, and what the second label set costs."""
 
+import math
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from setar_core.backbones import load_backbone
 from setar_core.data.negatives import Negative, Negatives
@@ -54,8 +57,25 @@ def test_a_distance_is_that_of_torch_quantile(quantile, labels):
     rows, ids = torch.randn(500, 8, generator=gen), torch.randn(labels, 8, generator=gen)
     far, near = distances(rows, ids, quantile)
     theirs = torch.quantile(rows @ ids.T, quantile, dim=1)
-    torch.testing.assert_close(far, theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(far, theirs, rtol=1e-4, atol=1e-5)
     assert torch.equal(near, (rows @ ids.T).amax(dim=1))
+
+
+@pytest.mark.parametrize("limit", [math.inf, 0.8])
+@pytest.mark.parametrize("count", [1, 7, 3_000, 8_999, 9_000])
+def test_no_word_that_is_sought_is_cut_off(count, limit):
+    gen = torch.Generator().manual_seed(count)
+    rows, ids = torch.randn(9_000, 16, generator=gen), torch.randn(1_000, 16, generator=gen)
+    rows[4_000:4_100] = rows[:100]  # equal distances stay in their order
+    rows, ids = F.normalize(rows, dim=1), F.normalize(ids, dim=1)
+    exact, near = distances(rows, ids, 0.95)
+    far, same = distances(rows, ids, 0.95, limit, count)
+    allowed = near <= limit
+    order, cut = exact.argsort(stable=True), far.argsort(stable=True)
+    order, cut = (some[allowed[some]][:count] for some in (order, cut))
+    assert torch.equal(near, same) and torch.equal(order, cut)
+    assert torch.equal(exact[order], far[order])
+    assert bool(far.isinf().any()) == (count < min(8_999, int(allowed.sum())))
 
 
 def test_nouns_come_first_and_both_ascend(clip):

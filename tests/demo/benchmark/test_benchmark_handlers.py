@@ -13,6 +13,7 @@ from demo.benchmark.components.table import Table, table
 from demo.benchmark.files import figure_page, picture, saved
 from demo.benchmark.handlers import ORIGINAL, BenchmarkHandlers
 from demo.benchmark.runs import Look
+from demo.benchmark.tab import _look
 from demo.benchmark.view import View, mistakes
 from setar_core.benchmark.results import Detection
 from tests.demo.benchmark.asking import begun, controls, filled, waiting
@@ -103,7 +104,9 @@ def test_moving_the_threshold_moves_the_rates(done):
         line = view.scores.layout.shapes[0]
         assert line.x0 == line.x1 == threshold
         assert view.roc.data[1].x[0] == (oods >= threshold).mean()
-    assert handlers.threshold_moved(name, 0, "static", None) == View()
+    emptied = handlers.threshold_moved(name, 0, "static", None)
+    assert emptied == View(threshold=threshold)  # the box says again where the line is
+    assert _look(handlers, name, 0, "static", None) == (run, run.look)
     assert len(view.rates.thresholds) == len(view.rates.recall) == len(view.rates.fpr)
 
 
@@ -180,7 +183,7 @@ def test_every_export_holds_the_rows(done):
     for figure in ("scores", "roc", "precision"):
         with open(figure_page(run, look, figure)) as file:
             text = file.read()
-        assert text.startswith("<!doctype html>") and "Plotly.newPlot" in text
+        assert "<html>" in text[:40] and "Plotly.newPlot" in text
         assert 'src="http' not in text
 
 

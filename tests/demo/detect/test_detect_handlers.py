@@ -463,6 +463,28 @@ def test_exports_hold_every_number(library, handlers, picture):
     assert "NaN" not in text
 
 
+def test_close_calls_are_told_wherever_verdicts_are(handlers):
+    page = judge(handlers)
+    batch = handlers.batches.find(page.batch)
+    close = [image.name for image in batch.images if image.verdicts[ORIGINAL].close]
+    assert 0 < len(close) < len(batch.images)
+    lines = csv.DictReader(io.StringIO(exports.as_csv(batch)))
+    images = exports.as_dict(batch)["images"]
+    for line, image, row in zip(lines, images, batch.images, strict=True):
+        verdict = row.verdicts[ORIGINAL]
+        said = "close call" if row.name in close else verdict.side
+        assert line["original_verdict"] == image["original"]["verdict"] == said
+        assert line["original_in_distribution"] == str(verdict.in_distribution)
+        assert image["original"]["in_distribution"] is verdict.in_distribution
+        low, high = exports.as_dict(batch)["thresholds"]["original"]["band"]
+        assert (low <= verdict.score < high) == (row.name in close)
+    assert f"{len(close)} close call" in words(page.tally)
+    chips = {row.name: row.lines[0].chip.words for row in page.rows}
+    assert {name for name, said in chips.items() if said.startswith("close call, ")} == {*close}
+    moved = handlers.line_moved(ORIGINAL, 0.04, page.batch, "score", None)
+    assert "close call" not in words(moved.rows)  # a line set by hand is as sure as the hand
+
+
 def test_a_cell_that_is_a_formula_is_guarded(handlers, picture):
     page = judge(handlers, [picture("a.png")], names="=HYPERLINK(1)\n+2\n-3\n@x")
     (line,) = csv.DictReader(io.StringIO(exports.as_csv(handlers.batches.find(page.batch))))

@@ -50,7 +50,8 @@ def test_a_recipe_that_cannot_be_read_is_refused(library, tmp_path):
 
 
 def test_a_backbone_brings_its_recipes_and_ends_what_it_said(library):
-    first, *_, ended = choices.backbone_chosen(library, EMBEDDED, ANIMALS)
+    first, *_, ended = choices.backbone_chosen(library, EMBEDDED, ANIMALS, PROMPT, NO_RECIPE, None)
+    assert ended.settled == EMBEDDED
     assert first.recipe.value == choices.default_recipe(library, EMBEDDED)
     assert first.notice.kind == "busy" and ended.notice is None
 
@@ -94,8 +95,25 @@ def test_only_a_change_by_hand_makes_labels_ones_own(library):
 
 
 def test_a_backbone_that_cannot_be_had_says_why(library):
-    steps = list(choices.backbone_chosen(library, "ViT-B-99/none", ANIMALS))
-    assert is_bad(steps[-1].notice) and "ViT-B-99" in words(steps[-1].notice)
+    asked = ("ViT-B-99/none", ANIMALS, PROMPT, "emoji-searched")
+    *_, ended = choices.backbone_chosen(library, *asked, None)
+    assert is_bad(ended.notice) and "ViT-B-99" in words(ended.notice)
+    *_, ended = choices.backbone_chosen(library, *asked, EMBEDDED)  # the one before comes back
+    assert (ended.backbone, ended.recipe.value) == (EMBEDDED, "emoji-searched")
+    assert ended.settled == choices.KEEP and is_bad(ended.notice)
+    said = words(ended.notice)
+    assert "timm:NAME" in said and "local-dir" not in said  # which no visitor can open
+
+
+def test_a_backbone_that_is_left_as_it_was_changes_nothing(library):
+    asked = (EMBEDDED, ANIMALS, PROMPT, "a recipe of one's own", EMBEDDED)
+    assert list(choices.backbone_chosen(library, *asked)) == [choices.Choice()]
+
+
+def test_a_link_to_a_backbone_that_is_not_there_opens_the_usual_one(library):
+    *_, ended = links.arrived(library, "ViT-B-99/none", ANIMALS)
+    assert ended.backbone == EMBEDDED and is_bad(ended.notice)
+    assert ended.recipe.value == choices.default_recipe(library, EMBEDDED)
 
 
 def test_the_status_is_read_as_soon_as_a_page_opens(library):

@@ -24,11 +24,28 @@ def test_the_bar_leaves_a_verdict_on_the_first_screen(visit):
 
 def test_the_keyboard_walks_through_the_bar_in_reading_order(visit):
     page = visit()
-    page.locator("#backbone input").focus()
-    page.keyboard.press("Escape")
-    for name in ("label-set", "recipe", "score", "more"):
+    lists, here = page.get_by_role("listbox"), "!!document.activeElement.closest('#{}')"
+    for name in ("backbone", "label-set", "recipe", "score", "more"):
         page.keyboard.press("Tab")
-        assert page.evaluate(f"!!document.activeElement.closest('#{name}')"), name
+        assert page.evaluate(here.format(name)), name
+        expect(lists).to_have_count(0)
+    stops = [page.evaluate("document.activeElement.outerHTML")]
+    while len(stops) < 6:
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.outerHTML"))
+    assert len(set(stops)) == 6
+    score = page.locator("#score input")
+    score.focus()
+    page.keyboard.press("Escape")
+    for key in ("ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(score).not_to_have_value("MCM")
+    expect(score).to_be_focused()
+    expect(lists).to_have_count(0)
+    score.click()  # opens though it has the focus
+    page.get_by_role("option", name="Energy").click()
+    expect(score).to_have_value("Energy")
+    expect(score).to_be_focused()
 
 
 def test_a_search_has_the_labels_and_the_score_of_the_bar(visit):

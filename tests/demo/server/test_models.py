@@ -12,7 +12,9 @@ from demo.page.session import status_of
 from demo.server.library import Library
 from demo.server.limits import LOADS, MAX_FETCHED
 from demo.server.models import without_folders
+from demo.server.request import NO_RECIPE
 from demo.server.shipped import EMBEDDED
+from setar_core.labels import PROMPT
 from tests.demo.asking import asking
 from tests.demo.told import is_bad, words
 
@@ -111,7 +113,8 @@ def test_a_load_that_fails_is_tried_once(loader):
     with pytest.raises(ValueError, match="unknown backbone"):
         list(library.loading("none/x"))
     loader.limits.clear()
-    steps = list(choices.backbone_chosen(library, "none/x", "cat\ndog"))
+    asked = ("none/x", "cat\ndog", PROMPT, NO_RECIPE, None)
+    steps = list(choices.backbone_chosen(library, *asked))
     assert is_bad(steps[-1].notice)
     assert list(loader.limits) == ["none/x"]
 

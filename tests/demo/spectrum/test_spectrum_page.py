@@ -248,6 +248,24 @@ def test_a_slider_of_the_map_cuts(page):
 
 
 @pytest.mark.browser
+def test_the_large_slider_takes_arrow_keys_and_what_is_typed(page):
+    told, box = page.locator("#spectrum-story"), page.locator("#spectrum-ratio [type=number]")
+    page.locator("#spectrum-map button[data-site='visual.3.down']").click()
+    expect(told).to_contain_text("block 3, down")
+    page.locator("#spectrum-ratio [type=range]").press("ArrowRight")
+    expect(told).to_contain_text("drops 6 of 128 components")
+    box.click()
+    page.keyboard.type("0.25")  # takes the place of what was there
+    page.keyboard.press("Enter")
+    expect(told).to_contain_text("drops 32 of 128 components")
+    box.fill("7")
+    page.keyboard.press("Tab")
+    expect(box).to_have_value("0.9")
+    expect(told).to_contain_text("drops 115 of 128 components")
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
+@pytest.mark.browser
 def test_files_are_downloaded(page):
     for button, ending in (("Save as JSON", ".json"), ("CSV of this matrix", ".csv")):
         with page.expect_download() as download:

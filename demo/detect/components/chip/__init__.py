@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from demo.page.components.base import Part
-from setar_core.verdict import IN, OPEN, OUT, Verdict
+from setar_core.verdict import CLOSE, IN, OPEN, OUT, Verdict
 
-SIGNS = {IN: ("id", "✓"), OUT: ("ood", "✕"), OPEN: ("open", "·")}
+SIGNS = {IN: ("id", "✓"), OUT: ("ood", "✕"), CLOSE: ("close", "≈"), OPEN: ("open", "·")}
 
 
 class Decision(NamedTuple):
@@ -21,5 +21,6 @@ class Chip(Part):
 
 
 def chip(verdict: Verdict) -> Decision:
-    """What a verdict decided."""
-    return Decision(*SIGNS[verdict.decision], verdict.decision)
+    """What a verdict decided; of a close call also the side."""
+    side = {True: ", in", False: ", out"}[verdict.in_distribution] if verdict.close else ""
+    return Decision(*SIGNS[verdict.decision], verdict.decision + side)

@@ -58,7 +58,7 @@ def _column(title: str, verdict: Verdict, score_title: str) -> Column:
     label, bars, heading = verdict.top[0][0], list(verdict.top), "Best labels"
     if verdict.nearest:
         bars, heading = [_bar(near) for near in verdict.nearest], "Best labels and negatives"
-        label = bars[0][0] if verdict.decision == OUT else label
+        label = bars[0][0] if verdict.decided and verdict.side == OUT else label
     return Column(title, chip(verdict), before, label, after, patches, heading, bars)
 
 

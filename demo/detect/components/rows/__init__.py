@@ -63,7 +63,7 @@ def _line(verdict: Verdict, weights: str, low: float, high: float) -> Line:
     return Line(
         weights,
         chip(verdict),
-        f"nearest: {label}" if verdict.decision == OUT else label,
+        f"nearest: {label}" if verdict.decided and verdict.side == OUT else label,
         f"{probability:.2f}",
         number(verdict.score),
         _place(verdict.score, low, high),

@@ -80,7 +80,7 @@ def table(lines: Sequence[Line], measure: str, method: str, ood_set: str) -> Tab
 
 def _cell(lines: Sequence[Line], line: Line, field: str, name: str) -> Cell:
     value = picked(line.metrics[name], field)
-    told = f"{METHODS[line.run.method][0]} on {SETS[name]}: {percent(value)}, show the scores"
+    told = f"{METHODS[line.run.method][0]} on {SETS[name]}: {percent(value)}"
     cell = Cell(percent(value), value == picked(best(lines, name), field), "", "", told=told)
     if line.change is None:
         return cell
@@ -88,4 +88,4 @@ def _cell(lines: Sequence[Line], line: Line, field: str, name: str) -> Cell:
     right = better(value, picked(vanilla.metrics[name], field), field)
     sign, kind = {True: ("✓", "good"), False: ("✕", "worse"), None: ("=", "same")}[right]
     change = signed(picked(line.change[name], field), 1 if field == "fpr95" else 2)
-    return cell._replace(change=f"{sign} {change}", kind=kind)
+    return cell._replace(change=f"{sign} {change}", kind=kind, told=f"{told} {sign} {change}")
