@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .backbones.base import Backbone, Classifier, Progress
+from .backbones.base import Backbone, Classifier
 from .data.images import read_image
 from .data.strict import short
 from .labels import LabelSet
-from .recipe import ORIGINAL
+from .progress import Progress
 from .scores import DEFAULTS, MINED, SCORES, ScoreOptions, fitting
 from .scores.evidence import Evidence, NegativeClassifier
 from .scores.logits import patch_best, patch_map, probabilities
@@ -65,11 +65,11 @@ class Detector(Scorer):
     @property
     def context(self) -> Context:
         """All that its score, and so a threshold, depends on."""
-        recipe, score = self.backbone.recipe, SCORES[self.score]
+        score = SCORES[self.score]
         fitted = self._fitted.get(self.score)
         return Context(
             self.backbone.name,
-            recipe.fingerprint if recipe else ORIGINAL,
+            self.backbone.variant,
             self.labels.fingerprint,
             self.score,
             self.options.only(score.options),

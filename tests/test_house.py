@@ -16,6 +16,7 @@ FLOORS = {
         "paths",
         "recipe",
         "adapter",
+        "progress",
         "lowrank",
         "labels",
         "metrics",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from demo.server.models import model_of
+from setar_core.labels import usual_top_k
 
 OWN = "settings of your own"
 

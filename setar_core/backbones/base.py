@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,11 @@ from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
 from ..parallel import rounding
+from ..progress import Progress, finished
 from ..recipe import ORIGINAL, Recipe, Site
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 FEW = 500  # labels that are read within a second or so
-Progress = Callable[[str], None]
-Result = TypeVar("Result")
 Preprocess = Callable[[Any], Tensor]  # a PIL image to `(3, H, W)`
 
 
@@ -133,7 +132,7 @@ class Backbone(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen characters that change with the original weights, and with no recipe; read once."""
+        """Sixteen characters that change with the original weights, and with no recipe."""
         original = self._original
         if not original._fingerprint:
             text = hashlib.sha256()
@@ -383,25 +382,6 @@ class Backbone(ABC):
             return ()
         words = re.findall(r"[^\W_]+", text.lower())
         return tuple(dict.fromkeys(word for word in words if word not in self.vocabulary))
-
-
-def finished(
-    steps: Generator[int, None, Result],
-    total: int,
-    every: int,
-    progress: Progress | None,
-    sentence: str,
-) -> Result:
-    """What the steps come to; `progress` is told the sentence of every so many that are done."""
-    told = 0
-    while True:
-        try:
-            done = next(steps)
-        except StopIteration as end:
-            return end.value
-        if progress and told // every < done // every and done < total:
-            progress(sentence.format(done))
-        told = done
 
 
 def _check_shape(name: str, tensor: Tensor, mine: Tensor) -> None:

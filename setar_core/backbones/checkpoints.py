@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .base import BackboneError, Progress
+from ..progress import Progress
+from .base import BackboneError
 
 MAX_CONFIG_BYTES = 1_000_000
 # What training puts before names: parallel copies, torch.compile, sharding.

@@ -89,8 +89,8 @@ class ClipBackbone(Backbone):
         length, width = tower.text.positional_embedding.shape  # type: ignore[attr-defined]
         if context.shape[1] != width or len(context) > length - ROOM:
             raise ValueError(
-                f"the context is {tuple(context.shape)}, and the text tower of {self.name} reads at "
-                f"most {length - ROOM} vectors of {width}; use the backbone it was trained on"
+                f"the context is {tuple(context.shape)}, and the text tower of {self.name} reads "
+                f"at most {length - ROOM} vectors of {width}; use the backbone it was trained on"
             )
 
     def placed(self, raw: Tensor) -> Tensor:

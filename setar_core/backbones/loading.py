@@ -15,7 +15,8 @@ from PIL import Image
 from ..labels import LabelSet
 from ..labels.reading import names_of
 from ..paths import BACKBONES
-from .base import Backbone, BackboneError, Progress
+from ..progress import Progress
+from .base import Backbone, BackboneError
 from .checkpoints import fetch, read_config, safe_weights, shape_in, unwrapped
 
 CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")

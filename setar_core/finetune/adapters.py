@@ -12,8 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ..adapter import CONTEXT
-from ..adapter import Adapter as Adapter
+from ..adapter import CONTEXT, Adapter
 from ..backbones.base import Backbone
 from ..backbones.text import TextTower
 from ..recipe import Recipe, Site
@@ -73,7 +72,7 @@ class Trained:
         """What these tensors are on top of the recipe."""
         return Adapter(
             self.plan.moves,
-            {name: tensor.detach().cpu().float() for name, tensor in tensors.items()},
+            {name: tensors[name].detach().cpu().float() for name in self.first},
             self.source.name,
             self.source.fingerprint,
             self.recipe,
@@ -96,7 +95,7 @@ class Trained:
                 change = tensors[b] @ tensors[a] - self.first[b] @ self.first[a]
                 found[str(site)] = self.scale * _share(change, before)
             return found
-        return {n: _share(x - self.first[n], self.first[n]) for n, x in tensors.items()}
+        return {n: _share(tensors[n] - x, x) for n, x in self.first.items()}
 
     def _minor(self) -> None:
         recipe = self.recipe

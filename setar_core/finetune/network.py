@@ -7,20 +7,20 @@ text tower in pieces, which are run again for their gradients in place of being 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ..adapter import CONTEXT
 from ..backbones.base import Classifier
 from ..backbones.clip import context_prompts
 from ..backbones.text import TextState, TextTower, label_rows, pieces
 from ..backbones.tower import Features
 from ..labels import LabelSet
 from ..parallel import rounding
-from .adapters import CONTEXT, Trained
+from .adapters import Trained
 from .pictures import Reader
 from .plan import Plan
 
@@ -29,6 +29,14 @@ PIECE_TOKENS = 2_048
 KEPT_TOKENS = 8_192  # whose insides are kept, some 3 GB in a ViT-B/16's text tower
 
 Result = TypeVar("Result")
+
+
+class Ahead(Protocol):
+    """A picture that is being read."""
+
+    def result(self) -> Tensor: ...
+
+
 Wanted = tuple[int, int]  # a picture's number, and the epoch
 
 
@@ -58,7 +66,7 @@ class Images:
             self.reader.changed(number, epoch) if self.plan.augment else self.reader.plain(number)
         )
 
-    def features(self, numbers: Sequence[int], read: Iterator[Future[Tensor]]) -> Features:
+    def features(self, numbers: Sequence[int], read: Iterator[Ahead]) -> Features:
         """Of these pictures; `read` gives what `wanted` asked for."""
         state = self._states(numbers, read)
         if isinstance(state, Features):
@@ -67,7 +75,7 @@ class Images:
         again = len(parts) > 1
         return Features.join([_run(self._finish, part, again) for part in parts])
 
-    def _states(self, numbers: Sequence[int], read: Iterator[Future[Tensor]]) -> Tensor | Features:
+    def _states(self, numbers: Sequence[int], read: Iterator[Ahead]) -> Tensor | Features:
         if not self._keeps:
             return self._frozen(torch.stack([next(read).result() for _ in numbers]))
         for number in numbers:  # one by one: in another company they would round otherwise

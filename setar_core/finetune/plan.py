@@ -175,8 +175,10 @@ class Plan:
         return cls(**page)
 
 
-COUNTS = ("top_k", "rank", "epochs", "batch_size", "accumulate", "queue", "neighbours")
-COUNTS = (*COUNTS, "boundary", "drawn", "kept")
+COUNTS = (
+    *("top_k", "rank", "epochs", "batch_size", "accumulate"),
+    *("queue", "neighbours", "boundary", "drawn", "kept"),
+)
 RANGES = (
     ("lambda_ood", 0, LARGEST),
     ("alpha", 0, LARGEST),

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,14 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..adapter import Adapter
 from ..backbones.base import Backbone, Classifier
 from ..backbones.tower import Features
 from ..labels import LabelSet
 from ..losses import outside_terms
 from ..parallel import prefetch
 from ..recipe import Recipe
-from .adapters import Adapter, Trained, started
+from .adapters import Trained, started
 from .network import Images, Texts
+from .outliers import Outliers
 from .pictures import Reader, TrainingSet, batches
 from .plan import Plan, resolve
 
@@ -49,12 +51,14 @@ class State:
         step: how many updates were made.
         tensors, momentum: by name as in an Adapter.
         losses: by epoch, the sum of the steps' losses and their number.
+        memory: what outliers are drawn from; empty for other losses.
     """
 
     step: int
     tensors: Mapping[str, Tensor]
     momentum: Mapping[str, Tensor]
     losses: tuple[tuple[float, int], ...] = ()
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -166,14 +170,22 @@ def finetune(
     epochs, order = _order(plan, len(images), order)
     trained = Trained(backbone, plan, recipe)
     first = started(trained.first, start)
-    state = resume or State(0, first, {name: torch.zeros_like(x) for name, x in first.items()})
-    if not 0 <= state.step <= len(order) or set(state.tensors) != set(first):
-        raise ValueError("the state to resume from is of another run; start anew")
-    return _train(trained, images, labels, plan, state, order, epochs)
+    outliers = None
+    if plan.loss == "npos":
+        one = backbone.preprocess(images.read(0))[None]
+        width = backbone.features(one).whole.shape[1]
+        outliers = Outliers(plan, len(labels), width, backbone.device)
+        first |= outliers.first
+    zeros = {name: torch.zeros_like(x) for name, x in first.items()}
+    begin = State(0, first, zeros, memory=outliers.memory if outliers else {})
+    if resume:
+        begin = _taken_up(begin, resume, len(order))
+    return _train(trained, outliers, images, labels, plan, begin, order, epochs)
 
 
 def _train(
     trained: Trained,
+    outliers: Outliers | None,
     images: TrainingSet,
     labels: LabelSet,
     plan: Plan,
@@ -199,6 +211,10 @@ def _train(
                 classifier = texts.classifier(tensors)
                 of = classes[list(numbers)].to(features.whole.device)
                 found = _measured(trained.backbone, features, classifier, of, plan)
+                if outliers:
+                    found = _beside(
+                        found, outliers, trained.backbone, features, classifier, state, tensors
+                    )
                 slopes = torch.autograd.grad(
                     found.loss, list(tensors.values()), materialize_grads=True
                 )
@@ -207,9 +223,12 @@ def _train(
             _check(told, state, good, moment, rate, len(labels))
             good = state
             state = _updated(state, slopes, plan, rate, epoch, told[-1])
+            if outliers:
+                memory = outliers.remembered(state.memory, features.whole, of)
+                state = replace(state, memory=memory)
             moment.state = None
             moment = Moment(trained, labels.names, state)
-            loss_id, loss_ood, accuracy, percent = told[:4]
+            loss_id, loss_ood, loss_npos, accuracy, percent = told[:5]
             yield Step(
                 state.step - 1,
                 steps,
@@ -218,8 +237,8 @@ def _train(
                 rate,
                 told[-1],
                 loss_id,
-                None if plan.loss != "locoop" else loss_ood,
-                None,
+                loss_ood if plan.loss == "locoop" else None,
+                loss_npos if plan.loss == "npos" else None,
                 accuracy,
                 percent,
                 time.perf_counter() - began,
@@ -228,11 +247,12 @@ def _train(
 
 
 class Measured(NamedTuple):
-    """Of one batch: the loss with its gradient, and its terms, accuracy and OOD share in percent."""
+    """Of a batch: the loss with its gradient, and its terms, accuracy and OOD share in percent."""
 
     loss: Tensor
     loss_id: Tensor
     loss_ood: Tensor
+    loss_npos: Tensor
     accuracy: Tensor
     ood_patch_percent: Tensor
 
@@ -250,7 +270,43 @@ def _measured(
     loss = loss_id + plan.lambda_ood * loss_ood if plan.loss == "locoop" else loss_id
     hits = (whole.argmax(dim=-1) == classes).float().mean()
     share = outside.ood.float().mean()
-    return Measured(loss, *(x.detach() for x in (loss_id, loss_ood, 100 * hits, 100 * share)))
+    none = whole.new_zeros(())
+    terms = (loss_id, loss_ood, none, 100 * hits, 100 * share)
+    return Measured(loss, *(x.detach() for x in terms))
+
+
+def _beside(
+    found: Measured,
+    outliers: Outliers,
+    backbone: Backbone,
+    features: Features,
+    classifier: Classifier,
+    state: State,
+    tensors: Mapping[str, Tensor],
+) -> Measured:
+    """The same with the loss of outliers."""
+    whole = backbone.similar(features.whole, classifier)
+    drawn = backbone.placed(outliers.drawn(state.memory, state.step))
+    loss = outliers.loss(tensors, whole, drawn, lambda x: backbone.similar(x, classifier))
+    total = found.loss + outliers.plan.lambda_npos * loss
+    return found._replace(loss=total, loss_npos=loss.detach())
+
+
+def _taken_up(begin: State, resume: State, steps: int) -> State:
+    """Raises ValueError for the state of another run."""
+    same = all(
+        {name: x.shape for name, x in getattr(begin, part).items()}
+        == {name: x.shape for name, x in getattr(resume, part).items()}
+        for part in ("tensors", "momentum", "memory")
+    )
+    if not same or not 0 <= resume.step <= steps:
+        raise ValueError("the state to resume from is of another run; start anew")
+    device = next(iter(begin.tensors.values())).device
+    tensors, momentum, memory = (
+        {name: x.to(device) for name, x in part.items()}
+        for part in (resume.tensors, resume.momentum, resume.memory)
+    )
+    return replace(resume, tensors=tensors, momentum=momentum, memory=memory)
 
 
 @torch.no_grad()
@@ -267,7 +323,7 @@ def _updated(
     losses = list(state.losses)
     losses += [(0.0, 0)] * (epoch + 1 - len(losses))
     losses[epoch] = (losses[epoch][0] + loss, losses[epoch][1] + 1)
-    return State(state.step + 1, tensors, momentum, tuple(losses))
+    return State(state.step + 1, tensors, momentum, tuple(losses), state.memory)
 
 
 def _check(
@@ -293,8 +349,8 @@ def _check(
         adapter = moment.adapter
     what = f"the loss is {loss:.4g}" if not loss <= bound else f"the gradient is {slope:.4g}"
     raise Diverged(
-        f"step {state.step}: {what} at rate {rate:.3g}; try a rate of {rate / 10:.1g}, or a smaller "
-        "lambda",
+        f"step {state.step}: {what} at rate {rate:.3g}; try a rate of {rate / 10:.1g}, or a "
+        "smaller lambda",
         adapter,
     )
 

@@ -14,12 +14,12 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from ..backbones.base import FEW, Backbone, Progress, finished
+from ..backbones.base import FEW, Backbone
 from ..data.negatives import Negative, Negatives
 from ..data.negatives.methods import DEFAULT, Mining
 from ..data.negatives.words import Words
 from ..labels import LabelSet
-from ..recipe import ORIGINAL
+from ..progress import Progress, finished
 from .embeddings import TextFeatures, counted
 from .evidence import NegativeClassifier
 
@@ -111,7 +111,7 @@ def mining(
         labels.names,
         backbone.name,
         features.weights,
-        backbone.recipe.fingerprint if backbone.recipe else ORIGINAL,
+        backbone.variant,
         len(words),
         left_out,
     )

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..backbones.base import Backbone, Classifier, Progress
+from ..backbones.base import Backbone, Classifier
 from ..data.images import ImageError, batches
 from ..labels import LabelSet
 from ..memory import IMAGES_WATCHED
-from ..recipe import ORIGINAL
+from ..progress import Progress
 from . import DEFAULTS, MINED, NEEDS, SCORES, Score, ScoreOptions, check_scores, fitting
 from .evidence import Cosines, Evidence, NegativeClassifier
 from .shaping import Shaping
@@ -277,10 +277,9 @@ class Scorer:
 
     @property
     def _ground(self) -> fitting.Ground:
-        recipe = self.backbone.recipe
         return fitting.Ground(
             self.backbone.fingerprint,
-            recipe.fingerprint if recipe else ORIGINAL,
+            self.backbone.variant,
             self.labels.fingerprint,
             self.shaping,
         )

@@ -5,16 +5,21 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.core.finetune.conftest import (
-    labels_of, network, numbers, pages, pictures, pixels,
-)  # fmt: skip
-from tests.core.test_golden import SCORE_PAIRS
 
 from setar_core.finetune.plan import Plan
 from setar_core.finetune.train import finetune
 from setar_core.recipe import Recipe
 from setar_core.scores import SCORES, ScoreOptions
 from setar_core.scores.evidence import Evidence
+from tests.core.finetune.conftest import (
+    labels_of,
+    network,
+    numbers,
+    pages,
+    pictures,
+    pixels,
+)  # fmt: skip
+from tests.core.test_golden import SCORE_PAIRS
 
 RUNS = {
     "clip/finetune_setar_ft": "clip",
@@ -123,8 +128,10 @@ def test_prompt_learning_is_the_authors(name, which):
     steps = finetune(
         network_, pictures("clip"), labels_of("clip"), plan, start=start, order=page["batches"]
     )
-    done, adapter = 0, None
-    for step, theirs in zip(steps, page["trace"], strict=True):
+    adapter = None
+    for step, theirs, after in zip(
+        steps, page["trace"], found[f"{which}/ctx_after_each_step"], strict=True
+    ):
         assert step.epoch == theirs["epoch"]
         assert step.rate == pytest.approx(theirs["lr"], rel=1e-9)
         assert step.loss == pytest.approx(theirs["loss"], abs=5e-5)
@@ -135,9 +142,7 @@ def test_prompt_learning_is_the_authors(name, which):
         else:
             assert step.loss_ood is None
         adapter = step.adapter
-        after = found[f"{which}/ctx_after_each_step"][done]
         np.testing.assert_allclose(adapter.context.numpy(), after, rtol=0, atol=1e-4)
-        done += 1
     after = network_.with_adapter(adapter)
     classifier = after.classifier(labels_of("clip"))
     logits = after.logits(after.features(pixels("clip")), classifier)
