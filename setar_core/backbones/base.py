@@ -245,6 +245,14 @@ class Backbone(ABC):
         other.recipe = recipe if recipe else None
         return other
 
+    def altered(self, change: Recipe | Adapter | None) -> Backbone:
+        """With a recipe or an adapter; None is the network without either."""
+        if change is None:
+            return self._original
+        return (
+            self.with_adapter(change) if isinstance(change, Adapter) else self.with_recipe(change)
+        )
+
     def with_adapter(self, adapter: Adapter) -> Backbone:
         """A backbone of the original weights with the adapter's recipe and the adapter; it shares
         every untouched tensor.

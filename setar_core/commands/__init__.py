@@ -18,6 +18,7 @@ from ..scores import ScoreOptions
 from .console import say
 
 if TYPE_CHECKING:
+    from ..adapter import Adapter
     from ..backbones import Backbone
     from ..data.images import ImageError
 
@@ -57,6 +58,13 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_adapter(parser: argparse.ArgumentParser) -> None:
+    """--adapter."""
+    parser.add_argument(
+        "--adapter", metavar="FILE", help="what `setar finetune` trained; it brings its recipe"
+    )
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """A flag for each option of scores."""
     for option in fields(ScoreOptions):
@@ -83,11 +91,22 @@ def open_model(args: argparse.Namespace) -> tuple[Backbone, LabelSet]:
     recipe = open_recipe(args.recipe, args.prune) if getattr(args, "recipe", None) else None
     if hasattr(args, "recipe") and recipe is None and args.prune:
         raise ValueError("--prune is for a --recipe, and there is none; leave it out or give one")
+    adapter = open_adapter(args.adapter) if getattr(args, "adapter", None) else None
+    if adapter and recipe:
+        raise ValueError("--adapter brings the recipe below it; leave --recipe out")
     from ..backbones import load_backbone
 
     backbone = load_backbone(args.backbone, args.device, progress=say)
+    backbone = backbone.altered(adapter or recipe)
     warn(labels, backbone)
-    return (backbone if recipe is None else backbone.with_recipe(recipe)), labels
+    return backbone, labels
+
+
+def open_adapter(path: str) -> Adapter:
+    """Raises ValueError for what is no adapter."""
+    from ..adapter import Adapter
+
+    return Adapter.load(path)
 
 
 def open_recipe(path: str, prune: str | None) -> Recipe:

@@ -12,6 +12,7 @@ from ..recipe import ORIGINAL, Recipe
 from . import (
     add_model,
     add_options,
+    open_adapter,
     open_model,
     open_recipe,
     printable,
@@ -23,6 +24,7 @@ from .given import Given, add_given, names_of, warn_same
 from .outputs import check_outputs, save_whole, set_aside_unfinished
 
 if TYPE_CHECKING:
+    from ..adapter import Adapter
     from ..benchmark.results import Row
     from ..benchmark.run import Benchmark
     from ..detector import Detector
@@ -47,6 +49,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         default=[],
         metavar="R",
         help="shipped names or .json files, `original` for the weights as they are (original)",
+    )
+    parser.add_argument(
+        "--adapter",
+        dest="adapters",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="what `setar finetune` trained, beside the recipes",
     )
     parser.add_argument(
         "--prune",
@@ -144,19 +155,21 @@ def _detectors(
 ) -> tuple[dict[str, Detector], tuple[str, ...]]:
     """By recipe name, in the order given, the original weights where none is; and the scores that
     all of them have."""
-    recipes: dict[str, Recipe | None] = {}
-    for recipe in args.recipes or [ORIGINAL]:
-        if recipe != ORIGINAL:
-            name = Path(recipe).stem
-            taken = name == ORIGINAL or name in recipes
-            recipes[recipe if taken else name] = open_recipe(recipe, args.prune)
+    altered: dict[str, Recipe | Adapter | None] = {}
+
+    def add(path: str, change: Recipe | Adapter) -> None:
+        name = Path(path).stem
+        altered[path if name == ORIGINAL or name in altered else name] = change
+
+    for recipe in args.recipes or ([] if args.adapters else [ORIGINAL]):
+        if recipe == ORIGINAL:
+            altered[ORIGINAL] = None
         else:
-            recipes[ORIGINAL] = None
+            add(recipe, open_recipe(recipe, args.prune))
+    for path in args.adapters:
+        add(path, open_adapter(path))
     backbone, labels = open_model(args)
-    backbones = {
-        name: backbone if altered is None else backbone.with_recipe(altered)
-        for name, altered in recipes.items()
-    }
+    backbones = {name: backbone.altered(change) for name, change in altered.items()}
     return given.detectors(args, backbones, labels)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..labels import LabelSet
 from ..scores import ALONE, SCORES
-from . import add_model, add_options, add_recipe, existing, open_model, score_options
+from . import add_adapter, add_model, add_options, add_recipe, existing, open_model, score_options
 from .console import say
 from .given import Given, add_given
 from .outputs import check_outputs, set_aside_unfinished
@@ -18,6 +18,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--images", nargs="+", required=True, metavar="PATH")
     add_model(parser)
     add_recipe(parser)
+    add_adapter(parser)
     parser.add_argument(
         "--scores",
         metavar="a,b,c",

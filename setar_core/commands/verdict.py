@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..labels import LabelSet
 from ..scores import check_scores
-from . import add_model, add_options, add_recipe, existing, open_model, score_options
+from . import add_adapter, add_model, add_options, add_recipe, existing, open_model, score_options
 from .console import say, tell
 from .given import Given, add_given, warn_same
 
@@ -23,6 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of them")
     add_model(parser)
     add_recipe(parser)
+    add_adapter(parser)
     parser.add_argument("--score", default="mcm", metavar="S", help="mcm, gl_mcm, energy ...")
     add_options(parser)
     add_given(parser)
