@@ -14,6 +14,7 @@ from demo.api import build_api
 from demo.benchmark.tab import build_benchmark
 from demo.detect.handlers import DetectHandlers
 from demo.detect.tab import build_detect
+from demo.finetune.tab import build_finetune
 from demo.page.links import read
 from demo.page.session import Bar, build_session
 from demo.page.theme import CSS
@@ -36,6 +37,7 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
     tabs: dict[str, Callable[[gr.Blocks, Library, Bar], None]] = {
         "Detect": partial(build_detect, handlers or DetectHandlers(library)),
         "Search": build_search,
+        "Fine-tune": build_finetune,
         "Benchmark": build_benchmark,
         "Spectrum": build_spectrum,
         "Published": build_published,

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see
+    from .adapter import Adapter as Adapter
     from .backbones import Backbone as Backbone
     from .backbones import BackboneError as BackboneError
     from .backbones import Features as Features
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
 
 _ROOMS = {
     "recipe": ("Recipe", "Site"),
+    "adapter": ("Adapter",),
     "lowrank": ("Spectrum", "spectrum"),
     "labels": ("LabelSet",),
     "data.images": ("ImageError", "find_images", "read_image"),

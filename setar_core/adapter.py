@@ -30,7 +30,7 @@ MOVES = ("minor", "lora", "context", "full")
 CONTEXT = "context"  # the name of a context's tensor, (n, W)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Adapter:
     """What moved, on top of a recipe of a backbone.
 
@@ -151,6 +151,9 @@ class Adapter:
             return cls(**_read(path))
         except ValueError as error:
             raise ValueError(f"adapter {path.name}: {error}") from None
+
+
+Change = Recipe | Adapter  # of a backbone's weights
 
 
 def write_whole(path: Path, data: bytes) -> None:

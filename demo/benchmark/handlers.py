@@ -28,7 +28,7 @@ from demo.server.settings import Settings
 from demo.server.supplies import equipped
 from setar_core.memory import IMAGES_WATCHED
 from setar_core.metrics.curves import threshold_of_fpr95
-from setar_core.recipe import ORIGINAL, Recipe
+from setar_core.recipe import ORIGINAL
 
 FULL = "{count} benchmarks are waiting already; try again in a few minutes"
 WAITING = "In the queue: other benchmarks are before yours. It starts by itself"
@@ -217,9 +217,7 @@ class BenchmarkHandlers:
                 said.temperature, said.local_weight, *said[7 : 7 + len(More._fields)],
             )  # fmt: skip
         first = next(iter(by_recipe.values()))
-        recipes: dict[str, Recipe | None] = {
-            name: settings.recipe for name, settings in by_recipe.items()
-        }
+        recipes = {name: settings.recipe for name, settings in by_recipe.items()}
         sets = SetsAsked(
             said.inside, said.id_zip, tuple(said.outside or ()), tuple(said.ood_zips or ())
         )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from demo.benchmark.sets import SetsAsked
 from demo.server.jobs import Job, Steps
 from demo.server.settings import Settings
-from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from setar_core.adapter import Change
     from setar_core.benchmark.results import Detection, Row
     from setar_core.benchmark.run import Benchmark
     from setar_core.benchmark.set_scores import SetScores
@@ -24,7 +24,7 @@ class BenchmarkRequest:
     """Everything that the scores depend on; `recipes` by name, None for the original weights."""
 
     settings: Settings
-    recipes: Mapping[str, Recipe | None]
+    recipes: Mapping[str, Change | None]
     scores: tuple[str, ...]
     sets: SetsAsked
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.detect.batch import Batch, Judged
 from demo.page.downloads import new_file
+from demo.server.request import recipe_of
 from setar_core.benchmark.tables import guarded
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 def as_dict(batch: Batch) -> dict[str, Any]:
     """Plain JSON values: the settings, a record an image, and what went wrong."""
-    settings = batch.settings
+    settings, change = batch.settings, batch.settings.recipe
+    recipe = recipe_of(change)
     return {
         "settings": {
             "backbone": settings.backbone,
             "labels": list(settings.labels.names),
             "prompt": settings.labels.prompt,
-            "recipe": json.loads(settings.recipe.dumps()) if settings.recipe else None,
+            "recipe": json.loads(recipe.dumps()) if recipe else None,
+            **({"adapter": change.fingerprint} if change and change is not recipe else {}),
             "score": settings.score,
             **settings.options.page(),
             **({"shaping": settings.shaping} if settings.shaping else {}),

@@ -62,6 +62,8 @@ def query(library: Library, *bar: Any, **more: Any) -> Any:
     else:
         try:
             recipe = given_recipe(library, now.backbone, now.recipe)
+            if recipe is not None and not isinstance(recipe, Recipe):
+                raise ValueError("what was trained is a file of its own")
             settings |= {"recipe": NO_RECIPE} if recipe is None else _written(recipe)
         except ValueError:
             settings["recipe"] = NO_RECIPE

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import normalize
 
 from demo.page.notices import begun
 from demo.page.pictures import seen
@@ -24,9 +23,9 @@ from demo.server.limits import (
     PUBLIC_MINUTES,
 )
 from demo.server.shipped import calibration_folders
+from demo.server.supplies import folders_of
 from setar_core.data.archives import inspect, unpacking, unwrapped
 from setar_core.data.images import ImageError, find_images, read_image
-from setar_core.data.listing import listing
 from setar_core.labels import LabelSet, few
 from setar_core.search.plan import SearchPlan, resolve
 from setar_core.search.trace import Trace, header, replay
@@ -153,39 +152,11 @@ def _pictures(backbone: Backbone, request: SearchRequest, folder: Path) -> Steps
             yield Progress(f"Unpacking picture {done} of {total}", done / total)
         root = unwrapped(unpacked)
         try:
-            folders, labels, warning = _folders(root, request.labels, request.zip.name)
+            folders, labels, warning = folders_of(root, request.labels, request.zip.name)
             read = yield from _read(backbone, folders, labels)
             return read._replace(warning=" ".join(filter(None, (warning, read.warning))))
         except ValueError as error:  # named as the visitor knows it
             raise ValueError(str(error).replace(str(root), request.zip.name)) from None
-
-
-def _folders(
-    root: Path, labels: LabelSet, name: str
-) -> tuple[list[tuple[Path, int]], LabelSet, str]:
-    """The folders of a zip of that name with their label's index, the labels, and a warning where
-    these are not the bar's, or where the folders stand for them only by their order."""
-    from setar_core.data.calibration import class_folders
-
-    try:
-        folders = class_folders(root, labels)
-    except ValueError as error:
-        names = [path.name for path in listing(root).folders]
-        labels = LabelSet(tuple(names), labels.prompt)
-        reason = str(error).replace(str(root), name).partition(";")[0]
-        warning = f"{reason}, so the folders' names are the labels of this search."
-        return class_folders(root, labels), labels, warning
-    pairs = [(path.name, labels.names[i]) for path, i in folders]
-    if _bare(pairs[0][0]) == _bare(pairs[0][1]):  # by name: one and all
-        return folders, labels, ""
-    some = ", ".join(f"“{folder}” for “{label}”" for folder, label in pairs[:3])
-    more = " ..." if pairs[3:] else ""
-    return folders, labels, f"The folders of {name} stand for labels: {some}{more}."
-
-
-def _bare(name: str) -> str:
-    """What is left where two names are alike."""
-    return "".join(filter(str.isalnum, normalize("NFC", name.casefold())))
 
 
 def _read(

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo.server.jobs import Job, Progress, Steps, each, told
 from demo.server.limits import (
@@ -31,6 +31,7 @@ from setar_core.paths import RECIPES
 from setar_core.recipe import Recipe
 
 if TYPE_CHECKING:
+    from setar_core.adapter import Change
     from setar_core.backbones import Backbone
     from setar_core.backbones.examples import Examples
     from setar_core.data.negatives import Negatives
@@ -78,7 +79,7 @@ class Library:
         self._detectors: Store[Detector] = Store(  # by name, recipe and labels
             KEPT_DETECTORS, cost=lambda made: -(-len(made.labels) // KEPT_LABELS)
         )
-        self._made = Store[tuple[str, Recipe]](KEPT_RECIPES)  # of whom, by title
+        self._made = Store[tuple[str, Any]](KEPT_RECIPES)  # of whom, by title
         self.mined: Store[Negatives] = Store(KEPT_NEGATIVES)  # by name, labels, way, own words
         self.negatives: Store[NegativeClassifier] = Store(
             KEPT_NEGATIVES
@@ -101,8 +102,8 @@ class Library:
         """Shipped recipes that were made for this backbone, by title."""
         return {path.stem: path for path, made_for in _recipes() if made_for == model_of(backbone)}
 
-    def keep_recipe(self, recipe: Recipe, how: str) -> str:
-        """The title by which a recipe made here can be asked for; it is on no list.
+    def keep_recipe(self, recipe: Change, how: str) -> str:
+        """The title by which a recipe or an adapter made here can be asked for; it is on no list.
 
         It is drawn, so that nobody can make a recipe that takes another's title; a visitor's own
         recipe has one title.
@@ -116,7 +117,7 @@ class Library:
         self._made.put(title, mine)
         return title
 
-    def made_recipe(self, title: str) -> Recipe | None:
+    def made_recipe(self, title: str) -> Change | None:
         found = self._made.find(title)
         return found and found[1]
 
@@ -137,7 +138,7 @@ class Library:
         """
         return (yield from told(f"Loading {name}: ", self.open(name).steps()))
 
-    def backbone(self, name: str, recipe: Recipe | None = None) -> Backbone:
+    def backbone(self, name: str, recipe: Change | None = None) -> Backbone:
         """The loaded backbone, with the recipe on it where one is given; waits for it.
 
         Raises:
@@ -148,11 +149,11 @@ class Library:
             return original
         altered = self._altered.find((name, recipe))
         if altered is None:
-            altered = original.with_recipe(recipe)
+            altered = original.altered(recipe)
             self._altered.put((name, recipe), altered)
         return altered
 
-    def detector(self, name: str, recipe: Recipe | None, labels: LabelSet) -> Steps[Detector]:
+    def detector(self, name: str, recipe: Change | None, labels: LabelSet) -> Steps[Detector]:
         """A detector of the backbone; the labels are read once and kept for a while.
 
         Raises:

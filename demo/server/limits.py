@@ -27,6 +27,7 @@ class Line(NamedTuple):
 
 JUDGING = Line(at_once=16, longest=64, each=32)
 SEARCHES = Line(at_once=1, longest=10, each=3, kept=40)
+TRAININGS = Line(at_once=1, longest=10, each=2, kept=16)
 BENCHMARKS = Line(at_once=4, longest=10, each=3, kept=16)
 READINGS = Line(at_once=4, longest=16, each=4)  # of a backbone's matrices, in Spectrum
 LOADS = Line(at_once=1, longest=4, each=2)  # of backbones that visitors choose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from demo.server.library import Library
 from demo.server.settings import Settings
@@ -14,6 +14,9 @@ from setar_core.labels.examples import SHARE
 from setar_core.recipe import Recipe
 from setar_core.scores import DEFAULTS, ScoreOptions
 from setar_core.scores.shaping import Shaping
+
+if TYPE_CHECKING:
+    from setar_core.adapter import Change
 
 NO_RECIPE = "none"
 TEMPERATURES = (0.001, 1000)  # the lowest and the highest that a page takes
@@ -62,7 +65,7 @@ def checked_settings(
     backbone: str,
     labels: str | None,
     prompt: str | None,
-    recipe: Recipe | None,
+    recipe: Change | None,
     score: str | None,
     temperature: float | None,
     local_weight: float | None,
@@ -96,7 +99,7 @@ def checked_settings(
     )
 
 
-def given_recipe(library: Library, backbone: str, title: str | None) -> Recipe | None:
+def given_recipe(library: Library, backbone: str, title: str | None) -> Change | None:
     """The recipe of that title.
 
     Raises:
@@ -114,6 +117,11 @@ def given_recipe(library: Library, backbone: str, title: str | None) -> Recipe |
             f"{', '.join((NO_RECIPE, *shipped))}"
         )
     return Recipe.load(Path(shipped[title]))
+
+
+def recipe_of(change: Change | None) -> Recipe | None:
+    """What is dropped: of an adapter the recipe below it."""
+    return change if change is None or isinstance(change, Recipe) else change.recipe
 
 
 def words_of(text: str | None) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from setar_core.labels import LabelSet
 from setar_core.labels.examples import SHARE
-from setar_core.recipe import ORIGINAL, Recipe
+from setar_core.recipe import ORIGINAL
 from setar_core.scores import DEFAULTS, ScoreOptions
+
+if TYPE_CHECKING:
+    from setar_core.adapter import Change
 
 ALTERED = "altered"
 TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
@@ -15,11 +19,14 @@ TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a threshold depends on, apart from the calibration images."""
+    """Everything that a threshold depends on, apart from the calibration images.
+
+    `recipe` is what was dropped or trained.
+    """
 
     backbone: str
     labels: LabelSet
-    recipe: Recipe | None = None
+    recipe: Change | None = None
     score: str = "mcm"
     options: ScoreOptions = DEFAULTS
     shaping: str = ""

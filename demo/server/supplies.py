@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 from demo.server.jobs import Progress, Steps, each
 from demo.server.limits import (
@@ -20,13 +21,14 @@ from demo.server.limits import (
 )
 from demo.server.shipped import calibration_folders, pictures, shipped_calibration
 from setar_core.data.archives import inspect, unpacking, unwrapped
+from setar_core.data.listing import listing
 from setar_core.labels import LabelSet
-from setar_core.recipe import Recipe
 from setar_core.scores import MINED, SCORES, check_scores
 
 if TYPE_CHECKING:
     from demo.server.library import Library
     from demo.server.settings import Settings
+    from setar_core.adapter import Change
     from setar_core.backbones.examples import Examples, Held
     from setar_core.data.negatives import Negatives
     from setar_core.detector import Detector
@@ -43,7 +45,7 @@ class Taught(NamedTuple):
 def equipped(
     library: Library,
     settings: Settings,
-    recipe: Recipe | None,
+    recipe: Change | None,
     scores: Sequence[str] = (),
     every: bool = False,
 ) -> Steps[Detector]:
@@ -117,7 +119,7 @@ def negatives_of(
     return known
 
 
-def examples_of(library: Library, settings: Settings, recipe: Recipe | None) -> Steps[Examples]:
+def examples_of(library: Library, settings: Settings, recipe: Change | None) -> Steps[Examples]:
     """The visitor's pictures of labels, as the backbone sees them.
 
     Raises:
@@ -170,7 +172,7 @@ def _made(
     library: Library,
     base: Detector,
     settings: Settings,
-    recipe: Recipe | None,
+    recipe: Change | None,
     scores: tuple[str, ...],
     ways: list[str],
     every: bool,
@@ -200,7 +202,7 @@ def _made(
 
 
 def _classifier(
-    library: Library, settings: Settings, recipe: Recipe | None, way: str
+    library: Library, settings: Settings, recipe: Change | None, way: str
 ) -> Steps[NegativeClassifier]:
     name, labels = settings.backbone, settings.labels
     key = (name, recipe or None, labels, way, settings.words)
@@ -252,3 +254,31 @@ def _teachers(names: Sequence[str], step: int) -> list[tuple[Path, int]]:
         for label, folder in enumerate(calibration_folders(names))
         for path in (pictures(folder) if folder else [])[::step]
     ]
+
+
+def folders_of(
+    root: Path, labels: LabelSet, name: str
+) -> tuple[list[tuple[Path, int]], LabelSet, str]:
+    """The folders of a zip of that name with their label's index, the labels, and a warning where
+    these are not the bar's, or where the folders stand for them only by their order."""
+    from setar_core.data.calibration import class_folders
+
+    try:
+        folders = class_folders(root, labels)
+    except ValueError as error:
+        names = [path.name for path in listing(root).folders]
+        labels = LabelSet(tuple(names), labels.prompt)
+        reason = str(error).replace(str(root), name).partition(";")[0]
+        warning = f"{reason}, so the folders' names are the labels here."
+        return class_folders(root, labels), labels, warning
+    pairs = [(path.name, labels.names[i]) for path, i in folders]
+    if _bare(pairs[0][0]) == _bare(pairs[0][1]):  # by name: one and all
+        return folders, labels, ""
+    some = ", ".join(f"“{folder}” for “{label}”" for folder, label in pairs[:3])
+    more = " ..." if pairs[3:] else ""
+    return folders, labels, f"The folders of {name} stand for labels: {some}{more}."
+
+
+def _bare(name: str) -> str:
+    """What is left where two names are alike."""
+    return "".join(filter(str.isalnum, normalize("NFC", name.casefold())))

@@ -20,7 +20,7 @@ from demo.page.session import into_detect
 from demo.server.jobs import Job, Jobs, each
 from demo.server.library import Library
 from demo.server.limits import READINGS
-from demo.server.request import NO_RECIPE
+from demo.server.request import NO_RECIPE, recipe_of
 from demo.server.store import Store
 from demo.spectrum.measure import Measured
 from demo.spectrum.view import (
@@ -218,7 +218,7 @@ class SpectrumHandlers:
         if title in (None, "", NO_RECIPE):
             return {}
         shipped = self.library.recipes(backbone)
-        recipe = self.library.made_recipe(title)
+        recipe = recipe_of(self.library.made_recipe(title))
         if recipe is None and title in shipped:
             recipe = Recipe.load(shipped[title])
         ratios = recipe.ratios if recipe and recipe.prune == "minor" else {}

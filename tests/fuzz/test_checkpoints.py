@@ -3,11 +3,15 @@
 import json
 import shutil
 
+import torch
+
+from setar_core.adapter import Adapter
 from setar_core.backbones import load_backbone
 from setar_core.backbones.checkpoints import check_safetensors, read_config, shape_in
 from setar_core.data.images import find_images
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
+from setar_core.recipe import Recipe, Site
 from tests.fuzz.mutate import hunt
 
 
@@ -53,4 +57,20 @@ def test_a_mutated_fit_is_read_or_refused(golden, tmp_path, fuzz_seconds):
         detector.with_fit(path)
 
     taken, refused = hunt(read, [path.read_bytes()], fuzz_seconds)
+    assert taken and refused
+
+
+def test_a_mutated_adapter_is_read_or_refused(golden, tmp_path, fuzz_seconds):
+    backbone = load_backbone(f"local-dir:{golden / 'clip'}")
+    out, width = backbone.weight(Site("visual", 0, "up")).shape
+    tensors = {"visual.0.up/A": torch.ones(2, width), "visual.0.up/B": torch.ones(out, 2)}
+    recipe = Recipe({Site("visual", 1, "up"): 0.1})
+    adapter = Adapter("lora", tensors, backbone.name, backbone.fingerprint, recipe)
+    path = tmp_path / "a.safetensors"
+
+    def read(data):
+        path.write_bytes(data)
+        backbone.with_adapter(Adapter.load(path))
+
+    taken, refused = hunt(read, [adapter.dumps()], fuzz_seconds)
     assert taken and refused

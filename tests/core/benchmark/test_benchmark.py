@@ -41,7 +41,7 @@ class Colours(Backbone):
         found = np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 255
         return torch.from_numpy(found.copy())
 
-    def features(self, images, layers=False):
+    def features(self, images, layers=False, parts=False):
         local = torch.nn.functional.normalize(images.flatten(2).transpose(1, 2), dim=-1)
         return Features(local.mean(dim=1), local, tuple(images.shape[2:]))
 
@@ -240,7 +240,7 @@ def test_an_ood_set_that_cannot_be_read_is_left_out_and_no_set_at_all_is_refused
 
 def test_a_score_that_is_no_number_leaves_the_image_out(coloured):
     class Sick(Colours):
-        def features(self, images, layers=False):
+        def features(self, images, layers=False, parts=False):
             found = super().features(images)
             found.whole[found.whole[:, 0] > 0.9] = torch.nan
             return found

@@ -1,0 +1,273 @@
+"""One training from the asking to its last step, and what it does to held pictures, epoch by epoch.
+
+The network is asked in turns of one step each; between two of them others have theirs. Held
+pictures are never among those that are trained on.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from demo.finetune.request import TrainingRequest
+from demo.server.jobs import Progress, Steps
+from demo.server.library import Library
+from demo.server.limits import MAX_IMAGES, MAX_SEARCH_BYTES, PUBLIC_MINUTES
+from demo.server.shipped import calibration_folders, pictures
+from demo.server.supplies import folders_of
+from setar_core.data.archives import inspect, unpacking, unwrapped
+from setar_core.data.images import ImageError, find_images, read_image
+from setar_core.labels import LabelSet
+from setar_core.paths import BENCHMARK
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from setar_core.adapter import Adapter, Change
+    from setar_core.backbones import Backbone
+    from setar_core.finetune.train import State
+
+OODS = ("near", "other")  # shipped sets of pictures that show no label
+HELD = 120  # pictures on each side
+FEWEST = 8  # ID pictures from which figures say anything
+EPOCHS = 10  # times at most that held pictures are judged
+MEASURED = 2  # steps that an estimate makes
+FIFTH = 5  # of a zip's pictures of a label, every so many is held
+
+
+class Point(NamedTuple):
+    """A step in numbers."""
+
+    step: int
+    epoch: int
+    rate: float
+    loss: float
+    loss_id: float
+    loss_ood: float | None
+    loss_npos: float | None
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What held pictures say after so many epochs; 0 is before the training.
+
+    `inside` and `outside` are scores, higher for ID; `accuracy` in percent, None without held ID
+    pictures; `adapter` None before the training; `norms` by site.
+    """
+
+    epoch: int
+    inside: np.ndarray
+    outside: np.ndarray
+    accuracy: float | None
+    adapter: Adapter | None = None
+    norms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Pictures that are judged and not trained on: their files, and the ID ones' labels."""
+
+    inside: tuple[Path, ...]
+    classes: tuple[int, ...]
+    outside: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is known before the first step."""
+
+    labels: LabelSet
+    images: int
+    held: Held
+    steps: int
+    epochs: int
+    problems: tuple[str, ...]
+    warning: str
+
+
+@dataclass
+class Memory:
+    """What a stopped training goes on from."""
+
+    state: State | None = None
+    events: list[object] = field(default_factory=list)
+
+
+def train(library: Library, request: TrainingRequest, memory: Memory, folder: Path) -> Steps[None]:
+    """First what it is made ready with, then every step as a `Point`, and an `Epoch` now and then.
+
+    Raises:
+        ValueError: the backbone, the pictures or the plan do not fit, or the loss diverges.
+    """
+    backbone = yield from library.loading(request.settings.backbone)
+    from setar_core.finetune.pictures import TrainingSet
+    from setar_core.finetune.train import finetune
+
+    with ExitStack() as stack:
+        found, labels, held, warning = yield from _files(request, folder, stack)
+        yield Progress(f"Reading {len(found)} pictures")
+        good, problems = [], []
+        for path, c in found:
+            try:
+                read_image(path)
+                good.append((path, c))
+            except ImageError as error:
+                problems.append(str(error))
+        if not good:
+            raise ValueError("none of the pictures could be read; give others")
+        images = TrainingSet(tuple(path for path, _ in good), tuple(c for _, c in good))
+        steps = finetune(
+            backbone, images, labels, request.plan, recipe=request.recipe, resume=memory.state
+        )
+        resumed, memory.events = memory.events, []
+        if resumed:
+            for event in resumed:
+                yield _kept(memory, event)
+        total = len(images) // request.plan.batch_size if request.plan.drop_last else 0
+        total = request.plan.epochs * max(1, total or -(-len(images) // request.plan.batch_size))
+        if not resumed:
+            yield _kept(
+                memory,
+                Ready(
+                    labels, len(images), held, total, request.plan.epochs, tuple(problems), warning
+                ),
+            )
+            if not request.only_estimate:
+                yield Progress("Judging held pictures before the training")
+                before = yield from _judged(
+                    library, backbone, request, labels, held, request.recipe
+                )
+                yield _kept(memory, Epoch(0, *before))
+        taken = 0.0
+        for count in range(1, total + 2):
+            step = library.turns.run("training a step", next, steps, None)
+            if step is None:
+                return
+            memory.state, taken = step.state, taken + step.seconds
+            yield _kept(
+                memory,
+                Point(
+                    step.step, step.epoch, step.rate, step.loss, step.loss_id, step.loss_ood,
+                    step.loss_npos, step.accuracy, step.seconds,
+                ),
+            )  # fmt: skip
+            if count == MEASURED:
+                if request.only_estimate:
+                    return
+                minutes = taken / count * (step.steps - step.step) / 60
+                if library.public and minutes > PUBLIC_MINUTES:
+                    raise ValueError(
+                        f"this training would take about {minutes:.0f} minutes, and a public host "
+                        f"gives it {PUBLIC_MINUTES:g}; give fewer pictures or epochs, or train on "
+                        "a machine of your own"
+                    )
+            every = -(-step.epochs // EPOCHS)
+            if step.last and ((step.epoch + 1) % every == 0 or step.step + 1 == step.steps):
+                adapter, norms = step.adapter, step.norms
+                yield Progress("Judging held pictures")
+                now = yield from _judged(library, backbone, request, labels, held, adapter)
+                yield _kept(memory, Epoch(step.epoch + 1, *now, adapter, norms))
+
+
+def _kept(memory: Memory, event: object) -> object:
+    memory.events.append(event)
+    return event
+
+
+def _files(
+    request: TrainingRequest, folder: Path, stack: ExitStack
+) -> Steps[tuple[list[tuple[Path, int]], LabelSet, Held, str]]:
+    """The pictures with their labels' index, the labels, what is held, and a warning."""
+    labels = request.settings.labels
+    outside = _spread([p for name in OODS for p in pictures(BENCHMARK / name)], HELD)
+    if request.zip is None:
+        known = [
+            (path, c)
+            for c, inside in enumerate(calibration_folders(labels.names))
+            if inside is not None
+            for path in pictures(inside)
+        ]
+        held = [
+            (path, c)
+            for c, inside in enumerate(calibration_folders(labels.names))
+            if inside is not None
+            for path in pictures(BENCHMARK / "id" / inside.name)
+        ]
+        return known, labels, _held(held, outside), ""
+    if not request.zip.is_file():
+        raise ValueError(f"{request.zip.name} is no longer kept here; add the zip again")
+    yield Progress("Looking through the zip")
+    inspect(request.zip, MAX_IMAGES, MAX_SEARCH_BYTES)
+    unpacked = stack.enter_context(tempfile.TemporaryDirectory(dir=folder))
+    for done, total in unpacking(request.zip, unpacked, MAX_IMAGES, MAX_SEARCH_BYTES):
+        yield Progress(f"Unpacking picture {done} of {total}", done / total)
+    root = unwrapped(unpacked)
+    try:
+        folders, labels, warning = folders_of(root, labels, request.zip.name)
+    except ValueError as error:  # named as the visitor knows it
+        raise ValueError(str(error).replace(str(root), request.zip.name)) from None
+    known, held = [], []
+    for inside, c in folders:
+        for i, path in enumerate(find_images([inside])):
+            (held if i % FIFTH == FIFTH - 1 else known).append((path, c))
+    return known, labels, _held(held, outside), warning
+
+
+def _held(inside: Sequence[tuple[Path, int]], outside: Sequence[Path]) -> Held:
+    some = _spread(inside, HELD)
+    return Held(tuple(path for path, _ in some), tuple(c for _, c in some), tuple(outside))
+
+
+def _spread(some: Sequence, most: int) -> list:
+    """At most so many of them, from all over."""
+    return [some[i * len(some) // most] for i in range(most)] if len(some) > most else list(some)
+
+
+def _judged(
+    library: Library,
+    backbone: Backbone,
+    request: TrainingRequest,
+    labels: LabelSet,
+    held: Held,
+    change: Change | None,
+) -> Steps[tuple[np.ndarray, np.ndarray, float | None]]:
+    """Scores of held ID and OOD pictures, and the accuracy of the ID ones in percent."""
+    import numpy as np
+    import torch
+
+    from setar_core.data.images import batches
+    from setar_core.detector import Detector
+    from setar_core.memory import IMAGES_WATCHED
+
+    altered = backbone.altered(change)
+    detector = library.turns.run(
+        "reading labels", Detector, altered, labels, request.score, request.settings.options
+    )
+    found: list[Tensor] = []
+    hits: list[bool] = []
+    known = dict(zip(held.inside, held.classes, strict=True))
+    sides: list[list[float]] = [[], []]
+    paths = (*held.inside, *held.outside)
+    for batch in batches(paths, backbone.preprocess, IMAGES_WATCHED, on_error=lambda _: None):
+        found.clear()
+
+        def look(pixels: Tensor = batch.pixels) -> tuple[Tensor, Tensor]:
+            parts = [evidence for _, evidence in detector.evidence(pixels)]
+            scores = torch.cat([detector.score_of(part, request.score) for part in parts])
+            return scores.cpu(), torch.cat([part.logits.whole.argmax(-1) for part in parts]).cpu()
+
+        scores, best = library.turns.run("judging held pictures", look)
+        for path, score, label in zip(batch.paths, scores.tolist(), best.tolist(), strict=True):
+            sides[path not in known].append(score)
+            if path in known:
+                hits.append(label == known[path])
+        yield Progress("Judging held pictures", sum(map(len, sides)) / len(paths))
+    accuracy = 100 * sum(hits) / len(hits) if hits else None
+    return np.array(sides[0]), np.array(sides[1]), accuracy
