@@ -40,11 +40,15 @@ def build_finetune(demo: gr.Blocks, library: Library, bar: Bar) -> None:
 def build_views(bar: Bar, left: Left) -> TrainingPage:
     """The right side: how far it is, the drawings, and what it did."""
     state = Notices(words.state(None, []), elem_id="finetune-state")
-    losses = gr.Plot(label="Loss by step", visible=False, elem_id="finetune-losses")
-    drift = gr.Plot(label="Scores of pictures held back", visible=False, elem_id="finetune-drift")
+    losses = gr.Plot(show_label=False, visible=False, elem_id="finetune-losses")
+    drift = gr.Plot(show_label=False, visible=False, elem_id="finetune-drift")
     table = gr.Dataframe(
         headers=FIGURES, interactive=False, wrap=True, visible=False, elem_id="finetune-table",
         column_widths=["50%", "25%", "25%"], show_label=False,
+    )  # fmt: skip
+    flipped = gr.Gallery(
+        label="Held pictures whose verdict is another now", columns=4, height="auto",
+        object_fit="contain", visible=False, interactive=False, elem_id="finetune-flipped",
     )  # fmt: skip
     norms = gr.Dataframe(
         headers=["what moved most", "change, % of its norm"], interactive=False, visible=False,
@@ -54,7 +58,7 @@ def build_views(bar: Bar, left: Left) -> TrainingPage:
         name=gr.State(None), stored=bar.browser_state(KEPT_KEY), seen=gr.State(None),
         clock=gr.Timer(EVERY, active=False), state=state, train=left.train,
         estimate=left.estimate, stop=left.stop, resume=left.resume, losses=losses, drift=drift,
-        table=table, norms=norms, keeping=left.keeping,
+        table=table, flipped=flipped, norms=norms, keeping=left.keeping,
     )  # fmt: skip
 
 

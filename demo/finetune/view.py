@@ -31,6 +31,7 @@ class TrainingPage(NamedTuple):
     losses: Any = KEEP
     drift: Any = KEEP
     table: Any = KEEP
+    flipped: Any = KEEP
     norms: Any = KEEP
     keeping: Any = KEEP
 
@@ -65,7 +66,7 @@ def drawn(job: Training | None) -> dict[str, Any]:
     ready = job.ready if job else None
     enough = bool(epochs) and min(len(epochs[0].inside), len(epochs[0].outside)) >= FEWEST
     title = SCORES[job.request.score].title if job else ""
-    rows = words.table(job)
+    rows, flipped = words.table(job), list(epochs[-1].flipped) if epochs else []
     moved = sorted(epochs[-1].norms.items(), key=lambda item: -item[1]) if epochs else []
     return {
         "losses": gr.Plot(
@@ -73,6 +74,7 @@ def drawn(job: Training | None) -> dict[str, Any]:
         ),
         "drift": gr.Plot(drift(epochs[0], epochs[-1], title) if enough else None, visible=enough),
         "table": gr.Dataframe(rows, visible=bool(rows)),
+        "flipped": gr.Gallery(flipped, visible=bool(flipped)),
         "norms": gr.Dataframe(
             [[name, f"{100 * norm:.3g}"] for name, norm in moved[:NORMS]], visible=bool(moved)
         ),

@@ -26,6 +26,7 @@ from setar_core.paths import BENCHMARK
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL import Image
     from torch import Tensor
 
     from setar_core.adapter import Adapter, Change
@@ -37,7 +38,11 @@ HELD = 120  # pictures on each side
 FEWEST = 8  # ID pictures from which figures say anything
 EPOCHS = 10  # times at most that held pictures are judged
 MEASURED = 2  # steps that an estimate makes
+FLIPPED, SIDE = 8, 160  # pictures that are shown, and their pixels
 FIFTH = 5  # of a zip's pictures of a label, every so many is held
+
+
+Labelled = tuple[Path, int]  # a picture and its label's index
 
 
 class Point(NamedTuple):
@@ -58,8 +63,9 @@ class Point(NamedTuple):
 class Epoch:
     """What held pictures say after so many epochs; 0 is before the training.
 
-    `inside` and `outside` are scores, higher for ID; `accuracy` in percent, None without held ID
-    pictures; `adapter` None before the training; `norms` by site.
+    `inside` and `outside` are scores in the order of `Held`, higher for ID; `accuracy` in percent,
+    None without held ID pictures; `adapter` None before the training; `norms` by site; `flipped`
+    some pictures whose verdict is another than before, with words.
     """
 
     epoch: int
@@ -68,6 +74,7 @@ class Epoch:
     accuracy: float | None
     adapter: Adapter | None = None
     norms: dict[str, float] = field(default_factory=dict)
+    flipped: tuple[tuple[Image.Image, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,16 +117,13 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
     from setar_core.finetune.pictures import TrainingSet
     from setar_core.finetune.train import finetune
 
+    outside = _spread([p for name in OODS for p in pictures(BENCHMARK / name)], HELD)
     with ExitStack() as stack:
-        found, labels, held, warning = yield from _files(request, folder, stack)
+        found, inside, labels, warning = yield from _files(request, folder, stack)
         yield Progress(f"Reading {len(found)} pictures")
-        good, problems = [], []
-        for path, c in found:
-            try:
-                read_image(path)
-                good.append((path, c))
-            except ImageError as error:
-                problems.append(str(error))
+        problems: list[str] = []
+        good = _readable(found, problems)
+        held = _held(_readable(inside, problems), outside)
         if not good:
             raise ValueError("none of the pictures could be read; give others")
         images = TrainingSet(tuple(path for path, _ in good), tuple(c for _, c in good))
@@ -173,7 +177,35 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
                 adapter, norms = step.adapter, step.norms
                 yield Progress("Judging held pictures")
                 now = yield from _judged(library, backbone, request, labels, held, adapter)
-                yield _kept(memory, Epoch(step.epoch + 1, *now, adapter, norms))
+                first = next(event for event in memory.events if isinstance(event, Epoch))
+                flipped = _flipped(held, first, *now[:2])
+                yield _kept(memory, Epoch(step.epoch + 1, *now, adapter, norms, flipped))
+
+
+def _flipped(
+    held: Held, before: Epoch, inside: np.ndarray, outside: np.ndarray
+) -> tuple[tuple[Image.Image, str], ...]:
+    """Some of the held pictures that lie on the other side now, each time of the line that 95 % of
+    the known ones pass."""
+    from setar_core.metrics.separation import threshold_at_recall
+
+    if min(len(inside), len(outside)) < FEWEST:
+        return ()
+    lines = threshold_at_recall(before.inside), threshold_at_recall(inside)
+    found = []
+    for paths, old, new, what in (
+        (held.inside, before.inside, inside, "known"),
+        (held.outside, before.outside, outside, "foreign"),
+    ):
+        for path, was, now in zip(paths, old >= lines[0], new >= lines[1], strict=True):
+            if was != now:
+                found.append((path, f"{what}: {'now passes' if now else 'now refused'}"))
+    shown = []
+    for path, words in _spread(found, FLIPPED):
+        picture = read_image(path)
+        picture.thumbnail((SIDE, SIDE))
+        shown.append((picture, words))
+    return tuple(shown)
 
 
 def _kept(memory: Memory, event: object) -> object:
@@ -183,10 +215,9 @@ def _kept(memory: Memory, event: object) -> object:
 
 def _files(
     request: TrainingRequest, folder: Path, stack: ExitStack
-) -> Steps[tuple[list[tuple[Path, int]], LabelSet, Held, str]]:
-    """The pictures with their labels' index, the labels, what is held, and a warning."""
+) -> Steps[tuple[list[Labelled], list[Labelled], LabelSet, str]]:
+    """The pictures with their labels' index, those that are held, the labels, and a warning."""
     labels = request.settings.labels
-    outside = _spread([p for name in OODS for p in pictures(BENCHMARK / name)], HELD)
     if request.zip is None:
         known = [
             (path, c)
@@ -200,7 +231,7 @@ def _files(
             if inside is not None
             for path in pictures(BENCHMARK / "id" / inside.name)
         ]
-        return known, labels, _held(held, outside), ""
+        return known, held, labels, ""
     if not request.zip.is_file():
         raise ValueError(f"{request.zip.name} is no longer kept here; add the zip again")
     yield Progress("Looking through the zip")
@@ -217,10 +248,22 @@ def _files(
     for inside, c in folders:
         for i, path in enumerate(find_images([inside])):
             (held if i % FIFTH == FIFTH - 1 else known).append((path, c))
-    return known, labels, _held(held, outside), warning
+    return known, held, labels, warning
 
 
-def _held(inside: Sequence[tuple[Path, int]], outside: Sequence[Path]) -> Held:
+def _readable(some: Sequence[Labelled], problems: list[str]) -> list[Labelled]:
+    """Those that can be read; why the others cannot is added to the problems."""
+    good = []
+    for path, c in some:
+        try:
+            read_image(path)
+            good.append((path, c))
+        except ImageError as error:
+            problems.append(str(error))
+    return good
+
+
+def _held(inside: Sequence[Labelled], outside: Sequence[Path]) -> Held:
     some = _spread(inside, HELD)
     return Held(tuple(path for path, _ in some), tuple(c for _, c in some), tuple(outside))
 
@@ -250,13 +293,11 @@ def _judged(
     detector = library.turns.run(
         "reading labels", Detector, altered, labels, request.score, request.settings.options
     )
-    found: list[Tensor] = []
     hits: list[bool] = []
     known = dict(zip(held.inside, held.classes, strict=True))
     sides: list[list[float]] = [[], []]
     paths = (*held.inside, *held.outside)
-    for batch in batches(paths, backbone.preprocess, IMAGES_WATCHED, on_error=lambda _: None):
-        found.clear()
+    for batch in batches(paths, backbone.preprocess, IMAGES_WATCHED):
 
         def look(pixels: Tensor = batch.pixels) -> tuple[Tensor, Tensor]:
             parts = [evidence for _, evidence in detector.evidence(pixels)]

@@ -23,8 +23,8 @@ MOVES = {
 }
 LOSSES = {
     "ce": "the loss of the right label",
-    "locoop": "that, and how sure the model is of background patches",
-    "npos": "that, and telling images from outliers made of them",
+    "locoop": "the loss of the right label, and how sure the model is of background patches",
+    "npos": "the loss of the right label, and telling images from outliers made of them",
 }
 PRECISIONS = ("fp32", "tf32", "bf16")
 WARM_UP = 1e-5  # the rate of a context's first epoch
@@ -263,8 +263,6 @@ def preset_plan(name: str, backbone: str, labels: int, **changes: Any) -> Plan:
         constants |= {"lambda_ood": lambda_ood, "top_k": top_k}
     if name == "locoop" and labels == 1000:
         constants["top_k"] = 200
-    if backbone == "emoji":
-        constants |= SMALL.get(name, {})
     return Plan.from_page({**Plan(**constants).page(), **changes})
 
 
@@ -278,7 +276,6 @@ LOCOOP: dict[tuple[str, int], tuple[float, int]] = {
     ("large", 20): (0.3, 6),
     ("swin", 1000): (0.01, 700),
 }
-SMALL: dict[str, dict[str, Any]] = {}
 
 
 def resolve(plan: Plan, labels: int) -> Plan:
