@@ -267,6 +267,10 @@ def folders_of(
         folders = class_folders(root, labels)
     except ValueError as error:
         names = [path.name for path in listing(root).folders]
+        if not names:
+            raise ValueError(
+                f"{name} holds no folders; put the pictures of each label in one of its name"
+            ) from None
         labels = LabelSet(tuple(names), labels.prompt)
         reason = str(error).replace(str(root), name).partition(";")[0]
         warning = f"{reason}, so the folders' names are the labels here."

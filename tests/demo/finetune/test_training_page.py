@@ -1,0 +1,39 @@
+"""Fine-tune in a real Chromium: started, stopped, resumed, found after a reload, used."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+SLOW = 240_000  # milliseconds; machines that run tests are busy
+
+
+def says(page, words):
+    expect(page.locator("#finetune-state")).to_contain_text(re.compile(words), timeout=SLOW)
+
+
+def test_a_training_is_watched_stopped_resumed_found_and_used(visit):
+    page = visit()
+    page.set_default_timeout(SLOW)
+    page.get_by_role("tab", name="Fine-tune").click()
+    says(page, "Press Train")
+    page.locator("#finetune-start").click()
+    expect(page.locator("#finetune-stop")).to_be_visible(timeout=SLOW)
+    says(page, r"Step \d+ of 10")
+    expect(page.locator("#finetune-losses .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    page.locator("#finetune-stop").click()
+    says(page, "Stopped as you asked")
+    page.locator("#finetune-resume").click()
+    says(page, r"Step \d+ of 10|Done")
+    page.reload()
+    page.get_by_role("tab", name="Fine-tune").click()
+    says(page, "Done: 10 steps")
+    expect(page.locator("#finetune-drift .js-plotly-plot")).to_be_visible(timeout=SLOW)
+    expect(page.locator("#finetune-table")).to_contain_text("AUROC")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.locator("#finetune-use").click()
+    expect(page.locator("#recipe input")).to_have_value(re.compile(r"SeTAR\+FT \("), timeout=SLOW)
+    expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true")
