@@ -9,14 +9,14 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .data.strict import is_text, loads, named_once, short
 from .recipe import MAX_NAME, Recipe, Site
@@ -104,11 +104,35 @@ class Adapter:
         """What is added to the matrix of a site, `(out, in)`."""
         return self.scale * (self.tensors[f"{site}/B"] @ self.tensors[f"{site}/A"])
 
-    def parameters(self) -> Iterator[tuple[Site, str, Tensor]]:
-        """The parameters of whole blocks: a site of the block, the parameter's name in it."""
+    def matrices(self, weight: Callable[[Site], Tensor]) -> dict[Site, Tensor]:
+        """The matrix of each site, `(out, in)`; `weight` is what it was with the recipe.
+
+        Raises:
+            ValueError: a matrix of another shape.
+        """
+        found = {}
+        for site in self.sites:
+            matrix, term = weight(site), self.term(site)
+            _check_shape(str(site), term, matrix)
+            found[site] = matrix + term.to(matrix.device)
+        return found
+
+    def put_into(self, block: Callable[[Site], nn.Module]) -> None:
+        """Give whole blocks, which nobody else may share, the parameters that were trained.
+
+        Raises:
+            ValueError: no such parameter, or one of another shape.
+        """
         for name, tensor in self.tensors.items() if self.moves == "full" else ():
-            block, _, inside = name.partition("/")
-            yield Site.parse(f"{block}.up"), inside, tensor
+            place, _, inside = name.partition("/")
+            parent, _, last = inside.rpartition(".")
+            try:
+                module = block(Site.parse(f"{place}.up")).get_submodule(parent)
+                mine = module.get_parameter(last)
+            except AttributeError:
+                raise ValueError(f"{place} has no {short(inside)}; train again") from None
+            _check_shape(name, tensor, mine)
+            setattr(module, last, nn.Parameter(tensor.to(mine.device), requires_grad=False))
 
     def dumps(self) -> bytes:
         """The file, the same bytes for the same adapter."""
@@ -249,6 +273,14 @@ def _read(path: Path) -> dict[str, Any]:
         "losses": tuple(map(float, losses)),
         "labels": tuple(labels),
     }
+
+
+def _check_shape(name: str, tensor: Tensor, mine: Tensor) -> None:
+    if tensor.shape != mine.shape:
+        raise ValueError(
+            f"{name} of the adapter is {tuple(tensor.shape)}, the network's {tuple(mine.shape)}; "
+            "use the backbone it was trained on"
+        )
 
 
 def _check_names(moves: str, shapes: Mapping[str, tuple[int, ...]]) -> None:

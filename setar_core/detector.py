@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from .backbones.base import Backbone, Classifier
+from .backbones.progress import Progress
 from .data.images import read_image
 from .data.strict import short
 from .labels import LabelSet
-from .progress import Progress
 from .scores import DEFAULTS, MINED, SCORES, ScoreOptions, fitting
 from .scores.evidence import Evidence, NegativeClassifier
 from .scores.logits import patch_best, patch_map, probabilities

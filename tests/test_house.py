@@ -16,7 +16,6 @@ FLOORS = {
         "paths",
         "recipe",
         "adapter",
-        "progress",
         "lowrank",
         "labels",
         "metrics",

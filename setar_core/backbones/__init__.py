@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from ..labels import LabelSet
-from ..progress import Progress
 from .base import Backbone, BackboneError, Classifier, Logits
 from .device import check_device, place
 from .loading import BLACK, FAMILIES, WHITE, Family, clip_tag, emoji, unknown
+from .progress import Progress
 from .tower import Features, Tower
 
 __all__ = [

@@ -25,8 +25,8 @@ from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
 from ..parallel import rounding
-from ..progress import Progress, finished
 from ..recipe import ORIGINAL, Recipe, Site
+from .progress import Progress, finished
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 FEW = 500  # labels that are read within a second or so
@@ -267,28 +267,13 @@ class Backbone(ABC):
                 "that backbone, or train on this one"
             )
         base = self.with_recipe(adapter.recipe or Recipe({}))
-        matrices = {}
-        for site in adapter.sites:
-            matrix, term = base.weight(site), adapter.term(site)
-            _check_shape(str(site), term, matrix)
-            matrices[site] = matrix + term.to(matrix.device)
-        other = base.with_weights(matrices)
-        for site, name, tensor in adapter.parameters():
-            inside, _, last = name.rpartition(".")
-            try:
-                module = other.block(site).get_submodule(inside)
-                mine = module.get_parameter(last)
-            except AttributeError:
-                raise ValueError(
-                    f"the block of {site} in {self.name} has no {short(name)}; train again"
-                ) from None
-            _check_shape(name, tensor, mine)
-            setattr(module, last, nn.Parameter(tensor.to(mine.device), requires_grad=False))
-        other._check_context(adapter)
+        other = base.with_weights(adapter.matrices(base.weight))
+        adapter.put_into(other.block)
+        other.check_context(adapter)
         other.recipe, other.adapter = adapter.recipe, adapter
         return other
 
-    def _check_context(self, adapter: Adapter) -> None:
+    def check_context(self, adapter: Adapter) -> None:
         """Raises ValueError for a context that the text tower cannot read."""
         if adapter.context is not None:
             raise ValueError(f"{self.name} has no text tower to read a context; use a CLIP")
@@ -303,6 +288,7 @@ class Backbone(ABC):
     def with_weights(self, matrices: Mapping[Site, Tensor]) -> Backbone:
         """A backbone with other matrices at some sites, sharing all other tensors."""
         other = copy.copy(self)
+        other._fingerprint = ""
         shared = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
         other.model = copy.deepcopy(self.model, shared)
         other.towers = other._cut(other.model)
@@ -390,14 +376,6 @@ class Backbone(ABC):
             return ()
         words = re.findall(r"[^\W_]+", text.lower())
         return tuple(dict.fromkeys(word for word in words if word not in self.vocabulary))
-
-
-def _check_shape(name: str, tensor: Tensor, mine: Tensor) -> None:
-    if tensor.shape != mine.shape:
-        raise ValueError(
-            f"{name} of the adapter is {tuple(tensor.shape)}, the network's {tuple(mine.shape)}; "
-            "use the backbone it was trained on"
-        )
 
 
 def _family(name: str) -> str:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..progress import Progress
 from .base import BackboneError
+from .progress import Progress
 
 MAX_CONFIG_BYTES = 1_000_000
 # What training puts before names: parallel copies, torch.compile, sharding.

@@ -82,7 +82,7 @@ class ClipBackbone(Backbone):
                 yield done
         return rows
 
-    def _check_context(self, adapter: Adapter) -> None:
+    def check_context(self, adapter: Adapter) -> None:
         context, tower = adapter.context, self.towers["text"]
         if context is None:
             return

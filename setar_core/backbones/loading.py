@@ -15,9 +15,9 @@ from PIL import Image
 from ..labels import LabelSet
 from ..labels.reading import names_of
 from ..paths import BACKBONES
-from ..progress import Progress
 from .base import Backbone, BackboneError
 from .checkpoints import fetch, read_config, safe_weights, shape_in, unwrapped
+from .progress import Progress
 
 CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)

@@ -169,7 +169,7 @@ class Trained:
             values = STD * torch.randn(plan.words, width, generator=generator(plan.seed, "context"))
         self.first[CONTEXT] = values.to(backbone.device)
         self.lowest["text"] = 0
-        backbone._check_context(self.adapter(self.first, (), 0, ()))
+        backbone.check_context(self.adapter(self.first, (), 0, ()))
 
     def _moves(self, tower: str, position: int) -> None:
         self.lowest[tower] = min(position, self.lowest.get(tower, position))

@@ -47,7 +47,6 @@ def header(
         "labels": labels.fingerprint,
         "images": images.fingerprint,
         "device": backbone.device.type,
-        "threads": torch.get_num_threads(),
         "plan": plan.page(),
         "start": _digest({name: x.tolist() for name, x in (start or {}).items()}),
         "order": _digest(None if order is None else [list(step) for step in order]),

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from ..backbones.base import FEW, Backbone
+from ..backbones.progress import Progress, finished
 from ..data.negatives import Negative, Negatives
 from ..data.negatives.methods import DEFAULT, Mining
 from ..data.negatives.words import Words
 from ..labels import LabelSet
-from ..progress import Progress, finished
 from .embeddings import TextFeatures, counted
 from .evidence import NegativeClassifier
 

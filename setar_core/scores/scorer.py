@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ..backbones.base import Backbone, Classifier
+from ..backbones.progress import Progress
 from ..data.images import ImageError, batches
 from ..labels import LabelSet
 from ..memory import IMAGES_WATCHED
-from ..progress import Progress
 from . import DEFAULTS, MINED, NEEDS, SCORES, Score, ScoreOptions, check_scores, fitting
 from .evidence import Cosines, Evidence, NegativeClassifier
 from .shaping import Shaping

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from ..backbones.base import Backbone
+from ..backbones.progress import Progress
 from ..data.calibration import CalibrationSet
 from ..memory import free_memory
-from ..progress import Progress
 from ..recipe import Recipe, Site
 from .evaluator import Evaluator
 from .plan import LOSSES, SearchPlan, resolve, sites

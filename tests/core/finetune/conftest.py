@@ -49,7 +49,7 @@ def numbers(path):
     return np.load((GOLDEN / path).with_suffix(".npz"))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def few_threads():
     """Small matrices are quicker in one."""
     threads = torch.get_num_threads()
