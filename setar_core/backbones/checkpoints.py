@@ -17,6 +17,9 @@ from typing import Any
 from .base import BackboneError
 from .progress import Progress
 
+CLIP_CONFIG = "open_clip_config.json"
+CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
+WORDS, CONCEPTS = "words.txt", "concepts.txt"  # of a text tower that knows few
 MAX_CONFIG_BYTES = 1_000_000
 # What training puts before names: parallel copies, torch.compile, sharding.
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}

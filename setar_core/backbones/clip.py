@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import json
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from ..adapter import Adapter
 from ..labels import LabelSet, few, short
 from .base import Backbone, BackboneError, Classifier, Preprocess
+from .checkpoints import CLIP_CONFIG, CLIP_WEIGHTS, CONCEPTS, WORDS
 from .fused import linear, linear_onto, linear_then
 from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_width
 from .tower import Features, Slot, Tower, attention, heads, taken, through_norm
@@ -23,11 +26,22 @@ AT_ONCE = 1_024  # prompts; all that more of them take is time, not memory
 
 
 class ClipBackbone(Backbone):
-    """A CLIP and its tokenizer; logits are `exp(logit_scale)` times a cosine (arXiv:2103.00020)."""
+    """A CLIP and its tokenizer; logits are `exp(logit_scale)` times a cosine (arXiv:2103.00020).
 
-    def __init__(self, name: str, model: Any, preprocess: Preprocess, tokenizer: Tokenizer) -> None:
+    `config` is the page of its open_clip_config.json.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        preprocess: Preprocess,
+        tokenizer: Tokenizer,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         check_architecture(name, model)
         self.tokenizer = tokenizer
+        self.config = config or {}
         super().__init__(name, model, preprocess)
         self.scale = float(model.logit_scale.exp())
 
@@ -95,6 +109,22 @@ class ClipBackbone(Backbone):
 
     def placed(self, raw: Tensor) -> Tensor:
         return F.normalize(raw, dim=-1)
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        if self.adapter and self.adapter.context is not None:
+            raise ValueError(
+                "a context is read in place of a label's prompt, and no weight holds it; keep the "
+                "adapter's file and give it as --adapter"
+            )
+        tensors = {name: t.cpu().contiguous() for name, t in self.model.state_dict().items()}
+        save_file(tensors, folder / CLIP_WEIGHTS[0])
+        page = json.dumps(self.config, indent=1, allow_nan=False)
+        (folder / CLIP_CONFIG).write_text(page + "\n", encoding="utf-8")
+        for file, lines in (WORDS, sorted(self.vocabulary or ())), (CONCEPTS, self.concepts):
+            if lines:
+                (folder / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def doubts(self, labels: LabelSet) -> tuple[str, ...]:
         """Labels that its tokenizer cuts, and those that become one text, written differently."""

@@ -16,10 +16,19 @@ from ..labels import LabelSet
 from ..labels.reading import names_of
 from ..paths import BACKBONES
 from .base import Backbone, BackboneError
-from .checkpoints import fetch, read_config, safe_weights, shape_in, unwrapped
+from .checkpoints import (
+    CLIP_CONFIG,
+    CLIP_WEIGHTS,
+    CONCEPTS,
+    WORDS,
+    fetch,
+    read_config,
+    safe_weights,
+    shape_in,
+    unwrapped,
+)
 from .progress import Progress
 
-CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 TIMM_WEIGHTS = ("model.safetensors",)
 # What is tried before a visitor's pictures.
 BLACK, WHITE = (Image.new("RGB", (8, 8), (shade,) * 3) for shade in (0, 255))
@@ -37,7 +46,7 @@ def clip_folder(name: str, progress: Progress | None, limit: int | None) -> Back
 
 def clip_hub(name: str, progress: Progress | None, limit: int | None) -> Backbone:
     repo = name.removeprefix("hf-hub:")
-    config = fetch(repo, ["open_clip_config.json"], progress, limit)
+    config = fetch(repo, [CLIP_CONFIG], progress, limit)
     _refuse(name, read_config(config, {"model_cfg": dict})["model_cfg"])
     fetch(repo, CLIP_WEIGHTS, progress, limit)
     return _clip_folder(name, config.parent)
@@ -131,17 +140,17 @@ FAMILIES: dict[str, Family] = {
 
 
 def _clip_folder(name: str, folder: Path) -> Backbone:
-    page = read_config(folder / "open_clip_config.json", {"model_cfg": dict})
+    page = read_config(folder / CLIP_CONFIG, {"model_cfg": dict})
     _refuse(name, page["model_cfg"])
     weights = safe_weights(folder, CLIP_WEIGHTS)
     preprocessing = page.get("preprocess_cfg") or {}
     if not isinstance(preprocessing, dict):
         raise BackboneError(f"{name}: its preprocess_cfg is no table of settings; save it again")
     backbone = _clip(name, page["model_cfg"], preprocessing, weights)
-    words = folder / "words.txt"
+    words = folder / WORDS
     if words.is_file():
         backbone.vocabulary = frozenset(words.read_text(encoding="utf-8").split())
-    concepts = folder / "concepts.txt"
+    concepts = folder / CONCEPTS
     if concepts.is_file():
         backbone.concepts = tuple(concepts.read_text(encoding="utf-8").splitlines())
     return backbone
@@ -158,14 +167,11 @@ def _clip(
     parts = dict(config)
     build = open_clip.CustomTextCLIP if parts.pop("custom_text", False) else open_clip.CLIP
     wanted = ("mean", "std", "interpolation", "resize_mode", "fill_color")
+    kept = {key: preprocessing[key] for key in wanted if key in preprocessing}
     with _fitting(name, "open_clip"), unwrapped(weights) as file:
         model = build(**parts)
         open_clip.load_checkpoint(model, str(file))
-        preprocess = open_clip.image_transform(
-            model.visual.image_size,
-            is_train=False,
-            **{key: preprocessing[key] for key in wanted if key in preprocessing},
-        )
+        preprocess = open_clip.image_transform(model.visual.image_size, is_train=False, **kept)
         _check_preprocessing(preprocess)
         size, mode = preprocessing.get("size"), preprocessing.get("mode", "RGB")
         if size is not None and _pair(size) != _pair(model.visual.image_size):
@@ -183,7 +189,8 @@ def _clip(
                 f"its text tower has {model.vocab_size} tokens, CLIP's tokenizer "
                 f"{tokenizer.vocab_size}"
             )
-    return ClipBackbone(name, model, preprocess, tokenizer)
+    page = {"model_cfg": config, "preprocess_cfg": kept}
+    return ClipBackbone(name, model, preprocess, tokenizer, page)
 
 
 def _timm_folder(name: str, folder: Path) -> Backbone:

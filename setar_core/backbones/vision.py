@@ -6,6 +6,7 @@ Their labels are the head's classes by index; a patch's logits are the head's at
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,6 +62,11 @@ class VisionBackbone(Backbone):
             )
         yield len(labels)
         return Classifier(self.head.weight, self.head.bias)
+
+    def save(self, folder: Path) -> None:
+        from timm.models import save_for_hf
+
+        save_for_hf(self.model, str(folder), safe_serialization=True)
 
 
 class VitTower(Tower):

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 def add_model(parser: argparse.ArgumentParser, prompt: str | None = PROMPT) -> None:
     """--backbone, --labels, --prompt and --device."""
-    parser.add_argument(
-        "--backbone",
-        required=True,
-        metavar="B",
-        help="emoji, ViT-B-16/openai, local-dir:PATH, timm:NAME ...",
-    )
+    add_backbone(parser)
     parser.add_argument(
         "--labels",
         required=True,
@@ -44,6 +39,16 @@ def add_model(parser: argparse.ArgumentParser, prompt: str | None = PROMPT) -> N
         help=f"the sentence around a label ({'that of the method' if prompt is None else prompt})",
     )
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 or mps")
+
+
+def add_backbone(parser: argparse.ArgumentParser) -> None:
+    """--backbone."""
+    parser.add_argument(
+        "--backbone",
+        required=True,
+        metavar="B",
+        help="emoji, ViT-B-16/openai, local-dir:PATH, timm:NAME ...",
+    )
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +93,13 @@ def score_options(args: argparse.Namespace) -> ScoreOptions:
 def open_model(args: argparse.Namespace) -> tuple[Backbone, LabelSet]:
     """The backbone with its recipe, and the labels; a doubtful label is warned about on stderr."""
     labels = LabelSet.load(args.labels, args.prompt)
+    backbone = open_backbone(args, args.device)
+    warn(labels, backbone)
+    return backbone, labels
+
+
+def open_backbone(args: argparse.Namespace, device: str = "cpu") -> Backbone:
+    """The backbone with its recipe or its adapter, where they are asked for and given."""
     recipe = open_recipe(args.recipe, args.prune) if getattr(args, "recipe", None) else None
     if hasattr(args, "recipe") and recipe is None and args.prune:
         raise ValueError("--prune is for a --recipe, and there is none; leave it out or give one")
@@ -96,10 +108,7 @@ def open_model(args: argparse.Namespace) -> tuple[Backbone, LabelSet]:
         raise ValueError("--adapter brings the recipe below it; leave --recipe out")
     from ..backbones import load_backbone
 
-    backbone = load_backbone(args.backbone, args.device, progress=say)
-    backbone = backbone.altered(adapter or recipe)
-    warn(labels, backbone)
-    return backbone, labels
+    return load_backbone(args.backbone, device, progress=say).altered(adapter or recipe)
 
 
 def open_adapter(path: str) -> Adapter:

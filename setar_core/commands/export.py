@@ -1,0 +1,82 @@
+"""`export`: a recipe or an adapter merged into the weights, as a folder for open_clip or timm."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import add_adapter, add_backbone, add_recipe, open_backbone
+from .console import say, tell
+
+if TYPE_CHECKING:
+    from ..backbones import Backbone
+
+CARD = """# {name} with {change}
+
+The weights of {name} (fingerprint {weights}); merged into them is {change}. All else is as it was,
+its licence too.
+
+```python
+{opened}
+```
+"""
+OPEN_CLIP = """import open_clip
+
+model, _, preprocess = open_clip.create_model_and_transforms("local-dir:FOLDER")
+tokenizer = open_clip.get_tokenizer("local-dir:FOLDER")"""
+TIMM = """import timm
+
+model = timm.create_model("local-dir:FOLDER", pretrained=True)"""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("export", help=__doc__, description=__doc__)
+    add_backbone(parser)
+    add_recipe(parser)
+    add_adapter(parser)
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="one that is not there yet")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    out = Path(args.out)
+    if out.exists() or out.is_symlink():
+        raise ValueError(f"{args.out} is there already; give the name of a new folder")
+    if not out.parent.is_dir():
+        raise ValueError(f"{args.out}: its folder does not exist; make it first")
+    if not (args.recipe or args.adapter):
+        raise ValueError("there is nothing to merge; give a --recipe or an --adapter")
+    backbone = open_backbone(args)
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as passing:
+            whole = Path(passing, out.name)
+            whole.mkdir()
+            backbone.save(whole)
+            (whole / "README.md").write_text(card(backbone), encoding="utf-8")
+            whole.rename(out)
+    except OSError as error:
+        raise OSError(f"{args.out} cannot be written ({error.strerror or error})") from None
+    size = sum(path.stat().st_size for path in out.iterdir())
+    say(f"{backbone.name} with {_change(backbone)}: {size / 1e6:,.0f} MB")
+    tell(f"{'' if backbone.has_text else 'timm:'}local-dir:{args.out}")
+    return 0
+
+
+def card(backbone: Backbone) -> str:
+    """What the folder holds and how it is opened, as Markdown."""
+    return CARD.format(
+        name=backbone.name,
+        change=_change(backbone),
+        weights=backbone.original.fingerprint,
+        opened=OPEN_CLIP if backbone.has_text else TIMM,
+    )
+
+
+def _change(backbone: Backbone) -> str:
+    if backbone.adapter:
+        plan = backbone.adapter.plan
+        kind = f"{plan.get('moves', backbone.adapter.moves)} + {plan.get('loss', 'its own loss')}"
+        return f"the adapter {backbone.adapter.fingerprint} ({kind})"
+    return f"the SeTAR recipe {backbone.recipe.fingerprint[:8]}" if backbone.recipe else "no change"
