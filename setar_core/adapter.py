@@ -100,6 +100,20 @@ class Adapter:
             return ()
         return tuple(Site.parse(name[:-2]) for name in self.tensors if name.endswith("/A"))
 
+    @property
+    def size(self) -> int:
+        """Bytes of its tensors."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+
+    def check_weights(self, backbone: str, fingerprint: str) -> None:
+        """Raises ValueError for a backbone of other weights than those it was trained on."""
+        if fingerprint != self.weights:
+            raise ValueError(
+                f"the adapter was trained on {short(self.backbone)} with weights "
+                f"{short(self.weights)}, this is {backbone!r} with {fingerprint!r}; load that "
+                "backbone, or train on this one"
+            )
+
     def term(self, site: Site) -> Tensor:
         """What is added to the matrix of a site, `(out, in)`."""
         return self.scale * (self.tensors[f"{site}/B"] @ self.tensors[f"{site}/A"])

@@ -26,6 +26,7 @@ from setar_core.scores import ALONE, MINED, SCORES
 from setar_core.scores.catalogue import GROUPS
 
 if TYPE_CHECKING:
+    from setar_core.adapter import Change
     from setar_core.backbones import Backbone
     from setar_core.backbones.vision import VisionBackbone
 
@@ -202,12 +203,25 @@ def own_labels(backbone: Backbone) -> tuple[str, ...]:
 
 
 def recipe_given(library: Library, backbone: str, file: str | None) -> Choice:
-    """An uploaded recipe becomes the choice, once it can be read."""
+    """An uploaded recipe or adapter becomes the choice, once it can be read."""
     chosen, notice = default_recipe(library, backbone), None
     if file:
         try:
-            chosen = library.keep_recipe(Recipe.load(file), "uploaded")
+            chosen = library.keep_recipe(_change_in(library, backbone, file), "uploaded")
         except ValueError as error:
             chosen, notice = NO_RECIPE, notices.failure(error)
     recipes = recipe_choices(library, backbone, chosen)
     return Choice(recipe=gr.Dropdown(recipes, value=chosen), notice=notice)
+
+
+def _change_in(library: Library, backbone: str, file: str) -> Change:
+    """Raises ValueError for what is neither, and for an adapter of other weights than those that
+    are loaded."""
+    if not file.endswith(".safetensors"):
+        return Recipe.load(file)
+    from setar_core.adapter import Adapter
+
+    adapter = Adapter.load(file)
+    if library.is_loaded(backbone):
+        adapter.check_weights(backbone, library.backbone(backbone).fingerprint)
+    return adapter

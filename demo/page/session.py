@@ -207,8 +207,8 @@ def _build_more(labels: LabelSet) -> tuple:
             )
     with gr.Column(scale=3, min_width=220):
         recipe_file = gr.File(
-            file_types=[".json"],
-            label="A SeTAR recipe of your own (JSON)",
+            file_types=[".json", ".safetensors"],
+            label="A recipe (JSON) or an adapter (safetensors) of your own",
             height=140,
             elem_id="recipe-file",
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from demo.server.jobs import Job, Progress, Steps, each, told
 from demo.server.limits import (
+    KEPT_ADAPTER_BYTES,
     KEPT_ALTERED,
     KEPT_DETECTORS,
     KEPT_EQUIPPED,
@@ -79,7 +80,9 @@ class Library:
         self._detectors: Store[Detector] = Store(  # by name, recipe and labels
             KEPT_DETECTORS, cost=lambda made: -(-len(made.labels) // KEPT_LABELS)
         )
-        self._made = Store[tuple[str, Any]](KEPT_RECIPES)  # of whom, by title
+        self._made = Store[tuple[str, Any]](  # of whom, by title
+            KEPT_RECIPES, cost=lambda made: 1 + getattr(made[1], "size", 0) // KEPT_ADAPTER_BYTES
+        )
         self.mined: Store[Negatives] = Store(KEPT_NEGATIVES)  # by name, labels, way, own words
         self.negatives: Store[NegativeClassifier] = Store(
             KEPT_NEGATIVES

@@ -49,7 +49,8 @@ KEPT_NEGATIVES = 8  # negative labels of a label set, and what a recipe's weight
 KEPT_DETECTORS = 8  # label sets that were read; a large one counts as one for each of its
 KEPT_LABELS = 7_500
 KEPT_PROBES = 4  # inputs of Spectrum's measurements
-KEPT_RECIPES = 200  # made here or uploaded
+KEPT_RECIPES = 200  # and adapters, made here or uploaded; an adapter counts once more for each
+KEPT_ADAPTER_BYTES = 10_000_000
 
 # How much
 PUBLIC_WORDS = 20_000  # that are read to mine negatives, on a public host

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from ..adapter import Adapter
-from ..data.strict import short
 from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
@@ -260,12 +259,7 @@ class Backbone(ABC):
         Raises:
             ValueError: the adapter is for other weights, or does not fit this network.
         """
-        if adapter.weights != self.fingerprint:
-            raise ValueError(
-                f"the adapter was trained on {short(adapter.backbone)} with weights "
-                f"{short(adapter.weights)}, this is {self.name!r} with {self.fingerprint!r}; load "
-                "that backbone, or train on this one"
-            )
+        adapter.check_weights(self.name, self.fingerprint)
         base = self.with_recipe(adapter.recipe or Recipe({}))
         other = base.with_weights(adapter.matrices(base.weight))
         adapter.put_into(other.block)

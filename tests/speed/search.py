@@ -109,10 +109,10 @@ def batch_logits(
         else:
             visual = backbone.model.visual
             whole, local = (backbone.scale * x @ rows.T for x in image_features(visual, some))
-            logits = Logits(whole, local, visual.grid_size, len(labels), backbone.scale)
+            logits = Logits(whole, local, visual.grid_size, backbone.scale)
         found.append(logits)
     whole, local = torch.cat([f.whole for f in found]), torch.cat([f.local for f in found])
-    return Logits(whole, local, found[0].grid, len(labels), backbone.scale)
+    return Logits(whole, local, found[0].grid, backbone.scale)
 
 
 def image_features(visual: torch.nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, ...]:

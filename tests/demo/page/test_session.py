@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from demo.build import build
 from demo.page import choices, links
@@ -11,6 +12,7 @@ from demo.page.session import status_of
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, read_settings
 from demo.server.shipped import EMBEDDED, label_set
+from setar_core.adapter import Adapter
 from setar_core.labels import PROMPT
 from tests.demo.told import is_bad, words
 
@@ -47,6 +49,24 @@ def test_a_recipe_that_cannot_be_read_is_refused(library, tmp_path):
         assert given.recipe.value == NO_RECIPE
     away = choices.recipe_given(library, EMBEDDED, None)
     assert away.recipe.value == choices.default_recipe(library, EMBEDDED) and not away.notice
+
+
+def test_an_uploaded_adapter_is_chosen_for_the_weights_it_was_trained_on(library, tmp_path):
+    backbone, file = library.backbone(EMBEDDED), tmp_path / "mine.safetensors"
+    site = next(backbone.sites("up"))
+    out, width = backbone.weight(site).shape
+    tensors = {f"{site}/A": torch.ones(1, width), f"{site}/B": torch.ones(out, 1)}
+    Adapter("lora", tensors, EMBEDDED, backbone.fingerprint).save(file)
+    given = choices.recipe_given(library, EMBEDDED, str(file))
+    assert not given.notice
+    chosen = library.made_recipe(given.recipe.value)
+    assert library.backbone(EMBEDDED, chosen).adapter.fingerprint == chosen.fingerprint
+    Adapter("lora", tensors, "another", "0" * 16).save(file)
+    given = choices.recipe_given(library, EMBEDDED, str(file))
+    assert is_bad(given.notice) and "trained on 'another'" in words(given.notice)
+    file.write_bytes(b"\x80\x04 a pickle")
+    given = choices.recipe_given(library, EMBEDDED, str(file))
+    assert is_bad(given.notice) and "safetensors" in words(given.notice)
 
 
 def test_a_backbone_brings_its_recipes_and_ends_what_it_said(library):
