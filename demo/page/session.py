@@ -121,9 +121,10 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
             needs = build_needs()
         status = Status(status_of(library), elem_id="status")
         notice = Notices(elem_id="bar-notice")
+    tabs = gr.Tabs(overflow_behavior="wrap")
     bar = Bar(
         place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
-        needs, recipe_file, count, explanation, status, notice, gr.Tabs(), gr.State(None),
+        needs, recipe_file, count, explanation, status, notice, tabs, gr.State(None),
         gr.State(None),
     )  # fmt: skip
     return bar._replace(opened=_join_opening(demo, library, bar), changes=_join(library, bar))
