@@ -206,7 +206,11 @@ def printed(*names: str) -> Callable[[], str]:
         parts = []
         for name in names:
             done = subprocess.run(
-                [sys.executable, "-m", name], capture_output=True, text=True, check=True
+                [sys.executable, "-m", *name.split()],
+                cwd=FILE.parents[1],
+                capture_output=True,
+                text=True,
+                check=True,
             )
             parts.append(f"    python -m {name}\n\n```\n{done.stdout.strip()}\n```")
         return "\n\n".join(parts)
@@ -220,6 +224,10 @@ SECTIONS: dict[str, tuple[str, Callable[[], str]]] = {
     "close": ("Close calls on the shipped sets", close_calls),
     "draws": ("Twenty draws of the shipped sets", printed("assets.build.draws")),
     "recipe": ("What SeTAR does over many draws", printed("tests.speed.emoji_recipe")),
+    "finetune": (
+        "What each way of fine-tuning does over seeds",
+        printed("tests.speed.emoji_finetune --out assets/backbones/emoji/finetune.json"),
+    ),
     "speed": ("Speed, as ratios in one run", printed("tests.speed.detect", "tests.speed.search")),
 }
 

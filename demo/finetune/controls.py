@@ -7,12 +7,13 @@ from typing import NamedTuple
 import gradio as gr
 
 from demo.finetune.request import SHIPPED, ZIP
+from demo.finetune.words import measured
 from demo.page.choices import default_labels
 from demo.page.components.heading import head
 from demo.page.uploads import zip_file
 from demo.server.library import Library
 from demo.server.limits import MAX_IMAGES, MAX_SEARCH_BYTES
-from demo.server.shipped import label_sets
+from demo.server.shipped import EMBEDDED, label_sets
 from setar_core.finetune.plan import LOSSES, MOVES, PRESETS, preset_plan
 from setar_core.labels import usual_top_k
 
@@ -47,12 +48,13 @@ class Left(NamedTuple):
     save: gr.Button
 
 
-def told_of(preset: str) -> str:
-    """A preset in a sentence."""
+def told_of(preset: str, backbone: str) -> str:
+    """A preset in a sentence, and what it did to the embedded network."""
     found = PRESETS[preset]
+    known = f'<p class="hint">{measured(preset)}</p>' if backbone == EMBEDDED else ""
     return (
         f'<p class="hint">{found.sentence} What moves: {MOVES[found.moves]}. What is minimised: '
-        f"{LOSSES[found.loss]}. arXiv:{found.source}.</p>"
+        f"{LOSSES[found.loss]}. arXiv:{found.source}.</p>{known}"
     )
 
 
@@ -62,7 +64,7 @@ def filled(preset: str, backbone: str, count: int | None) -> list:
     plan = preset_plan(preset, backbone, labels)
     top_k = usual_top_k(labels) if plan.top_k is None else plan.top_k
     return [
-        told_of(preset), plan.epochs, plan.rate, plan.batch_size, plan.lambda_ood, top_k,
+        told_of(preset, backbone), plan.epochs, plan.rate, plan.batch_size, plan.lambda_ood, top_k,
         plan.rank, str(plan.context), plan.augment,
     ]  # fmt: skip
 

@@ -360,15 +360,15 @@ class Backbone(ABC):
 
         yield from smaller_if_full(some, len(whole), step, whole.device)
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
         """Its weights, with recipe and adapter, and its configuration, as its library writes them:
         `local-dir:FOLDER` is then this network without any of ours.
 
         Raises:
-            ValueError: it was changed in what no weight holds.
+            ValueError: it was changed in what no weight holds, or no library writes its kind.
             OSError: the disk is full, or gone.
         """
+        raise ValueError(f"no library writes networks like {self.name}; keep the recipe's file")
 
     def doubts(self, labels: LabelSet) -> tuple[str, ...]:
         """Sentences about labels that it reads otherwise than they are written; for a head none."""

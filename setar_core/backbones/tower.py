@@ -36,11 +36,11 @@ class Features(NamedTuple):
 
     def some(self, rows: slice) -> Features:
         """Those of some of the images."""
-        return self._each(lambda x: x[rows])
+        return self.each(lambda x: x[rows])
 
     def float(self) -> Features:
         """In float32."""
-        return self._each(Tensor.float)
+        return self.each(Tensor.float)
 
     @classmethod
     def join(cls, parts: Sequence[Features]) -> Features:
@@ -51,7 +51,8 @@ class Features(NamedTuple):
         more = (None if other[0] is None else torch.cat(other) for other in others)
         return cls(torch.cat(whole), torch.cat(local), parts[0].grid, *more)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Features:
+    def each(self, change: Callable[[Tensor], Tensor]) -> Features:
+        """With each tensor changed."""
         more = (None if part is None else change(part) for part in self[3:])
         return Features(change(self.whole), change(self.local), self.grid, *more)
 

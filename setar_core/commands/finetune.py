@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import time
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..adapter import Adapter
+    from ..finetune.ranks import Ranks
     from ..finetune.train import Step
 
 SETTINGS = {  # by flag, what a Plan calls it, and its help
@@ -85,6 +87,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..finetune.ranks import joined
+
+    with joined(args.device) as (ranks, args.device), _heard(ranks):
+        return _run(args, ranks)
+
+
+def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     from tqdm import tqdm
 
     from ..finetune.pictures import TrainingSet
@@ -109,10 +118,14 @@ def run(args: argparse.Namespace) -> int:
         say(f"{state.step} steps are in {beside} already")
     elif args.resume:
         say(f"{beside} is not there; starting from the first step")
-    else:
+    elif not ranks.rank:
         set_aside_unfinished(args.out, beside)
     say(f"{plan.title}: {MOVES[plan.moves]} ({plan.moves}), {LOSSES[plan.loss]} ({plan.loss})")
-    steps = finetune(backbone, images, labels, plan, start=start, order=order, resume=state)
+    steps = finetune(
+        backbone, images, labels, plan, start=start, order=order, resume=state, ranks=ranks
+    )
+    if ranks.rank:  # the first one tells and writes
+        return sum(0 for _ in steps)
     log = _Log(args.log, state.step if state else 0) if args.log else None
     step: Step | None = None
     saved = time.monotonic()
@@ -156,6 +169,11 @@ def run(args: argparse.Namespace) -> int:
         f"{losses[0]:.4g} -> {losses[-1]:.4g}"
     )
     return 1 if skipped.count else 0
+
+
+def _heard(ranks: Ranks) -> AbstractContextManager[object]:
+    """Of several processes the first alone says how it goes on."""
+    return redirect_stderr(io.StringIO()) if ranks.rank else nullcontext()
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:

@@ -30,7 +30,9 @@ from .network import Images, Texts
 from .outliers import Outliers
 from .pictures import Reader, TrainingSet, batches
 from .plan import Plan, resolve
+from .ranks import Ranks
 
+ALONE = Ranks()
 READERS = 4  # threads that read pictures ahead
 WORSE = 10  # times its first value and that of chance: a loss that diverges
 
@@ -150,6 +152,7 @@ def finetune(
     start: Mapping[str, Tensor] | None = None,
     order: Sequence[Sequence[int]] | None = None,
     resume: State | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Step]:
     """Train on labelled images; every step is an update.
 
@@ -158,6 +161,7 @@ def finetune(
         start: first values by name, in place of the plan's.
         order: the images' numbers of each step, in place of chance.
         resume: the state of a step of the same run.
+        ranks: this process among those that share each batch.
 
     Raises:
         ValueError: the plan does not fit the backbone, the labels or the images (at once, before
@@ -168,6 +172,7 @@ def finetune(
     images.check(labels)
     recipe = backbone.recipe if recipe is None else recipe
     epochs, order = _order(plan, len(images), order)
+    ranks.check(order)
     trained = Trained(backbone, plan, recipe)
     first = started(trained.first, start)
     outliers = None
@@ -180,7 +185,7 @@ def finetune(
     begin = State(0, first, zeros, memory=outliers.memory if outliers else {})
     if resume:
         begin = _taken_up(begin, resume, len(order))
-    return _train(trained, outliers, images, labels, plan, begin, order, epochs)
+    return _train(trained, outliers, images, labels, plan, begin, order, epochs, ranks)
 
 
 def _train(
@@ -192,6 +197,7 @@ def _train(
     state: State,
     order: Sequence[Sequence[int]],
     epochs: int,
+    ranks: Ranks,
 ) -> Iterator[Step]:
     steps = len(order)
     pictures = Images(trained, Reader(images, trained.source.preprocess, plan), plan)
@@ -199,15 +205,16 @@ def _train(
     classes = torch.tensor(images.classes)
     todo = [(number * epochs // steps, order[number]) for number in range(state.step, steps)]
     moment, good = Moment(trained, labels.names, None), None
-    ahead = prefetch(pictures.read, pictures.wanted(todo), 2 * plan.batch_size, READERS)
+    mine = [(epoch, ranks.share(numbers)) for epoch, numbers in todo]
+    ahead = prefetch(pictures.read, pictures.wanted(mine), 2 * plan.batch_size, READERS)
     with closing(ahead):
-        for epoch, numbers in todo:
+        for (epoch, numbers), (_, share) in zip(todo, mine, strict=True):
             began = time.perf_counter()
             rate = plan.rate_of(state.step, steps, epochs)
             with torch.enable_grad():
                 tensors = {n: x.detach().requires_grad_() for n, x in state.tensors.items()}
                 trained.load(tensors)
-                features = pictures.features(numbers, ahead)
+                features = ranks.together(pictures.features(share, ahead), len(numbers))
                 classifier = texts.classifier(tensors)
                 of = classes[list(numbers)].to(features.whole.device)
                 found = _measured(trained.backbone, features, classifier, of, plan)
@@ -215,9 +222,10 @@ def _train(
                     found = _beside(
                         found, outliers, trained.backbone, features, classifier, state, tensors
                     )
-                slopes = torch.autograd.grad(
+                mine_alone = torch.autograd.grad(
                     found.loss, list(tensors.values()), materialize_grads=True
                 )
+                slopes = ranks.summed(list(tensors), mine_alone)
             size = torch.stack([slope.norm() for slope in slopes]).norm()
             told = torch.stack([*found[1:], size, found.loss.detach()]).tolist()
             _check(told, state, good, moment, rate, len(labels))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 # Where sizes, counts and offsets turn over.
 EDGES = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+FEWEST = 20  # mutants
 LONGEST = 600  # characters of a refusal: a sentence, not a dump
 
 
@@ -56,11 +57,14 @@ CHANGES = (flip, overwrite, edge, edge, cut, remove, repeat, splice)
 
 
 def mutants(seeds: Sequence[bytes], seconds: float, seed: int = 0) -> Iterator[bytes]:
-    """The seeds as they are, then the same mutants in the same order, until the time is up."""
+    """The seeds as they are, then the same mutants in the same order, until the time is up; a few
+    on the slowest machine."""
     rng, end = random.Random(seed), time.monotonic() + seconds
     yield from seeds
-    while time.monotonic() < end:
+    count = 0
+    while time.monotonic() < end or count < FEWEST:
         yield mutant(rng, seeds)
+        count += 1
 
 
 def hunt(
