@@ -20,7 +20,7 @@ from demo.page.components.heading import head
 from demo.page.uploads import zip_file
 from demo.server.library import Library
 from demo.server.limits import MAX_SETS_BYTES, MAX_SETS_FILES
-from demo.server.request import NO_RECIPE
+from demo.server.request import NO_RECIPE, given_recipe, recipe_of
 from setar_core.data.contents import MAX_FILES, MAX_TOTAL
 
 LIMITS = (
@@ -61,9 +61,18 @@ def weights_offered(library: Library, backbone: str, chosen: str, ticked: list[s
 
 
 def recipe_chosen(library: Library, backbone: str, chosen: str, ticked: list[str]) -> Any:
-    """The bar's recipe is measured beside the original weights; others can be ticked again."""
+    """The bar's recipe is measured beside the original weights, an adapter beside the recipe below
+    it too; others can be ticked again."""
     names = recipe_names(library, backbone, [*ticked, chosen])
     wanted = [ORIGINAL] if chosen == NO_RECIPE else [ORIGINAL, chosen]
+    made = library.made_recipe(chosen)
+    below = recipe_of(made)
+    if below and below is not made:
+        wanted[1:1] = [
+            name
+            for name in names
+            if name not in wanted and given_recipe(library, backbone, name) == below
+        ]
     return gr.update(choices=names, value=[name for name in wanted if name in names])
 
 

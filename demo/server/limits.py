@@ -1,4 +1,4 @@
-"""Every limit of the page, in one place; README lists them.
+"""Every limit of the page, in one place; docs/hosting.md lists them.
 
 A visitor is who asks from one address (`demo/server/visitors.py`). What one may have is less than
 what all may have together, so that nobody can fill a line or a store alone.

@@ -4,6 +4,7 @@ import io
 import zipfile
 
 import pytest
+import torch
 from PIL import Image
 
 from demo.benchmark.components.table import BenchmarkTable, table
@@ -14,6 +15,7 @@ from demo.server.jobs import result_of
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE
 from demo.server.shipped import EMBEDDED, label_set
+from setar_core.adapter import Adapter
 from setar_core.recipe import Recipe, Site
 from tests.demo.benchmark.asking import HOSTILE, controls, filled
 from tests.demo.told import is_bad, words
@@ -118,6 +120,21 @@ def test_a_folder_is_no_id_and_ood_set_at_once(tmp_path):
             asked = SetsAsked(inside, None, outside, ())
             list(opened(offering, asked, label_set("animals"), tmp_path))
         assert said in str(caught.value) and str(tmp_path) not in str(caught.value)
+
+
+def test_an_adapter_is_measured_beside_the_recipe_below_it(library):
+    backbone, shipped = library.backbone(EMBEDDED), recipe_names(library, EMBEDDED)
+    site = next(backbone.sites("up"))
+    out, width = backbone.weight(site).shape
+    tensors = {f"{site}/A": torch.ones(1, width), f"{site}/B": torch.ones(out, 1)}
+    below = {}
+    for kind, recipe in {"with": Recipe.load(shipped[1]), "without": None}.items():
+        adapter = Adapter("lora", tensors, EMBEDDED, backbone.fingerprint, recipe)
+        below[kind] = library.keep_recipe(adapter, kind)
+    offered = recipe_chosen(library, EMBEDDED, below["with"], [])
+    assert offered["value"] == [ORIGINAL, shipped[1], below["with"]]
+    offered = recipe_chosen(library, EMBEDDED, below["without"], [])
+    assert offered["value"] == [ORIGINAL, below["without"]]
 
 
 def test_a_recipe_made_here_is_measured_too(library, zips):

@@ -37,3 +37,9 @@ def test_a_training_is_watched_stopped_resumed_found_and_used(visit):
     page.locator("#finetune-use").click()
     expect(page.locator("#recipe input")).to_have_value(re.compile(r"SeTAR\+FT \("), timeout=SLOW)
     expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Fine-tune").click()
+    page.get_by_role("button", name="Compare in Benchmark").click()
+    expect(page.get_by_role("tab", name="Benchmark")).to_have_attribute("aria-selected", "true")
+    for name in ("original", "emoji-searched", re.compile(r"SeTAR\+FT \(")):
+        expect(page.get_by_role("checkbox", name=name)).to_be_checked(timeout=SLOW)
+    assert page.broken == []
