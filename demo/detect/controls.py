@@ -80,9 +80,9 @@ def build_thresholds() -> Thresholds:
         info="Pictures that do show your labels (recall)",
         elem_id="recall",
     )
-    line = gr.Slider(0, 1, 0, label="Threshold, original weights", visible=False, elem_id="line")
+    line = gr.Slider(0, 1, 0, label="Threshold: Original weights", visible=False, elem_id="line")
     line_altered = gr.Slider(
-        0, 1, 0, label="Threshold, SeTAR recipe", visible=False, elem_id="line-altered"
+        0, 1, 0, label="Threshold: SeTAR recipe", visible=False, elem_id="line-altered"
     )
     with gr.Accordion("Calibrate", open=False, elem_id="calibration"):
         source = gr.Radio([SHIPPED, OWN], value=SHIPPED, label="Calibrate on", elem_id="source")

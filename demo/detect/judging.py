@@ -15,7 +15,7 @@ from demo.page.words import STAY
 from demo.server.jobs import Progress, Steps, told
 from demo.server.library import Library
 from demo.server.limits import MAX_BATCH_BYTES, MAX_FILES
-from demo.server.settings import ORIGINAL, TITLES, Settings
+from demo.server.settings import ORIGINAL, Settings
 from demo.server.supplies import equipped
 from setar_core.data.images import ImageError, read_image
 from setar_core.memory import IMAGES_WATCHED
@@ -49,7 +49,7 @@ def detectors(library: Library, settings: Settings) -> Steps[Detectors]:
     for weights in settings.weights:
         recipe = None if weights == ORIGINAL else settings.recipe
         steps = equipped(library, settings, recipe)
-        made[weights] = yield from told(f"{TITLES[weights]}: ", steps)
+        made[weights] = yield from told(f"{settings.titles[weights]}: ", steps)
     return made
 
 

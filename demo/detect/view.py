@@ -19,7 +19,7 @@ from demo.page import notices
 from demo.page.events import KEEP
 from demo.page.figures import Axis, score_axes
 from demo.page.pictures import seen
-from demo.server.settings import ALTERED, ORIGINAL, TITLES
+from demo.server.settings import ALTERED, ORIGINAL
 from setar_core.data.images import ImageError, read_image
 from setar_core.scores import SCORES
 
@@ -87,7 +87,7 @@ def _axes(batch: Batch, image: Judged) -> go.Figure:
         found = batch.calibration.get(weights) if weights in batch.thresholds else None
         axes.append(
             Axis(
-                TITLES[weights],
+                batch.settings.titles[weights],
                 [other.verdicts[weights].score for other in batch.images],
                 image.verdicts[weights].score,
                 image.verdicts[weights].threshold,
@@ -104,12 +104,12 @@ def _slider(batch: Batch, weights: str) -> Any:
     low, high, step = batch.span(weights)
     verdict = batch.images[0].verdicts[weights]
     unset = verdict.threshold is None
-    title = {ORIGINAL: "original weights", ALTERED: "SeTAR recipe"}[weights]
+    title = batch.settings.titles[weights]
     return gr.Slider(
         value=float(f"{low if unset else verdict.threshold:.6g}"),
         minimum=low,
         maximum=high,
         step=step,
-        label=f"Threshold, {title}{' (not set yet)' if unset else ''}",
+        label=f"Threshold: {title}{' (not set yet)' if unset else ''}",
         visible=True,
     )

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from setar_core.labels import LabelSet
 from setar_core.labels.examples import SHARE
-from setar_core.recipe import ORIGINAL
+from setar_core.recipe import ORIGINAL, Recipe
 from setar_core.scores import DEFAULTS, ScoreOptions
 
 if TYPE_CHECKING:
     from setar_core.adapter import Change
 
 ALTERED = "altered"
-TITLES = {ORIGINAL: "Original weights", ALTERED: "SeTAR recipe"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,12 @@ class Settings:
     def weights(self) -> tuple[str, ...]:
         """`original`, and `altered` when a recipe changes something."""
         return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What a visitor calls the weights."""
+        trained = self.recipe is not None and not isinstance(self.recipe, Recipe)
+        return {ORIGINAL: "Original weights", ALTERED: "Adapter" if trained else "SeTAR recipe"}
 
     def changed(self, before: Settings) -> list[str]:
         """What differs from an earlier settings, in words."""

@@ -125,7 +125,9 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
         backbone, images, labels, plan, start=start, order=order, resume=state, ranks=ranks
     )
     if ranks.rank:  # the first one tells and writes
-        return sum(0 for _ in steps)
+        for _ in steps:
+            pass
+        return 0
     log = _Log(args.log, state.step if state else 0) if args.log else None
     step: Step | None = None
     saved = time.monotonic()

@@ -13,7 +13,7 @@ def says(page, words):
     expect(page.locator("#finetune-state")).to_contain_text(re.compile(words), timeout=SLOW)
 
 
-def test_a_training_is_watched_stopped_resumed_found_and_used(visit):
+def test_a_training_is_watched_stopped_resumed_found_and_used(visit, drawn):
     page = visit()
     page.set_default_timeout(SLOW)
     page.get_by_role("tab", name="Fine-tune").click()
@@ -31,6 +31,7 @@ def test_a_training_is_watched_stopped_resumed_found_and_used(visit):
     says(page, "Done: 10 steps")
     expect(page.locator("#finetune-drift .js-plotly-plot")).to_be_visible(timeout=SLOW)
     expect(page.locator("#finetune-table")).to_contain_text("AUROC")
+    drawn(page, "finetune")
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.set_viewport_size({"width": 1280, "height": 900})

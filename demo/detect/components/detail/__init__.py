@@ -9,7 +9,6 @@ from demo.detect.components.chip import Chip, Decision, chip
 from demo.page.components.base import Part
 from demo.page.pictures import PatchMap, patch_map
 from demo.page.words import number
-from demo.server.settings import TITLES
 from setar_core.verdict import OUT, Nearest, Verdict
 
 
@@ -43,7 +42,7 @@ class Detail(Part):
 def detail(batch: Batch, image: Judged, picture: str | None, score_title: str) -> Shown:
     """One column for each of the weights."""
     columns = [
-        _column(TITLES[weights], image.verdicts[weights], score_title)
+        _column(batch.settings.titles[weights], image.verdicts[weights], score_title)
         for weights in batch.settings.weights
     ]
     return Shown(image.name, picture, columns)

@@ -8,10 +8,9 @@ from demo.detect.batch import Batch, Judged
 from demo.detect.components.chip import Chip, Decision, chip
 from demo.page.components.picker import Picker
 from demo.page.words import number
-from demo.server.settings import ALTERED, ORIGINAL
 from setar_core.verdict import OUT, Verdict
 
-SHORT = {ORIGINAL: "original", ALTERED: "SeTAR"}
+SHORT = {"Original weights": "original", "SeTAR recipe": "SeTAR", "Adapter": "adapter"}
 
 
 class Line(NamedTuple):
@@ -45,15 +44,16 @@ class Rows(Picker):
 
 def rows(batch: Batch, order: list[int], picked: int | None) -> list[Row]:
     """The batch's images in the order given."""
-    scales = {weights: _scale(batch, weights) for weights in batch.settings.weights}
+    titles, weights = batch.settings.titles, batch.settings.weights
+    scales = {
+        one: (SHORT[titles[one]] if len(weights) > 1 else "", *_scale(batch, one))
+        for one in weights
+    }
     return [_row(batch.images[i], i, i == picked, scales) for i in order]
 
 
-def _row(image: Judged, i: int, picked: bool, scales: dict[str, tuple[float, float]]) -> Row:
-    lines = [
-        _line(image.verdicts[weights], SHORT[weights] if len(scales) > 1 else "", *scale)
-        for weights, scale in scales.items()
-    ]
+def _row(image: Judged, i: int, picked: bool, scales: dict[str, tuple[str, float, float]]) -> Row:
+    lines = [_line(image.verdicts[weights], *scale) for weights, scale in scales.items()]
     return Row(i, picked, image.thumbnail, image.name, image.differs, lines)
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from demo.detect.batch import Batch
 from demo.detect.components.chip import SIGNS
 from demo.page.components.base import Part
-from demo.server.settings import TITLES
 
 
 class Count(NamedTuple):
@@ -33,6 +32,6 @@ def tally(batch: Batch) -> Counts:
     for weights in batch.settings.weights:
         found = Counter(image.verdicts[weights].decision for image in batch.images)
         said = ", ".join(f"{found[words]} {words}" for words in SIGNS if found[words])
-        title = f"{TITLES[weights]}: " if len(batch.settings.weights) > 1 else ""
+        title = f"{batch.settings.titles[weights]}: " if len(batch.settings.weights) > 1 else ""
         counts.append(Count(title, said))
     return Counts(counts, sum(image.differs for image in batch.images))

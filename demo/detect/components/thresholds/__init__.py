@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from demo.detect.batch import Batch
 from demo.page.components.base import Part
 from demo.page.words import number
-from demo.server.settings import TITLES
 
 if TYPE_CHECKING:
     from setar_core.threshold import Threshold
@@ -24,8 +23,10 @@ class ThresholdList(Part):
 
 def thresholds(batch: Batch | None) -> list[Found]:
     """Each of the batch's thresholds."""
-    found = {} if batch is None else batch.thresholds
-    return [Found(TITLES[weights], _sentence(threshold)) for weights, threshold in found.items()]
+    if batch is None:
+        return []
+    titles = batch.settings.titles
+    return [Found(titles[weights], _sentence(line)) for weights, line in batch.thresholds.items()]
 
 
 def _sentence(threshold: Threshold | float) -> str:
