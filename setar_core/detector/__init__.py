@@ -12,18 +12,18 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .backbones.base import Backbone, Classifier
-from .backbones.progress import Progress
-from .data.images import read_image
-from .data.strict import short
-from .labels import LabelSet
-from .scores import DEFAULTS, MINED, SCORES, ScoreOptions, fitting
-from .scores.evidence import Evidence, NegativeClassifier
-from .scores.logits import patch_best, patch_map, probabilities
-from .scores.scorer import OnError, Scorer
-from .scores.shaping import Shaping
-from .threshold import Context, Threshold, calibrate, check_recall
-from .verdict import Nearest, Verdict
+from ..backbones.base import Backbone, Classifier
+from ..backbones.progress import Progress
+from ..data.images import read_image
+from ..data.strict import short
+from ..labels import LabelSet
+from ..scores import DEFAULTS, MINED, SCORES, ScoreOptions, fitting
+from ..scores.evidence import Evidence, NegativeClassifier
+from ..scores.logits import patch_best, patch_map, probabilities
+from ..scores.scorer import OnError, Scorer
+from ..scores.shaping import Shaping
+from ..threshold import Context, Threshold, calibrate, check_recall
+from ..verdict import Nearest, Verdict
 
 
 class Detector(Scorer):
@@ -236,6 +236,40 @@ class Detector(Scorer):
         read = self.read(paths, on_error, needs)
         scores = [value for _, some in read for value in self.score_of(some).tolist()]
         return self.with_threshold(calibrate(scores, recall, self.context))
+
+    def save(self, path: str | Path) -> None:
+        """Write all that a verdict depends on to `NAME.json`, with the arrays as safetensors beside
+        it, or to `NAME.zip`; what was there stays until the new one is whole.
+
+        Raises:
+            ValueError: another ending, or a score that does not name what it learns.
+            OSError: the disk is full, or gone.
+        """
+        from .files import save
+
+        save(self, path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        backbone: Backbone | str | None = None,
+        device: str = "cpu",
+        progress: Progress | None = None,
+    ) -> Detector:
+        """What `save` wrote; no label is read again, so it decides as the one that was saved.
+
+        Args:
+            backbone: the network, or where it lies now; by default the name that was saved.
+
+        Raises:
+            BackboneError: the backbone cannot be had.
+            ValueError: no detector, other weights, arrays that are missing or differ, values that
+                do not go together; names the file and says what is wrong.
+        """
+        from .files import load
+
+        return load(path, backbone, device, progress)
 
     def _check(self) -> None:
         if self.score not in SCORES:
