@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from ..data.images import ImageError
 
 
-def add_model(parser: argparse.ArgumentParser, prompt: str | None = PROMPT) -> None:
+def add_model(
+    parser: argparse.ArgumentParser, prompt: str | None = PROMPT, required: bool = True
+) -> None:
     """--backbone, --labels, --prompt and --device."""
-    add_backbone(parser)
+    add_backbone(parser, required)
     parser.add_argument(
         "--labels",
-        required=True,
+        required=required,
         metavar="L",
         help="a shipped set (animals, imagenet1k ...), a .txt with one label a line, .csv or .json",
     )
@@ -41,11 +43,11 @@ def add_model(parser: argparse.ArgumentParser, prompt: str | None = PROMPT) -> N
     parser.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda, cuda:1 or mps")
 
 
-def add_backbone(parser: argparse.ArgumentParser) -> None:
+def add_backbone(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """--backbone."""
     parser.add_argument(
         "--backbone",
-        required=True,
+        required=required,
         metavar="B",
         help="emoji, ViT-B-16/openai, local-dir:PATH, timm:NAME ...",
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..memory import IMAGES
 from ..recipe import ORIGINAL, Recipe
 from . import (
+    Skipped,
     add_model,
     add_options,
     open_adapter,
@@ -21,6 +22,7 @@ from . import (
 )
 from .console import say, tell
 from .given import Given, add_given, names_of, warn_same
+from .opened import add_detector, check_detector, labels_of, open_detector
 from .outputs import check_outputs, save_whole, set_aside_unfinished
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ..benchmark.run import Benchmark
     from ..detector import Detector
 
+SCORED = "mcm,gl_mcm"  # unless others are named
 EPILOG = "datasets.md tells how to lay out the sets of the papers. All metrics are in percent."
 
 
@@ -40,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--ood", nargs="+", action="extend", required=True, metavar="DIR", help="a folder a set"
     )
-    add_model(parser)
+    add_model(parser, required=False)
     parser.add_argument(
         "--recipe",
         dest="recipes",
@@ -66,9 +69,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--scores",
-        default="mcm,gl_mcm",
         metavar="a,b",
-        help="which ones, or all that can be had (%(default)s)",
+        help="which ones, or all that can be had (mcm,gl_mcm; of a --detector its own)",
     )
     add_options(parser)
     add_given(parser)
@@ -90,6 +92,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="go on from the scores beside --out, which are written image by image",
     )
+    add_detector(parser)
     parser.set_defaults(run=run)
 
 
@@ -97,10 +100,9 @@ def run(args: argparse.Namespace) -> int:
     from ..benchmark.run import Benchmark
     from ..benchmark.tables import as_csv, as_latex, as_markdown, results
     from ..data.sets import open_sets
-    from ..labels import LabelSet
 
     _check(args)
-    labels = LabelSet.load(args.labels, args.prompt)
+    labels = labels_of(args)
     inside, outside, examples = open_sets(args.id, args.ood, labels, args.threshold_from)
     warn_numbers(args.id)
     if inside.strangers:
@@ -110,9 +112,14 @@ def run(args: argparse.Namespace) -> int:
         say(f"warning: no accuracy: {args.id} does not hold one folder of images for each label")
     if examples and examples.root.resolve() == inside.root.resolve():
         say("warning: thresholds found on the ID set itself accept more of it than of new images")
-    given = Given.read(args, args.scores, labels)
-    warn_same(args.fit, {"--id": args.id, "--threshold-from": args.threshold_from})
-    made, scores = _detectors(args, given)
+    skipped = Skipped()
+    if args.detector:
+        detector, scores = open_detector(args, args.scores)
+        made = {Path(args.detector).stem: detector}
+    else:
+        given = Given.read(args, args.scores or SCORED, labels, skipped)
+        warn_same(args.fit, {"--id": args.id, "--threshold-from": args.threshold_from})
+        made, scores = _detectors(args, given)
     bench = Benchmark(made, inside, outside, scores, examples, args.bootstrap, args.seed)
     rows = _run(args, bench)
     page = results(bench, rows)
@@ -134,18 +141,19 @@ def run(args: argparse.Namespace) -> int:
             f"{found['recipe']} {found['score']}: from {found['threshold']:.6g} on, accepts "
             f"{found['id_accepted']:.2f} % of {inside.name}, and of {shares}"
         )
-    return 1 if page["left_out"] or given.skipped.count else 0
+    return 1 if page["left_out"] or skipped.count else 0
 
 
 def _check(args: argparse.Namespace) -> None:
     """Everything that needs no network, before one is loaded."""
+    check_detector(args)
     check_outputs(args.out, args.csv, args.table, str(_scorebook(args)))
     if args.batch_size < 1:
         raise ValueError(f"the batch size is {args.batch_size}; give at least 1")
     if args.bootstrap < 0 or args.seed < 0:
         raise ValueError(f"--bootstrap {args.bootstrap} --seed {args.seed}: give 0 or more")
     score_options(args)
-    names_of(args.scores)
+    names_of(args.scores or SCORED)
     if args.table and Path(args.table).suffix not in (".md", ".tex"):
         raise ValueError(f"{args.table}: a table ends in .md or .tex")
 

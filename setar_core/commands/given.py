@@ -107,7 +107,9 @@ class Given:
     skipped: Skipped
 
     @classmethod
-    def read(cls, args: argparse.Namespace, text: str, labels: LabelSet) -> Given:
+    def read(
+        cls, args: argparse.Namespace, text: str, labels: LabelSet, skipped: Skipped | None = None
+    ) -> Given:
         """Raises ValueError for what cannot be read, is missing, or is of no use."""
         from ..scores.shaping import Shaping
 
@@ -142,7 +144,7 @@ class Given:
                 f"{args.examples}: examples lie in a folder a label that bears its name; labels "
                 f"are {few(labels.names)}"
             )
-        return cls(scores, every, shaping, negatives, images, examples, share, Skipped())
+        return cls(scores, every, shaping, negatives, images, examples, share, skipped or Skipped())
 
     def detectors(
         self,

@@ -7,22 +7,33 @@ from pathlib import Path
 
 from ..labels import LabelSet
 from ..scores import ALONE, SCORES
-from . import add_adapter, add_model, add_options, add_recipe, existing, open_model, score_options
+from . import (
+    Skipped,
+    add_adapter,
+    add_model,
+    add_options,
+    add_recipe,
+    existing,
+    open_model,
+    score_options,
+)
 from .console import say
 from .given import Given, add_given
+from .opened import add_detector, check_detector, open_detector
 from .outputs import check_outputs, set_aside_unfinished
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("scores", help=__doc__, description=__doc__)
     parser.add_argument("--images", nargs="+", required=True, metavar="PATH")
-    add_model(parser)
+    add_model(parser, required=False)
     add_recipe(parser)
     add_adapter(parser)
     parser.add_argument(
         "--scores",
         metavar="a,b,c",
-        help="which ones, or all that can be had (those that need nothing else)",
+        help="which ones, or all that can be had (those that need nothing else; of a --detector "
+        "its own)",
     )
     add_options(parser)
     add_given(parser)
@@ -33,6 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="go on from what is beside --out, which is written image by image",
     )
+    add_detector(parser)
     parser.set_defaults(run=run)
 
 
@@ -44,17 +56,22 @@ def run(args: argparse.Namespace) -> int:
 
     from .score_table import ScoreTable
 
+    check_detector(args)
     score_options(args)
     journal = Path(f"{args.out}.jsonl")
     growing = Path(f"{args.logits}.growing") if args.logits else None
     beside = [journal, *([growing] if growing else [])]
     check_outputs(args.out, args.logits, *map(str, beside))
     paths = existing(args.images)
-    labels = LabelSet.load(args.labels, args.prompt)
-    given = Given.read(args, args.scores or ",".join(ALONE), labels)
-    backbone, labels = open_model(args)
-    made, names = given.detectors(args, {"": backbone}, labels)
-    detector = made[""]
+    skipped = Skipped()
+    if args.detector:
+        detector, names = open_detector(args, args.scores)
+    else:
+        labels = LabelSet.load(args.labels, args.prompt)
+        given = Given.read(args, args.scores or ",".join(ALONE), labels, skipped)
+        backbone, labels = open_model(args)
+        made, names = given.detectors(args, {"": backbone}, labels)
+        detector = made[""]
     needs = frozenset({"patches"} if args.logits else ()).union(*(SCORES[n].needs for n in names))
     if not args.resume:
         set_aside_unfinished(args.out, *beside)
@@ -74,4 +91,4 @@ def run(args: argparse.Namespace) -> int:
         table.save(args.out)
     if growing:
         growing.unlink()
-    return 0 if table.whole and not given.skipped.count else 1
+    return 0 if table.whole and not skipped.count else 1

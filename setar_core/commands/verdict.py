@@ -9,53 +9,79 @@ from typing import TYPE_CHECKING, Any
 
 from ..labels import LabelSet
 from ..scores import check_scores
-from . import add_adapter, add_model, add_options, add_recipe, existing, open_model, score_options
+from . import (
+    Skipped,
+    add_adapter,
+    add_model,
+    add_options,
+    add_recipe,
+    existing,
+    open_model,
+    score_options,
+)
 from .console import say, tell
 from .given import Given, add_given, warn_same
+from .opened import add_detector, check_detector, open_detector
+from .outputs import check_outputs
 
 if TYPE_CHECKING:
+    from ..detector import Detector
     from ..threshold import Threshold
     from ..verdict import Verdict
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("verdict", help=__doc__, description=__doc__)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, or folders of them")
-    add_model(parser)
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="files, or folders of them")
+    add_model(parser, required=False)
     add_recipe(parser)
     add_adapter(parser)
     parser.add_argument("--score", default="mcm", metavar="S", help="mcm, gl_mcm, energy ...")
     add_options(parser)
     add_given(parser)
-    line = parser.add_mutually_exclusive_group(required=True)
+    line = parser.add_mutually_exclusive_group()
     line.add_argument("--threshold", type=float, metavar="X", help="accept scores from X on")
     line.add_argument("--calibrate", metavar="DIR", help="find the threshold on these ID images")
     parser.add_argument(
         "--recall", type=float, help="share of the images of --calibrate to accept (0.95)"
     )
+    parser.add_argument(
+        "--save",
+        metavar="FILE",
+        help="keep the detector with its threshold as .json, with arrays beside it, or as .zip",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    add_detector(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from ..threshold import Threshold, check_recall
 
+    check_detector(args)
+    _check_files(args)
     if args.recall is not None and not args.calibrate:
         raise ValueError("--recall is for --calibrate; a --threshold says itself what it accepts")
     recall = 0.95 if args.recall is None else args.recall
     check_recall(recall)
-    paths = existing(args.images)
+    paths = existing(args.images) if args.images else []
     examples = existing([args.calibrate]) if args.calibrate else []
-    score_options(args)
-    check_scores([args.score])
-    given = Given.read(args, args.score, LabelSet.load(args.labels, args.prompt))
-    warn_same(args.fit, {"--calibrate": args.calibrate})
-    backbone, labels = open_model(args)
-    made, _ = given.detectors(args, {"": backbone}, labels, score=args.score)
-    detector, skipped = made[""].with_threshold(args.threshold), given.skipped
+    skipped = Skipped()
+    if args.detector:
+        detector, _ = open_detector(args)
+    else:
+        detector = _made(args, skipped)
+    if args.threshold is not None:
+        detector = detector.with_threshold(args.threshold)
     if args.calibrate:
         detector = detector.calibrate(examples, recall, skipped)
     line = detector.threshold
+    if line is None:
+        raise ValueError(
+            f"{args.detector} has no threshold; give --threshold X, or --calibrate DIR"
+        )
+    if args.save:
+        detector.save(args.save)
     if isinstance(line, Threshold):
         if line.warning:
             say(f"warning: {line.warning}")
@@ -72,6 +98,30 @@ def run(args: argparse.Namespace) -> int:
         found = line.page() if isinstance(line, Threshold) else by_hand
         tell(json.dumps({"threshold": found, "images": rows}, allow_nan=False))
     return 1 if skipped.count else 0
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Everything that needs no network, before one is loaded."""
+    if not args.images and not args.save:
+        raise ValueError("there is no image to judge; give files or folders of them, or --save")
+    if not args.detector and args.threshold is None and not args.calibrate:
+        raise ValueError("a verdict needs a threshold; give --threshold X, or --calibrate DIR")
+    if args.save:
+        from ..detector.files import check_name
+
+        check_name(args.save)
+        check_outputs(args.save)
+
+
+def _made(args: argparse.Namespace, skipped: Skipped) -> Detector:
+    """The detector that the arguments describe."""
+    score_options(args)
+    check_scores([args.score])
+    given = Given.read(args, args.score, LabelSet.load(args.labels, args.prompt), skipped)
+    warn_same(args.fit, {"--calibrate": args.calibrate})
+    backbone, labels = open_model(args)
+    made, _ = given.detectors(args, {"": backbone}, labels, score=args.score)
+    return made[""]
 
 
 def page(path: Path, verdict: Verdict) -> dict[str, Any]:

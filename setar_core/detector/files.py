@@ -26,7 +26,6 @@ from ..backbones.base import Backbone, Classifier
 from ..backbones.loading import BLACK
 from ..backbones.progress import Progress
 from ..data.strict import short
-from ..labels import LabelSet
 from ..recipe import Recipe
 from ..scores import ScoreOptions
 from ..scores.evidence import NegativeClassifier
@@ -50,8 +49,7 @@ def save(detector: Detector, path: str | Path) -> None:
         OSError: the disk is full, or gone.
     """
     path = Path(path)
-    if path.suffix not in (".json", ".zip"):
-        raise ValueError(f"{path}: a detector's file ends in .json or .zip; name it so")
+    check_name(path)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.with_suffix(".json").name
         page, parts = _write_parts(detector, made)
@@ -71,6 +69,12 @@ def save(detector: Detector, path: str | Path) -> None:
     for name in old - {part.name for part in parts}:
         with suppress(OSError):
             path.with_name(name).unlink()
+
+
+def check_name(path: str | Path) -> None:
+    """Raises ValueError for a file that does not say what it is."""
+    if Path(path).suffix not in (".json", ".zip"):
+        raise ValueError(f"{path}: a detector's file ends in .json or .zip; name it so")
 
 
 def load(
@@ -115,7 +119,7 @@ def _made(page: Page, backbone: Backbone) -> Detector:
         backbone = backbone.altered(Adapter.load(files["adapter"]))
     else:
         backbone = backbone.altered(recipe)
-    labels = LabelSet(tuple(values["labels"]), values["prompt"])
+    labels = page.labels
     heads = read_tensors(files["heads"], KEY, MAX_ARRAYS)[1]
     classifier, negatives = _heads(values, heads, len(labels), backbone)
     detector = Detector(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..data.strict import is_text, loads, named_once, short
+from ..labels import LabelSet
 from ..scores import MINED, ScoreOptions
 
 VERSION = 1
@@ -57,6 +58,11 @@ class Page(NamedTuple):
     def backbone(self) -> str:
         """Its backbone's name, as `load_backbone` takes it."""
         return str(self.values["backbone"]["name"])
+
+    @property
+    def labels(self) -> LabelSet:
+        """Raises ValueError for names that are no labels."""
+        return LabelSet(tuple(self.values["labels"]), self.values["prompt"])
 
 
 @contextmanager
