@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from demo.server.settings import ALTERED, ORIGINAL, Settings
+from demo.server.settings import Settings
 
 if TYPE_CHECKING:
     from setar_core.threshold import Threshold
@@ -102,7 +102,7 @@ class Batch:
 
     def order(self, by: str) -> list[int]:
         """Places of the images by `score` (highest first), `name` or `disagreements` first."""
-        last = ALTERED if ALTERED in self.settings.weights else ORIGINAL
+        last = self.settings.weights[-1]
         keys: dict[str, Callable[[int], Any]] = {
             "score": lambda i: -self.images[i].verdicts[last].score,
             "name": lambda i: self.images[i].name.lower(),

@@ -8,7 +8,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from demo.detect.batch import Batch, Judged
+from demo.detect.judging import detectors
 from demo.page.downloads import new_file
+from demo.server.jobs import result_of
+from demo.server.library import Library
+from demo.server.models import model_of
 from demo.server.request import recipe_of
 from setar_core.benchmark.tables import guarded
 
@@ -63,6 +67,24 @@ def saved(batch: Batch, kind: str) -> str:
         text = json.dumps(as_dict(batch), indent=2, allow_nan=False) + "\n"
     path = new_file(f"verdicts.{kind}")
     path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def saved_detector(library: Library, batch: Batch) -> str:
+    """The path of a new zip: the batch's detector, by the recipe where there is one, with its
+    threshold.
+
+    Raises:
+        ValueError: the settings are no longer those of the batch.
+    """
+    from setar_core.detector.files import save
+
+    if batch.stale:
+        raise ValueError("the settings were changed since; judge again, then save the detector")
+    weights, made = batch.settings.weights[-1], result_of(detectors(library, batch.settings))
+    path = new_file("detector.zip")
+    detector = made[weights].with_threshold(batch.thresholds.get(weights))
+    library.turns.run("saving a detector", save, detector, path, model_of(batch.settings.backbone))
     return str(path)
 
 

@@ -24,6 +24,7 @@ from demo.detect.judging import (
     detectors,
     judged,
     scores,
+    with_own,
 )
 from demo.detect.view import Page, reporting_errors, shown
 from demo.page import notices
@@ -159,7 +160,7 @@ class DetectHandlers:
         return self._kept(name, now.calibrated(calibration), by, picked)
 
     def line_moved(
-        self, weights: str, value: float | None, name: str | None, by: str, picked: int | None
+        self, place: int, value: float | None, name: str | None, by: str, picked: int | None
     ) -> Page:
         """A threshold set by hand; asks no network."""
         now = self.batches.find(name)
@@ -167,9 +168,10 @@ class DetectHandlers:
             return Page(notice=notices.notice(GONE, "warn"))
         if now.stale:
             return Page(notice=words.of_batch(now))
-        if weights not in now.settings.weights or value is None or not math.isfinite(value):
+        weights = now.settings.weights[place : place + 1]
+        if not weights or value is None or not math.isfinite(value):
             raise ValueError("the threshold is no number; move its slider again")
-        now = now.with_thresholds({**now.thresholds, weights: float(value)})
+        now = now.with_thresholds({**now.thresholds, weights[0]: float(value)})
         self.batches.put(name, now)
         return shown(now, by, picked, sliders=False)
 
@@ -211,8 +213,11 @@ class DetectHandlers:
         return (yield from self._judged(start, made, paths))
 
     def _calibrated(self, settings: Settings, recall: float, paths: list[Path]) -> Steps[Batch]:
-        """The paths by thresholds from the shipped pictures, where there are any."""
+        """The paths by a detector's own threshold, or by thresholds from the shipped pictures,
+        where there are any."""
         made = yield from detectors(self.library, settings)
+        if settings.opened:
+            return (yield from self._judged(with_own(Batch(settings), made), made, paths))
         found = yield from self._shipped_scores(settings, made)
         start = Batch(settings).calibrated(calibrated(made, found, recall) if found else {})
         return (yield from self._judged(start, made, paths))

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from demo.detect.batch import Judged
+from demo.detect.batch import Batch, Judged
 from demo.page.pictures import thumbnail
 from demo.page.words import STAY
 from demo.server.jobs import Progress, Steps, told
 from demo.server.library import Library
 from demo.server.limits import MAX_BATCH_BYTES, MAX_FILES
-from demo.server.settings import ORIGINAL, Settings
+from demo.server.settings import DETECTOR, ORIGINAL, Settings
 from demo.server.supplies import equipped
 from setar_core.data.images import ImageError, read_image
 from setar_core.memory import IMAGES_WATCHED
@@ -45,6 +45,9 @@ def detectors(library: Library, settings: Settings) -> Steps[Detectors]:
         ValueError: the backbone cannot be had, or labels or recipe do not fit it.
     """
     yield from told("", library.loading(settings.backbone), STAY)
+    opened = library.opened(settings)
+    if opened is not None:
+        return {DETECTOR: opened}
     made: Detectors = {}
     for weights in settings.weights:
         recipe = None if weights == ORIGINAL else settings.recipe
@@ -91,6 +94,14 @@ def calibrated(
 ) -> dict[str, Threshold]:
     """Each weights' own threshold at one recall."""
     return {w: calibrate(found[w], recall, detector.context) for w, detector in made.items()}
+
+
+def with_own(batch: Batch, made: Detectors) -> Batch:
+    """The batch by the thresholds that its detectors have themselves."""
+    lines = {weights: detector.threshold for weights, detector in made.items()}
+    found = {weights: line for weights, line in lines.items() if isinstance(line, Threshold)}
+    given = {weights: line for weights, line in lines.items() if line is not None}
+    return batch.calibrated(found).with_thresholds(given)
 
 
 def check_batch(files: Sequence[Path]) -> None:

@@ -24,6 +24,7 @@ class Results(NamedTuple):
     axes: gr.Plot
     csv: gr.Button
     json: gr.Button
+    detector: gr.Button
     link: gr.Button
     address: gr.Textbox
 
@@ -51,10 +52,13 @@ def build_results() -> Results:
     with gr.Row(elem_id="downloads"):
         csv = gr.Button("Download CSV", size="sm", min_width=110)
         json = gr.Button("Download JSON", size="sm", min_width=110)
+        detector = gr.Button(
+            "Save this detector", size="sm", min_width=110, elem_id="save-detector"
+        )
         link = gr.Button("Copy link to these settings", size="sm", min_width=110)
     address = gr.Textbox(
         label="Link to these settings", visible=False, interactive=False, elem_id="address"
     )
     return Results(
-        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, link, address
+        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, detector, link, address
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.detect import exports
+from demo.detect.batch import Batch
 from demo.detect.controls import (
     OWN,
     Pictures,
@@ -26,7 +27,6 @@ from demo.page.session import Bar, Handover
 from demo.server.library import Library
 from demo.server.limits import JUDGING
 from demo.server.request import RECALL
-from demo.server.settings import ALTERED, ORIGINAL
 from demo.server.shipped import examples
 
 TO_TOP = "() => window.scrollTo({ top: 0 })"
@@ -137,8 +137,8 @@ def _join_thresholds(on: Parts) -> None:
         changed(sources_offered, said, part.source, **FAST)
     at_once = {**FAST, "queue": False}
     part.recall.input(on.handlers.recall_moved, [part.recall, *on.view], on.page, **at_once)
-    for weights, line in ((ORIGINAL, part.line), (ALTERED, part.line_altered)):
-        line.input(partial(on.handlers.line_moved, weights), [line, *on.view], on.page, **at_once)
+    for place, line in enumerate((part.line, part.line_altered)):
+        line.input(partial(on.handlers.line_moved, place), [line, *on.view], on.page, **at_once)
 
 
 def _join_results(on: Parts) -> None:
@@ -153,6 +153,7 @@ def _join_results(on: Parts) -> None:
         part.change(None, [results.patches, results.opacity], None, js=SHOW_PATCHES, **QUIET)
     for kind, button in (("csv", results.csv), ("json", results.json)):
         download(button.click, partial(_saved, on.handlers, kind), on.view[0])
+    download(results.detector.click, partial(_detector, on.handlers), on.view[0])
 
     def address(recall, *bar):
         return links.query(on.library, *bar, recall=recall)
@@ -166,7 +167,15 @@ def _join_results(on: Parts) -> None:
 
 
 def _saved(handlers: DetectHandlers, kind: str, name: str | None) -> str:
+    return exports.saved(_judged(handlers, name), kind)
+
+
+def _detector(handlers: DetectHandlers, name: str | None) -> str:
+    return exports.saved_detector(handlers.library, _judged(handlers, name))
+
+
+def _judged(handlers: DetectHandlers, name: str | None) -> Batch:
     batch = handlers.batches.find(name)
     if batch is None or not batch.images:
         raise ValueError("judge some pictures first")
-    return exports.saved(batch, kind)
+    return batch

@@ -19,7 +19,6 @@ from demo.page import notices
 from demo.page.events import KEEP
 from demo.page.figures import Axis, score_axes
 from demo.page.pictures import seen
-from demo.server.settings import ALTERED, ORIGINAL
 from setar_core.data.images import ImageError, read_image
 from setar_core.scores import SCORES
 
@@ -61,8 +60,8 @@ def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Pa
         detail="" if image is None else _detail(batch, image),
         axes=gr.Plot(visible=False) if image is None else _axes(batch, image),
         found=thresholds(batch),
-        line=_slider(batch, ORIGINAL) if sliders else KEEP,
-        line_altered=_slider(batch, ALTERED) if sliders else KEEP,
+        line=_slider(batch, 0) if sliders else KEEP,
+        line_altered=_slider(batch, 1) if sliders else KEEP,
     )
 
 
@@ -97,10 +96,11 @@ def _axes(batch: Batch, image: Judged) -> go.Figure:
     return gr.Plot(score_axes(axes, SCORES[batch.settings.score].title), visible=True)
 
 
-def _slider(batch: Batch, weights: str) -> Any:
+def _slider(batch: Batch, place: int) -> Any:
     """A threshold's slider over the batch's scores; hidden where there is nothing to decide."""
-    if weights not in batch.settings.weights or not batch.images:
+    if place >= len(batch.settings.weights) or not batch.images:
         return gr.Slider(visible=False)
+    weights = batch.settings.weights[place]
     low, high, step = batch.span(weights)
     verdict = batch.images[0].verdicts[weights]
     unset = verdict.threshold is None

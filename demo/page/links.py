@@ -85,6 +85,7 @@ def query(library: Library, *bar: Any, **more: Any) -> Any:
     elif now.more.words:
         settings["words"] = now.more.words
     left_out += ["your pictures to learn from"] if now.more.learn_from else []
+    left_out += ["the detector's file"] if now.more.detector else []
     left_out += ["your examples of labels"] if now.more.examples else []
     told = f"Too long for a link, and left out of it: {' and '.join(left_out)}" if left_out else ""
     return gr.Textbox(f"?{urlencode(settings)}", info=told or None, visible=True)

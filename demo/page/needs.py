@@ -55,7 +55,7 @@ class Needs(NamedTuple):
 
     @property
     def inputs(self) -> list:
-        return list(self[: len(More._fields)])
+        return list(self[: More._fields.index("detector")])
 
 
 def build_needs() -> Needs:

@@ -15,6 +15,7 @@ from demo.page.components.notices import Notices
 from demo.page.components.status import State, Status
 from demo.page.events import FAST, QUIET
 from demo.page.needs import Needs, build_needs, needed, show_examples, show_words
+from demo.page.opened import detector_given
 from demo.server.library import Library
 from demo.server.shipped import label_set
 from setar_core.labels import PROMPT, LabelSet
@@ -24,7 +25,7 @@ SENTENCE = (
     "Drop pictures in and see what the model says, why, and how SeTAR, which drops the smallest "
     "parts of the model's weights, changes its mind."
 )
-MORE = "More: labels as text or by example, prompt, temperature, a recipe of your own"
+MORE = "More: labels as text or by example, prompt, temperature, a recipe or detector of your own"
 EVERY = 3  # seconds between two looks at what runs
 
 
@@ -58,6 +59,8 @@ class Bar(NamedTuple):
     local_weight: gr.Number
     needs: Needs
     recipe_file: gr.File
+    detector_file: gr.File
+    detector: gr.State
     label_count: LabelSummary
     explanation: gr.HTML
     status: Status
@@ -71,7 +74,7 @@ class Bar(NamedTuple):
     @property
     def settings(self) -> list:
         """The inputs that `read_settings` takes."""
-        return [*self.basic, *self.needs.inputs]
+        return [*self.basic, *self.needs.inputs, self.detector]
 
     @property
     def basic(self) -> list:
@@ -117,15 +120,16 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
             )
         with gr.Accordion(MORE, open=False, elem_id="more"):
             with gr.Row(equal_height=False):
-                names, prompt, temperature, local_weight, recipe_file = _build_more(labels)
+                names, prompt, temperature, local_weight, *files = _build_more(labels)
+                recipe_file, detector_file = files
             needs = build_needs()
         status = Status(status_of(library), elem_id="status")
         notice = Notices(elem_id="bar-notice")
     tabs = gr.Tabs(overflow_behavior="wrap")
     bar = Bar(
         place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
-        needs, recipe_file, count, explanation, status, notice, tabs, gr.State(None),
-        gr.State(None),
+        needs, recipe_file, detector_file, gr.State(None), count, explanation, status, notice, tabs,
+        gr.State(None), gr.State(None),
     )  # fmt: skip
     return bar._replace(opened=_join_opening(demo, library, bar), changes=_join(library, bar))
 
@@ -213,7 +217,13 @@ def _build_more(labels: LabelSet) -> tuple:
             height=140,
             elem_id="recipe-file",
         )
-    return names, prompt, temperature, local_weight, recipe_file
+        detector_file = gr.File(
+            file_types=[".zip", ".json"],
+            label="Open a detector that was saved (zip)",
+            height=140,
+            elem_id="detector-file",
+        )
+    return names, prompt, temperature, local_weight, recipe_file, detector_file
 
 
 def _chosen(bar: Bar) -> list:
@@ -270,6 +280,14 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
     shown = partial(show_examples, library)
     for event in (bar.needs.examples.change, bar.needs.share.change):
         event(shown, bar.settings, bar.needs.shown, **QUIET)
+    given = bar.detector_file.change(
+        partial(detector_given, library),
+        bar.detector_file,
+        [bar.label_set, *bar.settings, bar.label_count, bar.notice, bar.settled],
+        concurrency_limit=None,
+        **FAST,
+    )
+    followed.append(given.then)
     # A box's `input` event comes with key presses alone, not with a paste or a backspace.
     others = (
         bar.recipe, bar.score, bar.prompt, bar.temperature, bar.local_weight, *bar.needs.inputs

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,12 @@ from demo.server.limits import (
     KEPT_EQUIPPED,
     KEPT_LABELS,
     KEPT_NEGATIVES,
+    KEPT_OPENED,
     KEPT_RECIPES,
+    MAX_DETECTOR_BYTES,
 )
 from demo.server.models import ON, ModelStore, model_of, shown_name
+from demo.server.settings import Settings
 from demo.server.shipped import EMBEDDED
 from demo.server.store import Store
 from demo.server.turns import TurnQueue
@@ -83,6 +87,7 @@ class Library:
         self._made = Store[tuple[str, Any]](  # of whom, by title
             KEPT_RECIPES, cost=lambda made: 1 + getattr(made[1], "size", 0) // KEPT_ADAPTER_BYTES
         )
+        self._opened: Store[tuple[Detector, Settings]] = Store(KEPT_OPENED)
         self.mined: Store[Negatives] = Store(KEPT_NEGATIVES)  # by name, labels, way, own words
         self.negatives: Store[NegativeClassifier] = Store(
             KEPT_NEGATIVES
@@ -179,6 +184,50 @@ class Library:
             self._detectors.put(key, known)
         return known
 
+    def opening(self, file: str | Path) -> Steps[tuple[Detector, Settings]]:
+        """The detector of a visitor's file, and what it says as settings.
+
+        Raises:
+            ValueError: no detector, a backbone that cannot be had here, or one of other weights.
+        """
+        from setar_core.detector.files import on_backbone
+        from setar_core.detector.page import opened
+
+        with opened(file, MAX_DETECTOR_BYTES) as page:
+            yield from self.loading(page.backbone)
+            yield Progress("Opening the detector")
+            backbone = self.backbone(page.backbone)
+            made = self.turns.run("opening a detector", on_backbone, page, backbone)
+        return made, Settings.of(made, page.backbone)
+
+    def keep_detector(self, detector: Detector, said: Settings) -> str:
+        """The name of an opened detector, while the bar says these settings of it."""
+        name = self._opened.new_name()
+        self._opened.put(name, (detector, said))
+        return name
+
+    def settled(self, name: str | None, settings: Settings) -> Settings:
+        """The settings, of the opened detector of that name where they are what it says.
+
+        Raises:
+            ValueError: it is no longer kept.
+        """
+        if not name:
+            return settings
+        kept = self._opened.find(name)
+        if kept is None:
+            raise ValueError(
+                "the detector that you opened is no longer kept here; open its file again, or "
+                "take it away under More"
+            )
+        detector, said = kept
+        return replace(said, labels=detector.labels, opened=name) if settings == said else settings
+
+    def opened(self, settings: Settings) -> Detector | None:
+        """The opened detector that the settings are of; None where they are of none."""
+        kept = self._opened.find(settings.opened)
+        return kept and kept[0]
+
     def doubts(self, name: str, labels: LabelSet) -> tuple[str, ...]:
         """Sentences about labels that are doubtful; what the backbone reads of them once it is
         loaded."""
@@ -224,6 +273,9 @@ class Library:
             for key, _ in store.items():
                 if isinstance(key, tuple) and key[0] == name:
                     store.drop(key)
+        for key, (_, said) in self._opened.items():
+            if said.backbone == name:
+                self._opened.drop(key)
 
 
 @cache

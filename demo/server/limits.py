@@ -49,6 +49,7 @@ KEPT_NEGATIVES = 8  # negative labels of a label set, and what a recipe's weight
 KEPT_DETECTORS = 8  # label sets that were read; a large one counts as one for each of its
 KEPT_LABELS = 7_500
 KEPT_PROBES = 4  # inputs of Spectrum's measurements
+KEPT_OPENED = 8  # detectors that visitors opened
 KEPT_RECIPES = 200  # and adapters, made here or uploaded; an adapter counts once more for each
 KEPT_ADAPTER_BYTES = 10_000_000
 
@@ -57,6 +58,7 @@ PUBLIC_WORDS = 20_000  # that are read to mine negatives, on a public host
 MAX_UPLOAD = "600mb"  # a file
 MAX_FILES = 200  # pictures of a batch
 MAX_BATCH_BYTES = 500_000_000
+MAX_DETECTOR_BYTES = 100_000_000  # of a file, unpacked
 MAX_FETCHED = 2 * 10**9  # bytes of a backbone that a visitor chooses
 MAX_RATIOS = 40  # candidates of a site
 MAX_TRACE = 20_000_000  # bytes

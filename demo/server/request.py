@@ -34,6 +34,7 @@ class More(NamedTuple):
     shrinkage: float | None = None
     examples: str | None = None
     share: float | None = SHARE
+    detector: str | None = None
 
 
 def read_settings(
@@ -55,10 +56,11 @@ def read_settings(
     Raises:
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
-    given = given_recipe(library, backbone, recipe)
-    return checked_settings(
-        backbone, labels, prompt, given, score, temperature, local_weight, More(*more)
+    given, rest = given_recipe(library, backbone, recipe), More(*more)
+    settings = checked_settings(
+        backbone, labels, prompt, given, score, temperature, local_weight, rest
     )
+    return library.settled(rest.detector, settings)
 
 
 def checked_settings(

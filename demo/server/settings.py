@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from setar_core.labels import LabelSet
 from setar_core.labels.examples import SHARE
 from setar_core.recipe import ORIGINAL, Recipe
-from setar_core.scores import DEFAULTS, ScoreOptions
+from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions
 
 if TYPE_CHECKING:
     from setar_core.adapter import Change
+    from setar_core.detector import Detector
 
 ALTERED = "altered"
+DETECTOR = "detector"
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,39 @@ class Settings:
     learn_from: str = ""  # a zip of ID images
     examples: str = ""  # a zip of pictures of labels
     share: float = SHARE  # of the examples, beside a label's text
+    opened: str = ""  # by which the library keeps the detector that says all this
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """`original`, and `altered` when a recipe changes something."""
+        """`original`, and `altered` when a recipe changes something; or `detector`, where one was
+        opened."""
+        if self.opened:
+            return (DETECTOR,)
         return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
 
     @property
     def titles(self) -> dict[str, str]:
         """What a visitor calls the weights."""
         trained = self.recipe is not None and not isinstance(self.recipe, Recipe)
-        return {ORIGINAL: "Original weights", ALTERED: "Adapter" if trained else "SeTAR recipe"}
+        return {
+            ORIGINAL: "Original weights",
+            ALTERED: "Adapter" if trained else "SeTAR recipe",
+            DETECTOR: "Opened detector",
+        }
+
+    @classmethod
+    def of(cls, detector: Detector, backbone: str) -> Settings:
+        """What a detector says, on a backbone of that name."""
+        ways = sorted(SCORES[detector.score].needs & MINED)
+        return cls(
+            backbone,
+            detector.labels,
+            detector.backbone.adapter or detector.backbone.recipe,
+            detector.score,
+            detector.options,
+            str(detector.shaping.asked) if detector.shaping else "",
+            detector.negatives[ways[0]].words if ways else (),
+        )
 
     def changed(self, before: Settings) -> list[str]:
         """What differs from an earlier settings, in words."""
@@ -58,6 +82,7 @@ class Settings:
             "pictures to learn from": (before.learn_from, self.learn_from),
             "examples of labels": (before.examples, self.examples),
             "share of examples": (before.share, self.share),
+            "opened detector": (before.opened, self.opened),
         }
         changed = [what for what, (old, new) in pairs.items() if old != new]
         return [*changed, *self.options.changes(before.options)]

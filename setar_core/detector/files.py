@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 KEY = "setar_heads"  # of what the rows' file says of itself
 
 
-def save(detector: Detector, path: str | Path) -> None:
-    """Write `NAME.json` and the arrays beside it, or `NAME.zip` with all of it.
+def save(detector: Detector, path: str | Path, called: str | None = None) -> None:
+    """Write `NAME.json` and the arrays beside it, or `NAME.zip` with all of it; `called` is the
+    backbone's name in it, by default its own.
 
     What was there stays until the new one is whole.
 
@@ -52,7 +53,7 @@ def save(detector: Detector, path: str | Path) -> None:
     check_name(path)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.with_suffix(".json").name
-        page, parts = _write_parts(detector, made)
+        page, parts = _write_parts(detector, made, called or detector.backbone.name)
         text = json.dumps(page, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         if path.suffix == ".zip":
             made.write_text(text, encoding="utf-8")
@@ -196,7 +197,7 @@ def _check_context(said: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         )
 
 
-def _write_parts(detector: Detector, path: Path) -> tuple[dict[str, Any], list[Path]]:
+def _write_parts(detector: Detector, path: Path, called: str) -> tuple[dict[str, Any], list[Path]]:
     """The JSON of a detector whose arrays are now beside `path`, and their files."""
     from safetensors.torch import save as as_bytes
 
@@ -217,13 +218,14 @@ def _write_parts(detector: Detector, path: Path) -> tuple[dict[str, Any], list[P
             parts[name] = Part(file.rename(final).name, digest)
     threshold: Any = found
     if isinstance(found, Threshold):
-        threshold = {**found.page(), "scores": list(found.scores)}
+        context = {**found.context.page(), "backbone": called}
+        threshold = {**found.page(), "scores": list(found.scores), "context": context}
     recipe = None if backbone.adapter else backbone.recipe
     page = {
         "setar_detector": VERSION,
         "version": _version(),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ"),
-        "backbone": {"name": backbone.name, "fingerprint": backbone.fingerprint},
+        "backbone": {"name": called, "fingerprint": backbone.fingerprint},
         "recipe": json.loads(recipe.dumps()) if recipe else None,
         "labels": list(detector.labels.names),
         "prompt": detector.labels.prompt,
@@ -236,7 +238,7 @@ def _write_parts(detector: Detector, path: Path) -> tuple[dict[str, Any], list[P
         "shaping": str(shaping.asked) if shaping else None,
         "examples": detector.classifier.examples,
         "threshold": threshold,
-        "context": detector.context.page(),
+        "context": {**detector.context.page(), "backbone": called},
         "arrays": {name: part._asdict() for name, part in parts.items()},
     }
     return page, [path.with_name(part.file) for part in parts.values()]

@@ -37,6 +37,7 @@ def test_the_endpoints_are_documented_and_alone(client):
     assert {name: p["parameter_default"] for name, p in taken.items()} == {
         "labels": "animals", "prompt": "a photo of a {}", "backbone": "emoji", "recipe": "none",
         "score": "mcm", "temperature": 1, "local_weight": 1, "threshold": "",
+        "negative_words": "", "shaping": "", "detector": "",
     }  # fmt: skip
 
 

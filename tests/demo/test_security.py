@@ -13,7 +13,8 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from demo.api import Calls, Endpoints
+from demo.api import Endpoints
+from demo.api.calls import Calls
 from demo.benchmark.sets import SetsAsked, opened
 from demo.search.fit import labels_of
 from demo.search.handlers import SearchHandlers

@@ -140,7 +140,7 @@ def test_visitors_who_come_together_share_the_work_of_the_opening(handlers, monk
 def test_a_threshold_set_by_hand_is_not_the_next_visitors(handlers):
     mine = judge(handlers).batch
     found = handlers.batches.find(mine).thresholds[ORIGINAL].value
-    last([handlers.line_moved(ORIGINAL, 0.5, mine, "score", None)])
+    last([handlers.line_moved(0, 0.5, mine, "score", None)])
     judge(handlers, temperature=2.0)  # another visitor, so that the opening is no longer kept
     assert handlers.batches.find(judge(handlers, name=mine).batch).thresholds[ORIGINAL] == 0.5
     assert handlers.batches.find(judge(handlers).batch).thresholds[ORIGINAL].value == found
@@ -272,10 +272,10 @@ def test_moving_the_threshold_asks_no_network(handlers, monkeypatch):
     page = judge(handlers)
     monkeypatch.setattr(handlers.library, "detector", None)
     scores = [e.verdicts[ORIGINAL].score for e in handlers.batches.find(page.batch).images]
-    handlers.line_moved(ORIGINAL, max(scores), page.batch, "score", None)
+    handlers.line_moved(0, max(scores), page.batch, "score", None)
     images = handlers.batches.find(page.batch).images
     assert sum(e.verdicts[ORIGINAL].in_distribution for e in images) == 1
-    moved = handlers.line_moved(ORIGINAL, min(scores), page.batch, "score", None)
+    moved = handlers.line_moved(0, min(scores), page.batch, "score", None)
     images = handlers.batches.find(page.batch).images
     assert all(e.verdicts[ORIGINAL].in_distribution for e in images)
     assert "set by hand" in words(moved.found)
@@ -284,7 +284,7 @@ def test_moving_the_threshold_asks_no_network(handlers, monkeypatch):
 def test_a_line_moved_by_hand_leaves_the_calibration(library, handlers):
     page = judge(handlers, recipe=default_recipe(library, EMBEDDED))
     before = handlers.batches.find(page.batch)
-    moved = handlers.line_moved(ORIGINAL, 0.01, page.batch, "score", None)
+    moved = handlers.line_moved(0, 0.01, page.batch, "score", None)
     after = handlers.batches.find(page.batch)
     assert after.thresholds == {**before.thresholds, ORIGINAL: 0.01}
     assert after.calibration == before.calibration
@@ -301,7 +301,7 @@ def test_a_moving_line_reads_no_picture_again(handlers, monkeypatch):
     page = judge(handlers)
     monkeypatch.setattr("demo.detect.view.read_image", None)
     handlers.library = None
-    moved = handlers.line_moved(ORIGINAL, 0.01, page.batch, "score", page.picked)
+    moved = handlers.line_moved(0, 0.01, page.batch, "score", page.picked)
     assert moved.detail.picture
 
 
@@ -345,7 +345,7 @@ def test_a_change_voids_the_threshold_visibly(handlers, change, said):
     assert "Threshold void" in words(page.notice) and said in words(page.notice)
     assert "no threshold yet" in words(page.rows)
     assert not handlers.batches.find(first.batch).thresholds
-    by_hand = handlers.line_moved(ORIGINAL, 0.5, first.batch, "score", None)
+    by_hand = handlers.line_moved(0, 0.5, first.batch, "score", None)
     assert "Threshold void" in words(by_hand.notice)
 
 
@@ -426,7 +426,7 @@ def test_a_sheet_that_is_gone_is_said(handlers):
     for page in (
         handlers.look("gone", "score", None),
         handlers.recall_moved(0.9, "gone", "score", None),
-        handlers.line_moved(ORIGINAL, 0.9, "gone", "score", None),
+        handlers.line_moved(0, 0.9, "gone", "score", None),
     ):
         assert "no longer kept" in words(page.notice)
 
@@ -481,7 +481,7 @@ def test_close_calls_are_told_wherever_verdicts_are(handlers):
     assert f"{len(close)} close call" in words(page.tally)
     chips = {row.name: row.lines[0].chip.words for row in page.rows}
     assert {name for name, said in chips.items() if said.startswith("close call, ")} == {*close}
-    moved = handlers.line_moved(ORIGINAL, 0.04, page.batch, "score", None)
+    moved = handlers.line_moved(0, 0.04, page.batch, "score", None)
     assert "close call" not in words(moved.rows)  # a line set by hand is as sure as the hand
 
 

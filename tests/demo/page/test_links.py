@@ -49,13 +49,24 @@ def test_a_link_carries_the_settings(library):
 
 
 def test_a_link_carries_what_few_scores_need_and_says_what_it_cannot(library):
-    more = ("guitar\ntruck", "/tmp/mine.zip", "react:p90", 0.05, 3, 0, 0.2, "/tmp/e.zip", 0.7)
+    more = (
+        "guitar\ntruck",
+        "/tmp/mine.zip",
+        "react:p90",
+        0.05,
+        3,
+        0,
+        0.2,
+        "/tmp/e.zip",
+        0.7,
+        "a name",
+    )
     link = links.query(library, *bar(score="neglabel"), *more, recall=0.8)
     assert "your pictures to learn from" in link.info
     found = followed(library, link)
-    assert found.more == (more[0], None, *more[2:7], None, 0.7)
-    assert "your examples of labels" in link.info
-    assert found.settings[-9:] == found.more and len(found.settings) == 16
+    assert found.more == (more[0], None, *more[2:7], None, 0.7, None)
+    assert "your examples of labels" in link.info and "the detector's file" in link.info
+    assert found.settings[-10:] == found.more and len(found.settings) == 17
     plain = links.query(library, *bar())
     assert "shaping" not in plain.value and followed(library, plain).more == More(
         words="", shaping="", groups=0, neighbors=0

@@ -61,7 +61,8 @@ def test_an_uploaded_adapter_is_chosen_for_the_weights_it_was_trained_on(library
     assert not given.notice
     chosen = library.made_recipe(given.recipe.value)
     asked = (EMBEDDED, ANIMALS, PROMPT, given.recipe.value, "mcm", 1.0, 1.0)
-    assert [*read_settings(library, *asked).titles.values()] == ["Original weights", "Adapter"]
+    settings = read_settings(library, *asked)
+    assert [settings.titles[w] for w in settings.weights] == ["Original weights", "Adapter"]
     assert library.backbone(EMBEDDED, chosen).adapter.fingerprint == chosen.fingerprint
     Adapter("lora", tensors, "another", "0" * 16).save(file)
     given = choices.recipe_given(library, EMBEDDED, str(file))

@@ -6,58 +6,44 @@ call. Every ValueError becomes the sentence with which the call is refused.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import inspect
 import json
 import math
-import tempfile
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any
 
-import gradio as gr
 from gradio import FileData
 from gradio.events import api
 
+from demo.api.calls import Calls, endpoint, image_files
 from demo.detect.batch import Batch
 from demo.detect.exports import as_dict
 from demo.detect.judging import (
     Chunk,
     Detectors,
     calibrated,
-    check_batch,
     detectors,
     judged,
     scores,
+    with_own,
 )
 from demo.page.uploads import uploaded
 from demo.server.jobs import result_of
 from demo.server.library import Library
 from demo.server.limits import CALLS
-from demo.server.request import NO_RECIPE, RECALL, checked_settings
-from demo.server.settings import ORIGINAL, Settings
+from demo.server.request import NO_RECIPE, RECALL, More, checked_settings
+from demo.server.settings import Settings
 from demo.server.shipped import EMBEDDED, label_set, label_sets
 from demo.server.supplies import negatives_of, threshold_pictures
-from demo.server.visitors import visitor
 from demo.spectrum.measure import GRID, Measured
 from setar_core.data.strict import short
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
 from setar_core.scores import MINED
 
-LARGEST = 2**53  # numbers are below
-KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
-    str: (str, "text"),
-    float: ((int, float), "a number"),
-    list: (list, "a list of files"),
-}
+ASKED = ("backbone", "labels", "prompt", "recipe", "score", "temperature", "local_weight")
 
 
 class Endpoints:
@@ -78,6 +64,9 @@ class Endpoints:
         temperature: float = 1.0,
         local_weight: float = 1.0,
         threshold: float | str = "",
+        negative_words: str = "",
+        shaping: str = "",
+        detector: FileData | str = "",
     ) -> dict[str, Any]:
         """Judge pictures: does the model know them by one of the labels (in-distribution) or not?
 
@@ -93,6 +82,10 @@ class Endpoints:
             temperature: of the score; 1 as published
             local_weight: of the patches in gl_mcm; 1 as published
             threshold: a number; left out, one that keeps 95 % of shipped pictures of the labels
+            negative_words: of your own, one a line, for neglabel and csp; left out, they are mined
+            shaping: react:p90, react:1.0, ash-p:90, ash-b:90 or ash-s:95, for scores of logits
+            detector: an uploaded zip or JSON of a saved one, in place of all but images and
+                threshold
 
         Returns:
             settings and thresholds (none where no pictures of the labels are shipped)
@@ -102,14 +95,19 @@ class Endpoints:
             warnings, where there are any: labels that are or become one, or are cut;
                 a threshold from few pictures
         """
+        asked = (backbone, labels, prompt, recipe, score, temperature, local_weight)
+        more = More(words=negative_words, shaping=shaping)
         with image_files(images) as paths:
             line = _line(threshold)
-            settings = self._settings(
-                backbone, labels, prompt, recipe, score, temperature, local_weight
+            settings = (
+                self._opened(detector, *asked, more) if detector else self._settings(*asked, more)
             )
             batch, made = self._judged(settings, paths)
-        unknown = made[ORIGINAL].backbone.unknown_words(" ".join(settings.labels.prompts))
-        shipped = threshold_pictures(settings) if line is None else []
+        some = next(iter(made.values()))
+        unknown = some.backbone.unknown_words(" ".join(settings.labels.prompts))
+        shipped = [] if settings.opened or line is not None else threshold_pictures(settings)
+        if settings.opened:
+            batch = with_own(batch, made)
         if line is not None:
             batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
         elif shipped:
@@ -241,6 +239,21 @@ class Endpoints:
         names = "\n".join(label_set(shipped_set).names) if shipped_set in label_sets() else labels
         return checked_settings(backbone, names, prompt, self._recipe(backbone, recipe), *options)
 
+    def _opened(self, file: Any, *asked: Any) -> Settings:
+        """Those of a saved detector; raises ValueError where others were given beside it."""
+        takes = inspect.signature(Endpoints.verdict).parameters
+        given = [
+            name for name, value in zip(ASKED, asked, strict=False) if value != takes[name].default
+        ]
+        if given or asked[-1] != More(words="", shaping=""):
+            what = ", ".join(given) or "negative_words or shaping"
+            raise ValueError(f"a detector brings its own settings; leave out {what}")
+        path = file.get("path") if isinstance(file, dict) else file
+        if not isinstance(path, str):
+            raise ValueError(f"{short(file)} is no file; send the path that its upload answered")
+        made, settings = result_of(self.library.opening(uploaded(path)))
+        return replace(settings, opened=self.library.keep_detector(made, settings))
+
     def _judged(self, settings: Settings, paths: Sequence[Path]) -> tuple[Batch, Detectors]:
         """Without thresholds."""
         made = result_of(detectors(self.library, settings))
@@ -283,95 +296,6 @@ def build_api(library: Library) -> None:
         api(endpoint(function, calls), **shared)
     for listing in (on.recipes, on.label_sets):
         api(endpoint(listing))
-
-
-class Calls:
-    """How many calls each visitor has running: no more than his share of all."""
-
-    def __init__(self) -> None:
-        self._running: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Raises ValueError where the visitor has enough of them."""
-        owner = visitor()
-        with self._lock:
-            if self._running[owner] >= CALLS.each:
-                raise ValueError(
-                    f"{CALLS.each} calls of yours are running already; wait until one has ended"
-                )
-            self._running[owner] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= Counter([owner])  # keeps no zeros
-
-
-def endpoint(function: Callable[..., Any], calls: Calls | None = None) -> Callable[..., Any]:
-    """The function as `gr.api` takes it, which checks no types: each refusal is a sentence."""
-    signature = inspect.signature(function, eval_str=True)
-
-    @wraps(function)
-    def answer(*given: Any) -> Any:
-        try:
-            for parameter, value in zip(signature.parameters.values(), given, strict=True):
-                _check_type(parameter, value)
-            with calls.one() if calls else nullcontext():
-                return function(*given)
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    answer.__signature__ = signature  # type: ignore[attr-defined]  # `inspect` reads it
-    return answer
-
-
-@contextmanager
-def image_files(images: list[Any] | None) -> Iterator[list[Path]]:
-    """The paths of uploads, and of what was sent as text, which is deleted afterwards.
-
-    Raises:
-        ValueError: no image, too many or too large ones, or one that was not uploaded.
-    """
-    if not images:
-        raise ValueError("no image is here; send at least one file")
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [
-            _path(image, Path(folder, f"image-{place}"))
-            for place, image in enumerate(images, start=1)
-        ]
-        check_batch(paths)
-        yield paths
-
-
-def _path(image: Any, new: Path) -> Path:
-    file = image.get("path") if isinstance(image, dict) else image
-    if not isinstance(file, str):
-        raise ValueError(f"{short(image)} is no file; send the path that its upload answered")
-    if not file.startswith("data:"):
-        return uploaded(file)
-    head, _, content = file.partition(",")
-    try:
-        new.write_bytes(base64.b64decode(content, validate=True))
-    except binascii.Error:
-        raise ValueError(
-            f"{head[:80]!r}: its content is not base64; send data:image/png;base64,..."
-        ) from None
-    return new
-
-
-def _check_type(parameter: inspect.Parameter, value: Any) -> None:
-    """None stands for what was left empty, and is the function's to judge."""
-    hint = parameter.annotation
-    hints = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    kinds = [KINDS[get_origin(each) or each] for each in hints]
-    fits = any(isinstance(value, types) for types, _ in kinds) and not isinstance(value, bool)
-    if isinstance(value, (int, float)) and not abs(value) < LARGEST:  # nor is NaN
-        fits = False
-    if value is not None and not fits:
-        named = " or ".join(name for _, name in kinds)
-        raise ValueError(f"{parameter.name} is {short(value)}; give {named}")
 
 
 def _line(threshold: float | str | None) -> float | None:
