@@ -213,7 +213,7 @@ def _build_more(labels: LabelSet) -> tuple:
     with gr.Column(scale=3, min_width=220):
         recipe_file = gr.File(
             file_types=[".json", ".safetensors"],
-            label="A recipe (JSON) or an adapter (safetensors) of your own",
+            label="A recipe (.json), or what was trained",
             height=140,
             elem_id="recipe-file",
         )

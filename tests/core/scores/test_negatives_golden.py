@@ -19,6 +19,7 @@ from setar_core.scores.negatives import neglabel
 from tests.core.scores.steps import ended
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+HUNDRED = 2e-4  # of a hundred cosines: features of processors differ by 1e-6
 PROMPTS = {85: None, 35: "a {} in a video game."}
 CASES = [
     pytest.param(method, name, id=f"{method}-{name}")
@@ -125,9 +126,9 @@ def test_scores_are_theirs(mined, device):
     method, name, _, labels, found, theirs = mined
     classifier = negative_classifier(network(device), labels, found.negatives)
     cosines = classifier.cosines(whole(device))
-    np.testing.assert_allclose(100 * cosines.labels.cpu(), theirs("pos_100cos"), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(100 * cosines.labels.cpu(), theirs("pos_100cos"), rtol=0, atol=HUNDRED)
     ours = 100 * cosines.negatives.cpu()
-    np.testing.assert_allclose(ours, theirs("neg_100cos"), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(ours, theirs("neg_100cos"), rtol=0, atol=HUNDRED)
     for case, page in about(method)[name]["scores"].items():
         score = neglabel(cosines, page["t"] / 100, page["ngroup"]).cpu()
         np.testing.assert_allclose(score, theirs(f"{case}/score"), rtol=0, atol=5e-6, err_msg=case)
