@@ -126,7 +126,8 @@ def test_scores_are_theirs(mined, device):
     method, name, _, labels, found, theirs = mined
     classifier = negative_classifier(network(device), labels, found.negatives)
     cosines = classifier.cosines(whole(device))
-    np.testing.assert_allclose(100 * cosines.labels.cpu(), theirs("pos_100cos"), rtol=0, atol=HUNDRED)
+    ours = 100 * cosines.labels.cpu()
+    np.testing.assert_allclose(ours, theirs("pos_100cos"), rtol=0, atol=HUNDRED)
     ours = 100 * cosines.negatives.cpu()
     np.testing.assert_allclose(ours, theirs("neg_100cos"), rtol=0, atol=HUNDRED)
     for case, page in about(method)[name]["scores"].items():
