@@ -82,7 +82,9 @@ class Adapter:
     def fingerprint(self) -> str:
         """SHA-256, in hex, of all that a verdict depends on."""
         recipe = self.recipe.fingerprint if self.recipe else ""
-        text = hashlib.sha256(json.dumps([self.moves, self.weights, recipe, self.scale]).encode())
+        text = hashlib.sha256(
+            json.dumps([self.moves, self.weights, recipe, self.scale], allow_nan=False).encode()
+        )
         for name, tensor in self.tensors.items():
             text.update(f"{name} {tuple(tensor.shape)}".encode())
             text.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
@@ -277,7 +279,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"its labels are {short(labels)}; train again")
     if not 0 <= page["scale"] < 1e6:
         raise ValueError(f"its scale is {short(page['scale'])}; train again")
-    recipe = None if page["recipe"] is None else Recipe.loads(json.dumps(page["recipe"]))
+    recipe = (
+        None
+        if page["recipe"] is None
+        else Recipe.loads(json.dumps(page["recipe"], allow_nan=False))
+    )
     del page["version"]
     return {
         **page,

@@ -108,7 +108,7 @@ def differences(
 
     The backbone's name is for people; whether it is the same one, its weights decide.
     """
-    mine = json.loads(json.dumps(wanted))
+    mine = json.loads(json.dumps(wanted, allow_nan=False))
     for key in dict.fromkeys((*mine, *found)):
         if key != "backbone" and found.get(key) != mine.get(key):
             yield key, found.get(key), mine.get(key)

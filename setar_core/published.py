@@ -232,7 +232,7 @@ def _change(
 def _run(entry: dict[str, Any]) -> Run:
     backbone, title = BACKBONES[entry["backbone"]]
     method = VANILLA if entry["method"].startswith("Vanilla") else entry["method"]
-    recipe = Recipe.loads(json.dumps(entry["recipe"])) if entry["recipe"] else None
+    recipe = Recipe.loads(json.dumps(entry["recipe"], allow_nan=False)) if entry["recipe"] else None
     return Run(
         slug=entry["slug"],
         kind=entry["kind"],

@@ -122,7 +122,7 @@ class Recipe:
             return ORIGINAL
         kept = sorted((str(site), ratio) for site, ratio in self.ratios.items() if ratio > 0)
         seed = self.seed if self.prune == "random" else 0
-        text = json.dumps([self.prune, seed, kept])
+        text = json.dumps([self.prune, seed, kept], allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def with_ratio(self, site: Site, ratio: float) -> Recipe:
@@ -139,7 +139,7 @@ class Recipe:
             "ratios": {str(site): ratio for site, ratio in self.ratios.items()},
             "notes": dict(self.notes),
         }
-        return json.dumps(page, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(page, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def save(self, path: str | Path) -> None:
         Path(path).write_text(self.dumps(), encoding="utf-8")

@@ -172,6 +172,18 @@ def test_only_one_file_of_the_core_touches_threads():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_json_is_strict(path):
+    """Python's own would write NaN and Infinity, which no other reader takes."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        writes = isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "json.dumps",
+            "json.dump",
+        )
+        if writes:
+            assert "allow_nan=False" in ast.unparse(node), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_has_one_subject(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= 400, f"{lines} lines: are there two subjects?"

@@ -115,7 +115,11 @@ def _made(page: Page, backbone: Backbone) -> Detector:
             f"{backbone.name} has {backbone.fingerprint}, so load those it was made with"
         )
     files = {name: checked(page.path.parent, part) for name, part in page.parts.items()}
-    recipe = None if values["recipe"] is None else Recipe.loads(json.dumps(values["recipe"]))
+    recipe = (
+        None
+        if values["recipe"] is None
+        else Recipe.loads(json.dumps(values["recipe"], allow_nan=False))
+    )
     if "adapter" in files:
         backbone = backbone.altered(Adapter.load(files["adapter"]))
     else:

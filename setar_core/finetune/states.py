@@ -99,4 +99,4 @@ def load_state(path: str | Path, top: Mapping[str, Any]) -> State:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, allow_nan=False).encode()).hexdigest()

@@ -85,7 +85,9 @@ class LabelSet:
     @property
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the names in their order and the prompt."""
-        text = json.dumps([self.names, [], self.prompt])  # the list is of files that were kept
+        text = json.dumps(
+            [self.names, [], self.prompt], allow_nan=False
+        )  # the list is of files that were kept
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

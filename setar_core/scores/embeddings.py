@@ -92,7 +92,7 @@ class TextFeatures:
         """SHA-256 of all that their features depend on."""
         probes = [sentence(templates[0], word) for word in words[:PROBES]]
         tokens = self.backbone.tokenizer(probes).tolist()
-        text = json.dumps([self._tower, tokens, list(templates), list(words)])
+        text = json.dumps([self._tower, tokens, list(templates), list(words)], allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

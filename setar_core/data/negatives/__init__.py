@@ -92,7 +92,7 @@ class Negatives:
         """SHA-256, in hex, of what a score depends on: words in order, kinds and prompts."""
         words = [word[:2] for word in self.words]
         mined = [self.is_mined] if self.is_mined else [self.is_mined, self.mining.page()]
-        text = json.dumps([self.method, self.mining.templates, words, mined])
+        text = json.dumps([self.method, self.mining.templates, words, mined], allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
