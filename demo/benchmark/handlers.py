@@ -53,6 +53,7 @@ class Controls(NamedTuple):
     shrinkage: float | None
     examples: str | None
     share: float | None
+    detector: str | None
     recipes: Sequence[str]
     scores: Sequence[str]
     inside: str
