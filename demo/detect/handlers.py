@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,12 +34,14 @@ from demo.server.jobs import Job, Jobs, Steps
 from demo.server.library import Library
 from demo.server.limits import JUDGING, KEPT_BATCHES, KEPT_CALIBRATIONS
 from demo.server.request import RECALL, read_settings
-from demo.server.settings import Settings
+from demo.server.settings import ORIGINAL, Settings
 from demo.server.shipped import examples
 from demo.server.store import Store
 from demo.server.supplies import threshold_pictures
+from setar_core.scores import MINED, SCORES
 from setar_core.threshold import calibrate
 
+AT_ONCE = 5.0  # seconds that judging may take to follow a setting without being asked
 GONE = "These verdicts are no longer kept on the server. Press Judge to make them again."
 
 Result = TypeVar("Result")
@@ -54,6 +57,7 @@ class DetectHandlers:
             **JUDGING._asdict(), waiting="waiting until other visitors' pictures are judged"
         )
         self._shipped = Store[dict[str, tuple[float, ...]]](KEPT_CALIBRATIONS)  # by settings
+        self._following = Store[Settings](KEPT_BATCHES)  # what a batch is judged by next
         self._openings = Store[Job[Batch]](1)  # by settings
         self._lock = threading.Lock()
 
@@ -68,7 +72,18 @@ class DetectHandlers:
     ) -> Iterator[Page]:
         """Judge the given files, or else the batch's own, or else the examples."""
         settings = read_settings(self.library, *controls)
-        before = self.batches.find(name)
+        now = yield from self._asked(files, self.batches.find(name), by, recall, settings)
+        yield self._kept(name, now, by)
+
+    def _asked(
+        self,
+        files: Sequence[str] | None,
+        before: Batch | None,
+        by: str,
+        recall: float,
+        settings: Settings,
+    ) -> Generator[Page, None, Batch]:
+        """As `judge`, the pages on the way; the batch that it comes to."""
         paths = [Path(file) for file in files or ()]
         if not paths and before is not None:
             paths = [image.path for image in before.images]
@@ -81,13 +96,12 @@ class DetectHandlers:
             and before.thresholds
         ):
             start = replace(before, images=(), problems=())
-            now = yield from self._shown(self._started(paths, partial(self._again, start)), by)
+            job = self._started(paths, partial(self._again, start))
         elif paths == examples() and recall == RECALL:
-            now = yield from self._shown(self._opening(settings), by)
+            job = self._opening(settings)
         else:
-            work = partial(self._calibrated, settings, recall)
-            now = yield from self._shown(self._started(paths, work), by)
-        yield self._kept(name, now, by)
+            job = self._started(paths, partial(self._calibrated, settings, recall))
+        return (yield from self._shown(job, by))
 
     @reporting_errors
     def calibrate(
@@ -148,6 +162,35 @@ class DetectHandlers:
             return Page(notice=words.of_batch(now))
         return self._kept(name, now.outdated_by(stale), by, picked)
 
+    @reporting_errors
+    def settings_followed(
+        self,
+        name: str | None,
+        by: str,
+        picked: int | None,
+        recall: float,
+        *controls: Any,
+    ) -> Iterator[Page]:
+        """A control was changed: what is shown is judged again, or is stale where that takes
+        long."""
+        page = self.settings_changed(name, by, picked, *controls)
+        now = self.batches.find(name)
+        if now is None or not now.stale:
+            yield page
+            return
+        settings = read_settings(self.library, *controls)
+        if self._seconds(now, settings) > AT_ONCE:
+            yield page
+        elif self._following.find(name) == settings:  # several events tell of one choice
+            yield Page()
+        else:
+            self._following.put(name, settings)
+            judged = yield from self._asked(None, now, by, recall, settings)
+            if self._following.find(name) == settings:  # what was chosen meanwhile comes later
+                self._following.drop(name)
+                picked = picked if picked and picked < len(judged.images) else None
+                yield self._kept(name, judged, by, picked)
+
     def recall_moved(self, recall: float, name: str | None, by: str, picked: int | None) -> Page:
         """Another recall on the calibration scores that are kept; asks no network."""
         now = self.batches.find(name)
@@ -181,6 +224,22 @@ class DetectHandlers:
         if now is None:
             return Page(notice=notices.notice(GONE, "warn"))
         return shown(now, by, picked, sliders=False)._replace(found=Page().found)
+
+    def _seconds(self, now: Batch, settings: Settings) -> float:
+        """How long it may take to judge a batch by other settings; of what was never seen done,
+        for ever."""
+        if settings.backbone != now.settings.backbone or settings.learn_from or settings.examples:
+            return math.inf
+        score = SCORES[settings.score]
+        if score.needs & MINED or score.learns or settings.shaping.startswith("react:p"):
+            return math.inf
+        changes = [None if weights == ORIGINAL else settings.recipe for weights in settings.weights]
+        name, labels = settings.backbone, settings.labels
+        read = [self.library.reading_seconds(name, change, labels) for change in changes]
+        seconds = len(now.images) * self.library.pace(name, "picture") + sum(read)
+        if self._shipped.find(settings) is None and (paths := threshold_pictures(settings)):
+            seconds += len(paths) * self.library.pace(name, "calibration picture")
+        return seconds
 
     def _opening(self, settings: Settings) -> Job[Batch]:
         """The examples' batch, made once for all who ask the same."""
@@ -249,12 +308,15 @@ class DetectHandlers:
     def _judged(self, now: Batch, made: Detectors, paths: list[Path]) -> Steps[Batch]:
         """The batch with the paths' images, by its own thresholds; it is an event as it grows."""
         now = replace(now, preprocess=next(iter(made.values())).backbone.preprocess)
+        began = time.monotonic()
         for step in judged(self.library, made, paths):
             if isinstance(step, Chunk):
                 images, problems = now.images + step.images, now.problems + step.problems
                 now = replace(now, images=images, problems=problems)
                 now = step = now.with_thresholds(now.thresholds)
             yield step
+        seconds = (time.monotonic() - began) / len(paths)
+        self.library.took(now.settings.backbone, "picture", seconds)
         return now
 
     def _shipped_scores(
@@ -266,7 +328,10 @@ class DetectHandlers:
             paths = threshold_pictures(settings)
             if not paths:
                 return None
+            began = time.monotonic()
             found, _ = yield from scores(self.library, made, paths)
+            seconds = (time.monotonic() - began) / len(paths)
+            self.library.took(settings.backbone, "calibration picture", seconds)
             self._shipped.put(settings, found)
         return found
 

@@ -74,7 +74,8 @@ def build_detect(handlers: DetectHandlers, demo: gr.Blocks, library: Library, ba
     parts = Parts(library, bar, handlers, pictures, judge, thresholds, results, list(page), view)
     _join_judging(parts)
     _join_thresholds(parts)
-    bar.on_change(handlers.settings_changed, [*view, *bar.settings], parts.page)
+    asked = [*view, thresholds.recall, *bar.settings]
+    bar.on_change(handlers.settings_followed, asked, parts.page)
     _join_results(parts)
 
 

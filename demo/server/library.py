@@ -5,8 +5,10 @@ A visitor names a backbone; a folder or a hub repository only the person who sta
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -80,6 +82,7 @@ class Library:
         stay = (self.default, EMBEDDED)
         self._models = ModelStore(self.devices, self.given, stay, self._forget)
         self._altered: Store[Backbone] = Store(KEPT_ALTERED)  # by name and recipe
+        self._paces: dict[tuple[str, str], float] = {}  # seconds, by name and what of
         self._doubts: Store[tuple[str, ...]] = Store(KEPT_DETECTORS)  # by name and labels
         self._detectors: Store[Detector] = Store(  # by name, recipe and labels
             KEPT_DETECTORS, cost=lambda made: -(-len(made.labels) // KEPT_LABELS)
@@ -174,15 +177,32 @@ class Library:
             from setar_core.detector import Detector
 
             what, count = f"reading {len(labels):,} labels", len(labels.prompts)
+            began = time.monotonic()
             yield Progress(what, 0.0)
             backbone = self.turns.run(what, self.backbone, name, recipe)
             steps = self.turns.steps(what, backbone.reading(labels))
             classifier = yield from each(
                 steps, lambda done: Progress(f"reading labels: {done:,} of {count:,}", done / count)
             )
+            self.took(name, "prompt", (time.monotonic() - began) / count)
             known = Detector(backbone, labels, classifier=classifier)
             self._detectors.put(key, known)
         return known
+
+    def reading_seconds(self, name: str, recipe: Change | None, labels: LabelSet) -> float:
+        """How long the labels of a detector may take, as the last ones did; none once they are
+        read."""
+        if self._detectors.find((name, recipe or None, labels)) is not None:
+            return 0.0
+        return self.pace(name, "prompt") * len(labels.prompts)
+
+    def took(self, name: str, what: str, seconds: float) -> None:
+        """Remember how long a picture or a prompt takes a backbone, while nothing else runs."""
+        self._paces[name, what] = min(seconds, self.pace(name, what))
+
+    def pace(self, name: str, what: str) -> float:
+        """Seconds that one took; for ever where none was seen."""
+        return self._paces.get((name, what), math.inf)
 
     def opening(self, file: str | Path) -> Steps[tuple[Detector, Settings]]:
         """The detector of a visitor's file, and what it says as settings.

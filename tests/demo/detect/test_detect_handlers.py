@@ -349,6 +349,54 @@ def test_a_change_voids_the_threshold_visibly(handlers, change, said):
     assert "Threshold void" in words(by_hand.notice)
 
 
+def followed(handlers, name, picked=None, **changes):
+    return list(handlers.settings_followed(name, "score", picked, 0.95, *controls(**changes)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"names": "cat\ndog\nfox"}, {"prompt": "a drawing of a {}"}, {"score": "energy"},
+     {"temperature": 2.0}, {"recipe": "emoji-searched"}],
+)  # fmt: skip
+def test_a_change_is_followed_by_judging_where_that_is_quick(handlers, change, monkeypatch):
+    monkeypatch.setattr(detect_handlers, "AT_ONCE", 60.0)
+    first = judge(handlers)
+    pages = followed(handlers, first.batch, 3, **change)
+    batch = handlers.batches.find(first.batch)
+    assert not batch.stale and batch.thresholds
+    assert batch.settings.changed(handlers.batches.find(judge(handlers).batch).settings)
+    assert pages[-1].picked == 3 and pages[-1].batch == first.batch
+    again = followed(handlers, first.batch, 3, **change)
+    assert [page.batch for page in again] == [Page().batch]  # nothing is judged twice
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"backbone": "ViT-B-16/openai"}, {"score": "neglabel"}, {"score": "knn"}],
+)
+def test_a_change_of_unknown_cost_waits_to_be_asked(handlers, change):
+    first = judge(handlers)
+    (page,) = followed(handlers, first.batch, **change)
+    assert "Press Judge" in words(page.notice) and handlers.batches.find(first.batch).stale
+
+
+def test_judging_that_takes_long_waits_to_be_asked(handlers, monkeypatch):
+    first = judge(handlers)
+    monkeypatch.setattr(detect_handlers, "AT_ONCE", 0.0)
+    (page,) = followed(handlers, first.batch, score="energy")
+    assert "Press Judge" in words(page.notice)
+
+
+def test_of_two_changes_the_later_one_is_kept(handlers, monkeypatch):
+    monkeypatch.setattr(detect_handlers, "AT_ONCE", 60.0)
+    first = judge(handlers)
+    asked = [controls(score=score) for score in ("energy", "gl_mcm")]
+    one, other = (handlers.settings_followed(first.batch, "score", None, 0.95, *a) for a in asked)
+    next(one), next(other)  # both are being judged
+    last(other), last(one)
+    assert handlers.batches.find(first.batch).settings.score == "gl_mcm"
+
+
 def test_judging_again_after_a_change_calibrates_anew(handlers):
     first = judge(handlers)
     handlers.settings_changed(first.batch, "score", None, *controls(score="energy"))
