@@ -33,7 +33,7 @@ FLOORS = {
         "verdict",
     ),
     "done with it": ("detector", "search", "finetune"),
-    "measured": ("benchmark", "published"),
+    "measured": ("benchmark", "published", "interop"),
     "commands": ("commands", "__main__"),
     "server": ("demo.server",),
     "page": ("demo.page",),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 OnError = Callable[[ImageError], object]
 Read = tuple[tuple[Path, ...], Evidence]
+Taught = tuple[Tensor, Evidence]  # classes `(B,)` by index, -1 where that is not known
+Reader = Callable[["Scorer", AbstractSet[str]], Iterator[Taught]]  # of what these scores need
 
 
 class Scorer:
@@ -158,15 +160,46 @@ class Scorer:
             ValueError: no image that can be read; a score that cannot learn from them, when
                 `on_refusal` is None.
         """
-        check_scores(names := tuple(scores))
         if not paths:
             raise ValueError("there is no ID image to learn from; give a folder of them")
         known = dict(zip(map(Path, paths), classes or [-1] * len(paths), strict=True))
+
+        def read(by: Scorer, needs: AbstractSet[str]) -> Iterator[Taught]:
+            for files, some in by.read(paths, on_error, needs):
+                yield torch.tensor([known[path] for path in files]), some
+
+        return self._fit(read, tuple(scores), on_refusal)
+
+    def fit_batches(
+        self,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        scores: Iterable[str],
+        on_refusal: fitting.OnRefusal | None = None,
+    ) -> Self:
+        """As `fit`, of preprocessed ID images `(B, 3, H, W)` with their labels' indices `(B,)`, -1
+        where that is not known; a `DataLoader`, which is read once for each that learns.
+
+        Raises:
+            ValueError: as `fit`.
+        """
+
+        def read(by: Scorer, needs: AbstractSet[str]) -> Iterator[Taught]:
+            for pixels, classes in batches:
+                for piece, some in by.evidence(pixels, needs):
+                    yield classes[piece].cpu(), some.cpu()
+
+        return self._fit(read, tuple(scores), on_refusal)
+
+    def _fit(
+        self, read: Reader, names: tuple[str, ...], on_refusal: fitting.OnRefusal | None
+    ) -> Self:
+        """With what its shaping and these scores learn of what `read` gives."""
+        check_scores(names)
         other = self._other()
         if self.shaping and self.shaping.learns:
             plain = self._other()
             plain.shaping = None
-            seen = [some for _, some in plain.read(paths, on_error, {"features"})]
+            seen = [some for _, some in read(plain, {"features"})]
             features = fitting.together(seen).features
             assert features is not None
             other.shaping, other._fitted = self.shaping.fit(features), {}
@@ -181,8 +214,7 @@ class Scorer:
         if learners:
             needs = frozenset[str]().union(*(score.needs | score.learns_from for score in learners))
             parts = [
-                replace(some, classes=torch.tensor([known[path] for path in files]))
-                for files, some in other.read(paths, on_error, needs - {"classes"})
+                replace(some, classes=classes) for classes, some in read(other, needs - {"classes"})
             ]
             learned = fitting.learned(learners, parts, self.options, on_refusal)
             other._fitted = {**other._fitted, **learned}

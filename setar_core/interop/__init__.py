@@ -1,0 +1,1 @@
+"""Detectors in the form of other libraries, each of which is imported only here."""
