@@ -29,7 +29,8 @@ def knn(features: Tensor, bank: Tensor, neighbors: int | None = None) -> Tensor:
         ValueError: more neighbours than ID images.
     """
     x = F.normalize(features, dim=-1)
-    places = torch.cdist(x, bank).kthvalue(_count(neighbors, bank), dim=-1).indices
+    nearest = torch.cdist(x, bank).topk(_count(neighbors, bank), dim=-1, largest=False)
+    places = nearest.indices[..., -1]
     return -(x - bank[places]).norm(dim=-1)
 
 
