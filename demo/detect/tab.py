@@ -84,8 +84,14 @@ def _join_judging(on: Parts) -> None:
     inputs = [on.view[0], on.results.by, on.thresholds.recall, *bar.settings]
     busy = {**QUIET, "concurrency_limit": JUDGING.longest}
 
-    def recall(request: gr.Request) -> float:
-        return links.number(request.query_params.get("recall"), RECALL, 0.5, 1)
+    def first(request: gr.Request, waited: bool, begun: bool, files, name, by, *settings):
+        """What a page opens with: judged at once where its backbone is loaded."""
+        if begun or not (waited or on.library.is_loaded(settings[0])):
+            yield [*Page(), KEEP, KEEP]
+            return
+        recall = links.number(request.query_params.get("recall"), RECALL, 0.5, 1)
+        for page in handlers.judge(files, name, by, recall, *settings):
+            yield [*page, recall, True]
 
     def example(event: gr.EventData, *values):
         place = within(sent(event, "index", int), len(examples()))
@@ -100,9 +106,11 @@ def _join_judging(on: Parts) -> None:
         judge = handlers.judge if over and over.pictures else handlers.judge_again
         yield from judge(*values)
 
-    loaded = bar.opened.then(recall, None, on.thresholds.recall, **QUIET)
+    begun, opening = gr.State(False), [files, *on.view[:2], *bar.settings]
+    for event, waited in ((bar.filled, gr.State(False)), (bar.opened, gr.State(True))):
+        shown = [*on.page, on.thresholds.recall, begun]
+        event.then(first, [waited, begun, *opening], shown, **busy)
     for event, judge in (
-        (loaded.then, handlers.judge),
         (files.upload, handlers.judge),
         (files.delete, handlers.judge_left),
         (files.clear, handlers.judge_left),

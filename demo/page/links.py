@@ -12,8 +12,9 @@ from demo.page import choices
 from demo.page.choices import OWN_LABELS, Choice
 from demo.page.events import KEEP
 from demo.server.library import Library
+from demo.server.models import model_of
 from demo.server.request import NO_RECIPE, TEMPERATURES, More, given_recipe
-from demo.server.shipped import label_set, label_sets
+from demo.server.shipped import EMBEDDED, label_set, label_sets
 from setar_core.labels import MAX_LABELS, PROMPT
 from setar_core.labels.examples import SHARE
 from setar_core.recipe import Recipe, Site
@@ -140,9 +141,28 @@ def read(library: Library, query: Mapping[str, str]) -> Opening:
     )
 
 
+def as_built(library: Library) -> Opening:
+    """What the bar says before anything is known of the address."""
+    labels = choices.default_labels(library.default)
+    return Opening(
+        labels,
+        library.default,
+        "\n".join(label_set(labels).names),
+        PROMPT,
+        choices.default_recipe(library, library.default),
+        next(iter(SCORES)),
+        1.0,
+        1.0,
+        More("", shaping="", groups=0, neighbors=0),
+    )
+
+
 def opening(library: Library, query: Mapping[str, str]) -> list:
-    """Values for what `Opening` names, and what is said of the labels and of the score."""
+    """Values for what `Opening` names, and what is said of the labels and of the score; nothing
+    where the page has been built so: each would be an event that others follow."""
     now = read(library, query)
+    if now == as_built(library) and model_of(now.backbone) == EMBEDDED:
+        return [KEEP] * (len(now.settings) + 3)
     recipes, settings = choices.recipe_choices(library, now.backbone, now.recipe), [*now.settings]
     settings[now.settings.index(now.recipe, 3)] = gr.Dropdown(recipes, value=now.recipe)
     return [

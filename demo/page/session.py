@@ -44,7 +44,8 @@ class Bar(NamedTuple):
         tabs: to open another.
         to_detect: a `Handover`; Detect judges when it changes.
         settled: the backbone that the other settings are for, once it is loaded.
-        opened: happens once the page has its settings, from its address or the usual ones.
+        filled: happens once the page has its settings, from its address or the usual ones.
+        opened: happens after that, once their backbone is loaded.
         changes: what happens whenever a setting has become another.
     """
 
@@ -68,6 +69,7 @@ class Bar(NamedTuple):
     tabs: gr.Tabs
     to_detect: gr.State
     settled: gr.State
+    filled: Any = None
     opened: Any = None
     changes: tuple[Callable, ...] = ()
 
@@ -131,7 +133,8 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
         needs, recipe_file, detector_file, gr.State(None), count, explanation, status, notice, tabs,
         gr.State(None), gr.State(None),
     )  # fmt: skip
-    return bar._replace(opened=_join_opening(demo, library, bar), changes=_join(library, bar))
+    filled, opened = _join_opening(demo, library, bar)
+    return bar._replace(filled=filled, opened=opened, changes=_join(library, bar))
 
 
 def status_of(library: Library) -> State:
@@ -234,7 +237,8 @@ def _chosen(bar: Bar) -> list:
     ]  # fmt: skip
 
 
-def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
+def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> tuple[Any, Any]:
+    """What happens once the bar is filled, and once its backbone is loaded."""
     told = partial(status_of, library)
     gr.on([demo.load, gr.Timer(EVERY).tick], told, None, bar.status, **QUIET, queue=False)
 
@@ -242,20 +246,21 @@ def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> Any:
         return links.opening(library, dict(request.query_params))
 
     # No limit: one visitor's slow backbone must not keep another's page from opening.
-    opened = demo.load(
+    filled = demo.load(
         opening,
         None,
         [bar.label_set, *bar.settings, bar.label_count, bar.explanation],
         concurrency_limit=None,
         **QUIET,
     )
-    return opened.then(
+    opened = filled.then(
         partial(links.arrived, library),
         [bar.backbone, bar.labels, bar.prompt],
         _chosen(bar),
         concurrency_limit=None,
         **QUIET,
     )
+    return filled, opened
 
 
 def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
