@@ -483,20 +483,13 @@ def test_weights_that_are_no_numbers_are_refused(golden, tmp_path):
         load_backbone(name)
 
 
-def test_openai_tags_get_quick_gelu_and_others_do_not(monkeypatch):
+def test_openai_tags_get_quick_gelu_and_others_do_not(monkeypatch, tmp_path):
     """The real path of `MODEL/TAG`, with random weights in place of the hub's."""
-    import tempfile
-    from pathlib import Path
-
     from setar_core.backbones import loading
 
-    def fetch(repo, names, progress=None, limit=None):
-        model = open_clip.create_model("ViT-B-32", force_quick_gelu="openai" in repo)
-        path = Path(tempfile.mkdtemp()) / names[0]
-        safetensors.torch.save_file(model.state_dict(), path)
-        return path
-
-    monkeypatch.setattr(loading, "fetch", fetch)
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(open_clip.create_model("ViT-B-32").state_dict(), path)
+    monkeypatch.setattr(loading, "fetch", lambda repo, names, progress=None, limit=None: path)
     for name, activation in (
         ("ViT-B-32/openai", "QuickGELU"),
         ("ViT-B-32/laion2b_s34b_b79k", "GELU"),

@@ -321,7 +321,7 @@ def test_what_cannot_be_compared_is_refused(clip, coloured):
             Benchmark(detectors, inside, oods, scores)
 
 
-@pytest.mark.parametrize("scores", [("mcm",), NAMES])
+@pytest.mark.parametrize("scores", [pytest.param(("mcm",), marks=pytest.mark.long), NAMES])
 def test_an_image_costs_a_few_floats_however_many_there_are(coloured, scores):
     """Peak memory at 1,000 and at 20,000 images: the difference is what is kept of each."""
     files = sorted(path.relative_to(coloured).as_posix() for path in coloured.glob("id/*/?.png"))

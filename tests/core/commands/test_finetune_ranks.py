@@ -17,7 +17,12 @@ BOTH = ["--epochs", "2", "--batch-size", "16", "--top-k", "9", "--seed", "3"]
 
 
 @pytest.mark.parametrize(
-    "preset", [["lora", "--rank", "2"], ["locoop", "--context", "2"], ["npos", "--rate", "0.001"]]
+    "preset",
+    [
+        ["locoop", "--context", "2"],
+        pytest.param(["lora", "--rank", "2"], marks=pytest.mark.long),
+        pytest.param(["npos", "--rate", "0.001"], marks=pytest.mark.long),
+    ],
 )
 def test_ranks_lose_what_one_process_does(preset, golden, tmp_path):
     def ask(out):

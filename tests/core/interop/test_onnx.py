@@ -126,7 +126,7 @@ def replace_method(words, way):
 
 FEW = [
     ("clip", "neglabel", None), ("clip", "layers_mcm", None), ("clip", "energy", "react:p90"),
-    ("vit", "knn", None), ("swin", "gl_mcm", None), ("swin", "msp", "ash-s:90"),
+    ("vit", "knn", None), ("swin", "msp", "ash-s:90"),
 ]  # fmt: skip
 MANY = [
     pytest.param(network, score, None, marks=pytest.mark.long)
