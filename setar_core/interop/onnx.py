@@ -13,7 +13,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,7 @@ def _write(network: _Network, pixels: Tensor, path: Path) -> None:
     device_free = torch.backends.mkldnn.flags(enabled=False)  # no operators of one processor
     quiet, level = io.StringIO(), logging.getLogger().level
     try:
-        with device_free, torch.no_grad(), warnings.catch_warnings():
+        with device_free, _plain_distances(), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.disable(logging.WARNING)
             with contextlib.redirect_stdout(quiet):
@@ -162,6 +162,23 @@ def _write(network: _Network, pixels: Tensor, path: Path) -> None:
     finally:
         logging.disable(logging.NOTSET)
         logging.getLogger().setLevel(level)
+
+
+@contextlib.contextmanager
+def _plain_distances() -> Iterator[None]:
+    """ONNX has no operator for distances by differences, which `torch.cdist` may be asked for."""
+    cdist = torch.cdist
+
+    def plain(x: Tensor, y: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+        if compute_mode is None:
+            return cdist(x, y, p)
+        return (x[..., :, None, :] - y[..., None, :, :]).norm(p, dim=-1)
+
+    torch.cdist = plain  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.cdist = cdist
 
 
 def _preprocessing(preprocess: Any) -> str:
