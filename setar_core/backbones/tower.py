@@ -152,11 +152,11 @@ class Tower(ABC):
         for i in range(self.depth):
             entering = state
             state = self.feed(i, self.attend(i, entering))
-            if layers:
+            if layers and i < self.depth - 1:
                 seen.append(self.pool(state))
         features: Features = self.finish(state)
-        if layers:
-            features = features._replace(layers=torch.stack(seen, dim=1))
+        if layers:  # of the last block it is what `finish` made, to the bit
+            features = features._replace(layers=torch.stack([*seen, features.whole], dim=1))
         return features._replace(parts=self.parts(entering, state)) if parts else features
 
     def parts(self, entering: Any, state: Any) -> Tensor:

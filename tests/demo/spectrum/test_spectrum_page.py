@@ -255,7 +255,7 @@ def test_the_large_slider_takes_arrow_keys_and_what_is_typed(page):
     page.locator("#spectrum-ratio [type=range]").press("ArrowRight")
     expect(told).to_contain_text("drops 6 of 128 components")
     box.click()
-    page.keyboard.type("0.25", delay=100)  # takes the place of what was there
+    page.keyboard.type("0.25")  # takes the place of what was there
     page.keyboard.press("Enter")
     expect(told).to_contain_text("drops 32 of 128 components")
     box.fill("7")
