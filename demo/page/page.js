@@ -55,9 +55,16 @@ addEventListener("change", (event) => {
   input.dispatchEvent(new Event("pointerup", { bubbles: true }));
 }, true);
 // What is typed into a number takes the place of what it held.
+let entered = null; // a mouse button that is down places the caret once more
 addEventListener("focusin", ({ target }) => {
-  if (target.matches?.("input[type=number]")) setTimeout(() => target.select());
+  entered = target.matches?.("input[type=number]") ? target : null;
+  entered?.select();
 });
+addEventListener("mouseup", () => {
+  entered?.select(); // at once: a timer would come after the first keys
+  entered = null;
+});
+addEventListener("keydown", () => (entered = null), true);
 
 // Its boxes for files are called other than what they show.
 new MutationObserver(() => {
