@@ -185,11 +185,16 @@ class DetectHandlers:
             yield Page()
         else:
             self._following.put(name, settings)
-            judged = yield from self._asked(None, now, by, recall, settings)
-            if self._following.find(name) == settings:  # what was chosen meanwhile comes later
-                self._following.drop(name)
-                picked = picked if picked and picked < len(judged.images) else None
-                yield self._kept(name, judged, by, picked)
+            try:
+                judged = yield from self._asked(None, now, by, recall, settings)
+                if self._following.find(name) == settings:  # else what was chosen since is shown
+                    picked = picked if picked and picked < len(judged.images) else None
+                    yield self._kept(name, judged, by, picked)
+            except ValueError as error:
+                yield page._replace(notice=notices.failure(error))
+            finally:
+                if self._following.find(name) == settings:
+                    self._following.drop(name)
 
     def recall_moved(self, recall: float, name: str | None, by: str, picked: int | None) -> Page:
         """Another recall on the calibration scores that are kept; asks no network."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -18,50 +18,58 @@ from demo.server.settings import Settings
 from setar_core.scores import ScoreOptions
 
 UNSET = 0  # what a page sends for an empty field of whole numbers
+COUNT = 7 + len(More._fields) - 1  # of the bar's settings without the detector
 
 
 def detector_given(library: Library, file: str | None) -> Iterator[list]:
-    """Values for the label set, the bar's settings, the label count, the notice and the settled
-    backbone; a detector that was taken away leaves the settings as they are."""
-    keep: list[Any] = [KEEP] * (1 + len(_said(library, None)) + 3)
+    """What `told_by` makes of the file; one that was taken away leaves the settings as they are."""
     if not file:
-        keep[-4], keep[-2] = None, None
-        yield keep
+        yield told_by(detector=None, notice=None)
         return
     try:
         steps = told("", library.opening(file), STAY)
         detector, settings = yield from each(
-            steps, lambda step: [*keep[:-2], notices.busy(*step), KEEP]
+            steps, lambda step: told_by(notice=notices.busy(*step))
         )
-        values = _said(library, settings)
+        values = _values(library, settings)
         said = read_settings(library, *values)
     except ValueError as error:
-        keep[-4], keep[-2] = None, notices.failure(error)
-        yield keep
+        yield told_by(detector=None, notice=notices.failure(error))
         return
-    values[-1] = library.keep_detector(detector, said)
     labels, prompt, recipe = values[1:4]
     values[3] = gr.Dropdown(
         choices.recipe_choices(library, settings.backbone, recipe), value=recipe
     )
     threshold = "" if detector.threshold is not None else " It has no threshold: calibrate one."
-    yield [
-        choices.set_of(labels),
-        *values,
-        choices.labels_counted(library, settings.backbone, labels, prompt),
+    yield told_by(
+        values,
+        library.keep_detector(detector, said),
         notices.notice(
             f"The detector is open, and judges as where it was saved.{threshold} Change a setting, "
             "and your settings judge instead.",
             "good",
         ),
+        choices.set_of(labels),
+        choices.labels_counted(library, settings.backbone, labels, prompt),
         settings.backbone,
-    ]
+    )
 
 
-def _said(library: Library, settings: Settings | None) -> list[Any]:
-    """The bar's settings, as `read_settings` takes them, that say this."""
-    if settings is None:
-        return [None] * (7 + len(More._fields))
+def told_by(
+    values: Sequence[Any] = (KEEP,) * COUNT,
+    detector: Any = KEEP,
+    notice: Any = KEEP,
+    label_set: Any = KEEP,
+    label_count: Any = KEEP,
+    settled: Any = KEEP,
+) -> list:
+    """Values for the label set, the bar's settings, the detector's being the last of them, the
+    label count, the settled backbone and the notice below the file."""
+    return [label_set, *values, detector, label_count, settled, notice]
+
+
+def _values(library: Library, settings: Settings) -> list[Any]:
+    """The bar's settings, as `read_settings` takes them, that say this; without the detector."""
     options: dict[str, Any] = {
         option.name: UNSET if value is None and option.metadata.get("kind") is int else value
         for option in fields(ScoreOptions)
@@ -80,5 +88,5 @@ def _said(library: Library, settings: Settings | None) -> list[Any]:
         settings.score,
         temperature,
         local_weight,
-        *more,
+        *more[:-1],
     ]

@@ -61,6 +61,7 @@ class Bar(NamedTuple):
     needs: Needs
     recipe_file: gr.File
     detector_file: gr.File
+    detector_told: Notices
     detector: gr.State
     label_count: LabelSummary
     explanation: gr.HTML
@@ -123,15 +124,15 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
         with gr.Accordion(MORE, open=False, elem_id="more"):
             with gr.Row(equal_height=False):
                 names, prompt, temperature, local_weight, *files = _build_more(labels)
-                recipe_file, detector_file = files
+                recipe_file, detector_file, detector_told = files
             needs = build_needs()
         status = Status(status_of(library), elem_id="status")
         notice = Notices(elem_id="bar-notice")
     tabs = gr.Tabs(overflow_behavior="wrap")
     bar = Bar(
         place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
-        needs, recipe_file, detector_file, gr.State(None), count, explanation, status, notice, tabs,
-        gr.State(None), gr.State(None),
+        needs, recipe_file, detector_file, detector_told, gr.State(None), count, explanation,
+        status, notice, tabs, gr.State(None), gr.State(None),
     )  # fmt: skip
     filled, opened = _join_opening(demo, library, bar)
     return bar._replace(filled=filled, opened=opened, changes=_join(library, bar))
@@ -216,7 +217,7 @@ def _build_more(labels: LabelSet) -> tuple:
     with gr.Column(scale=3, min_width=220):
         recipe_file = gr.File(
             file_types=[".json", ".safetensors"],
-            label="A recipe (.json), or what was trained",
+            label="A recipe (.json) or an adapter",
             height=140,
             elem_id="recipe-file",
         )
@@ -226,7 +227,8 @@ def _build_more(labels: LabelSet) -> tuple:
             height=140,
             elem_id="detector-file",
         )
-    return names, prompt, temperature, local_weight, recipe_file, detector_file
+        detector_told = Notices(elem_id="detector-notice")
+    return names, prompt, temperature, local_weight, recipe_file, detector_file, detector_told
 
 
 def _chosen(bar: Bar) -> list:
@@ -288,7 +290,7 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
     given = bar.detector_file.change(
         partial(detector_given, library),
         bar.detector_file,
-        [bar.label_set, *bar.settings, bar.label_count, bar.notice, bar.settled],
+        [bar.label_set, *bar.settings, bar.label_count, bar.settled, bar.detector_told],
         concurrency_limit=None,
         **FAST,
     )

@@ -1,9 +1,9 @@
 """A detector as one file that decides alike wherever it is opened: JSON, and arrays beside it.
 
-`NAME.json` says all that a verdict depends on; the arrays lie beside it as safetensors, in
-`NAME.PART-XXXXXXXX.safetensors` by the start of their SHA-256, which the JSON names in full:
-`heads`, the rows of labels and negatives; `adapter`; `fit`, what scores learned. `NAME.zip` is all
-of it in one. Nothing in them is code, and everything is checked before it is used.
+`NAME.json` says all that a verdict depends on; the arrays lie beside it as safetensors, in files
+named by their part and the start of their SHA-256, which the JSON names in full: `heads`, the rows
+of labels and negatives; `adapter`; `fit`, what scores learned. `NAME.zip` is all of it in one.
+Nothing in them is code, and everything is checked before it is used.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ def _write(network: _Network, pixels: Tensor, path: Path) -> None:
     """Export by PyTorch, whose report of each step is left out."""
     example = pixels[:1].expand(BATCH, -1, -1, -1).to(network.detector.backbone.device)
     device_free = torch.backends.mkldnn.flags(enabled=False)  # no operators of one processor
-    quiet, level = io.StringIO(), logging.getLogger().level
+    quiet = io.StringIO()
     try:
         with device_free, _plain_distances(), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -161,7 +161,6 @@ def _write(network: _Network, pixels: Tensor, path: Path) -> None:
         raise ValueError(f"{title} cannot be written for ONNX ({reason})") from None
     finally:
         logging.disable(logging.NOTSET)
-        logging.getLogger().setLevel(level)
 
 
 @contextlib.contextmanager

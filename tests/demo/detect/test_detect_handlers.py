@@ -387,6 +387,24 @@ def test_judging_that_takes_long_waits_to_be_asked(handlers, monkeypatch):
     assert "Press Judge" in words(page.notice)
 
 
+def test_a_judging_that_fails_leaves_the_verdicts_void_and_may_be_tried_again(
+    handlers, monkeypatch
+):
+    monkeypatch.setattr(detect_handlers, "AT_ONCE", 60.0)
+    first = judge(handlers)
+
+    def full(job):
+        raise ValueError("too many wait already")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(handlers.jobs, "start", full)
+        page = followed(handlers, first.batch, score="energy")[-1]
+    assert "Too many wait" in words(page.notice) and "no threshold yet" in words(page.rows)
+    again = followed(handlers, first.batch, score="energy")[-1]
+    assert "no threshold yet" not in words(again.rows)
+    assert handlers.batches.find(first.batch).settings.score == "energy"
+
+
 def test_of_two_changes_the_later_one_is_kept(handlers, monkeypatch):
     monkeypatch.setattr(detect_handlers, "AT_ONCE", 60.0)
     first = judge(handlers)

@@ -72,16 +72,16 @@ def fitted(clip, pictures):
     return Detector(clip, LabelSet(NAMES), "knn", options).fit(pictures).calibrate(pictures)
 
 
-def two(names):
-    """Labels that the bar would read as a table."""
-    return lambda clip, pictures: Detector(clip, LabelSet(names), threshold=0.5)
+def of_odd_labels(clip, pictures):
+    """The bar reads their text as a table."""
+    return Detector(clip, LabelSet(("0 fox", "1 otter")), threshold=0.5)
 
 
 MADE = {
     "recipe": with_recipe,
     "adapter": with_adapter,
     "fitted": fitted,
-    "odd labels": two(("0 fox", "1 otter")),
+    "odd labels": of_odd_labels,
 }
 
 
@@ -95,7 +95,7 @@ def saved(request, library, pictures, tmp_path):
 def given(library, file):
     """The bar's settings once the file was opened, and what is said."""
     *_, last = page_opened.detector_given(library, file and str(file))
-    _, *values, _, notice, _ = last
+    _, *values, _, _, notice = last
     return [getattr(value, "value", value) for value in values], notice
 
 
@@ -143,7 +143,6 @@ def test_what_the_page_saves_is_what_it_shows(library, handlers, tmp_path):
     title = "emoji-searched"
     asked = [EMBEDDED, "\n".join(NAMES), "a photo of a {}", title, "gl_mcm", 1.0, 0.5]
     batch = judged(handlers, asked, [ONE])
-    batch = handlers.batches.find(None) or batch
     found = Detector.load(exports.saved_detector(library, batch))
     weights = batch.settings.weights[-1]
     assert found.backbone.recipe == Recipe.load(library.recipes(EMBEDDED)[title])
@@ -241,11 +240,15 @@ def test_a_visitor_saves_a_detector_and_opens_it_again(visit, tmp_path):
     page.locator("#temperature input").blur()
     expect(page.locator("#rows")).not_to_contain_text(number(score))  # judged again
     page.locator("#detector-file input[type=file]").set_input_files(str(file))
-    expect(page.locator("#bar-notice")).to_contain_text("The detector is open")
+    expect(page.locator("#detector-notice")).to_contain_text("The detector is open")
     expect(page.locator("#temperature input")).to_have_value("1")
     page.locator("#judge").click()
     expect(page.locator("#tally")).not_to_contain_text("Original weights")
     expect(page.locator("#rows button.row").first).to_contain_text("distribution")
     shown = page.locator("#rows").inner_text()
     assert number(score) in shown
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    page.locator("#detector-file button").first.click()  # takes the file away
+    page.locator("#detector-file input[type=file]").set_input_files(str(tmp_path / "bad.zip"))
+    expect(page.locator("#detector-notice .notice.bad")).to_be_in_viewport()
     assert page.broken == []
