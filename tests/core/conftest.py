@@ -3,6 +3,33 @@
 import pytest
 import torch
 
+from setar_core.backbones import load_backbone
+from setar_core.data.sets import ImageSet
+from setar_core.labels import LabelSet
+
+
+@pytest.fixture(scope="module")
+def clip(golden):
+    """The tiny CLIP, as it was made."""
+    return load_backbone(f"local-dir:{golden / 'clip'}")
+
+
+@pytest.fixture(scope="module")
+def labels(golden):
+    """Its 40 classes."""
+    return LabelSet.load(golden / "clip" / "labels.json")
+
+
+@pytest.fixture(scope="module")
+def images(golden, labels):
+    """A picture of each."""
+    return ImageSet.from_folder(golden / "clip" / "images", labels=labels)
+
+
+@pytest.fixture(scope="module")
+def paths(images):
+    return list(images.paths())
+
 
 @pytest.fixture(scope="module")
 def one_thread():

@@ -15,11 +15,6 @@ from setar_core.recipe import Recipe, Site
 SITE = "visual.1.up"
 
 
-@pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
 @pytest.fixture
 def adapter(clip):
     out, width = clip.weight(Site.parse(SITE)).shape

@@ -7,8 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from setar_core.backbones import load_backbone
-from setar_core.data.images import find_images
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.metrics.separation import recall_interval
@@ -17,23 +15,8 @@ from setar_core.scores import SCORES, Score, ScoreOptions
 
 
 @pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
-@pytest.fixture(scope="module")
-def labels(golden):
-    return LabelSet.load(golden / "clip" / "labels.json")
-
-
-@pytest.fixture(scope="module")
 def detector(clip, labels):
     return Detector(clip, labels)
-
-
-@pytest.fixture(scope="module")
-def paths(golden):
-    return find_images([golden / "clip" / "images"])
 
 
 def test_a_verdict_says_why(detector, paths, labels):

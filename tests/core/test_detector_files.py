@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from setar_core.adapter import Adapter
-from setar_core.backbones import BackboneError, load_backbone
+from setar_core.backbones import BackboneError
 from setar_core.backbones.examples import read_examples, with_examples
 from setar_core.data.negatives import Negatives
-from setar_core.data.sets import ImageSet
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site
@@ -21,26 +20,6 @@ from setar_core.scores.mining import negative_classifier
 from setar_core.scores.shaping import Shaping
 
 LEARN = [name for name, score in SCORES.items() if score.learns]
-
-
-@pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
-@pytest.fixture(scope="module")
-def labels(golden):
-    return LabelSet.load(golden / "clip" / "labels.json")
-
-
-@pytest.fixture(scope="module")
-def images(golden, labels):
-    return ImageSet.from_folder(golden / "clip" / "images", labels=labels)
-
-
-@pytest.fixture(scope="module")
-def paths(images):
-    return list(images.paths())
 
 
 def plain(clip, labels, paths):

@@ -23,11 +23,6 @@ PICTURES = torch.randn(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
-@pytest.fixture(scope="module")
 def swin(golden):
     return load_backbone(f"timm:local-dir:{golden / 'swin'}")
 

@@ -11,11 +11,6 @@ from setar_core.labels import LabelSet
 LONG = "🦊" * 100
 
 
-@pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
 @pytest.mark.parametrize(
     "names",
     [("Fox", "fox"), ("sea lion", "sea  lion"), ("fox!", "fox !"), ("café", "cafe\u0301"),

@@ -7,12 +7,9 @@ from pytorch_ood.api import RequiresFittingException
 from pytorch_ood.metrics import OODMetrics
 from torch.utils.data import DataLoader, TensorDataset
 
-from setar_core.backbones import load_backbone
 from setar_core.data.images import find_images, read_image
-from setar_core.data.sets import ImageSet
 from setar_core.detector import Detector
 from setar_core.interop.pytorch_ood import SetarDetector
-from setar_core.labels import LabelSet
 from setar_core.metrics.separation import separation
 from setar_core.recipe import Recipe, Site
 from setar_core.scores import SCORES
@@ -24,27 +21,16 @@ ALONE = [name for name in SCORES if name not in (*MINED, *LEARN)]
 
 
 @pytest.fixture(scope="module")
-def clip(golden):
-    network = load_backbone(f"local-dir:{golden / 'clip'}")
-    return network.with_recipe(Recipe({Site("visual", 1, "up"): 0.3}))
+def altered(clip):
+    return clip.with_recipe(Recipe({Site("visual", 1, "up"): 0.3}))
 
 
 @pytest.fixture(scope="module")
-def labels(golden):
-    return LabelSet.load(golden / "clip" / "labels.json")
-
-
-@pytest.fixture(scope="module")
-def inside(golden, labels):
-    return ImageSet.from_folder(golden / "clip" / "images", labels=labels)
-
-
-@pytest.fixture(scope="module")
-def pictures(golden, clip, inside):
+def pictures(golden, altered, images):
     """ID images with classes of two, then OOD images with -1."""
-    paths = [*inside.paths(), *find_images([golden / "ood" / "images"])]
-    pixels = torch.stack([clip.preprocess(read_image(path)) for path in paths])
-    classes = [c // 2 for c in inside.classes] + [-1] * (len(paths) - len(inside.classes))
+    paths = [*images.paths(), *find_images([golden / "ood" / "images"])]
+    pixels = torch.stack([altered.preprocess(read_image(path)) for path in paths])
+    classes = [c // 2 for c in images.classes] + [-1] * (len(paths) - len(images.classes))
     return pixels, torch.tensor(classes)
 
 
@@ -54,8 +40,8 @@ def loader(pictures):
 
 
 @pytest.mark.parametrize("score", ALONE)
-def test_an_outlier_score_is_ours_with_its_sign_turned(score, clip, labels, pictures, loader):
-    ours = Detector(clip, labels, score)
+def test_an_outlier_score_is_ours_with_its_sign_turned(score, altered, labels, pictures, loader):
+    ours = Detector(altered, labels, score)
     theirs = SetarDetector(ours)
     assert isinstance(theirs, OodDetector) and not theirs.requires_fit
     assert torch.equal(theirs(pictures[0]), -ours.scores_of(pictures[0]))
@@ -64,30 +50,30 @@ def test_an_outlier_score_is_ours_with_its_sign_turned(score, clip, labels, pict
 
 @pytest.mark.parametrize("score", LEARN)
 def test_a_score_that_learns_is_fitted_by_their_loader(
-    score, clip, labels, inside, loader, pictures
+    score, altered, labels, images, loader, pictures
 ):
-    detector = SetarDetector(Detector(clip, labels, score))
+    detector = SetarDetector(Detector(altered, labels, score))
     assert detector.requires_fit
     with pytest.raises(RequiresFittingException):
         detector.predict(pictures[0])
     found = detector.fit(loader).predict(pictures[0])
     assert not detector.requires_fit
-    paths, classes = list(inside.paths()), [c // 2 for c in inside.classes]
-    ours = Detector(clip, labels, score).fit(paths, classes=classes).scores_of(pictures[0])
+    paths, classes = list(images.paths()), [c // 2 for c in images.classes]
+    ours = Detector(altered, labels, score).fit(paths, classes=classes).scores_of(pictures[0])
     torch.testing.assert_close(found, -ours, rtol=1e-4, atol=1e-5)
 
 
-def test_a_shaping_that_learns_is_fitted_too(clip, labels, inside, loader, pictures):
+def test_a_shaping_that_learns_is_fitted_too(altered, labels, images, loader, pictures):
     shaping = Shaping.parse("react:p90")
-    detector = SetarDetector(Detector(clip, labels, "msp", shaping=shaping))
+    detector = SetarDetector(Detector(altered, labels, "msp", shaping=shaping))
     assert detector.requires_fit
-    ours = Detector(clip, labels, "msp", shaping=shaping).fit(list(inside.paths()))
+    ours = Detector(altered, labels, "msp", shaping=shaping).fit(list(images.paths()))
     found = detector.fit(loader).predict(pictures[0])
     torch.testing.assert_close(found, -ours.scores_of(pictures[0]), rtol=1e-5, atol=1e-6)
 
 
-def test_their_metrics_are_ours(clip, labels, loader, pictures):
-    detector = SetarDetector(Detector(clip, labels, "mcm"))
+def test_their_metrics_are_ours(altered, labels, loader, pictures):
+    detector = SetarDetector(Detector(altered, labels, "mcm"))
     metrics = OODMetrics()
     for x, y in loader:
         metrics.update(detector(x), y)
@@ -97,14 +83,14 @@ def test_their_metrics_are_ours(clip, labels, loader, pictures):
     assert found["AUROC"] == pytest.approx(separation(inside, outside).auroc, abs=1e-6)
 
 
-def test_a_device_is_that_of_the_backbone(clip, labels):
-    detector = SetarDetector(Detector(clip, labels))
+def test_a_device_is_that_of_the_backbone(altered, labels):
+    detector = SetarDetector(Detector(altered, labels))
     assert detector.device == torch.device("cpu") and detector.to("cpu") is detector
     with pytest.raises(ValueError, match="load it on meta"):
         detector.to("meta")
 
 
-def test_nothing_known_in_a_loader_is_told(clip, labels, pictures):
+def test_nothing_known_in_a_loader_is_told(altered, labels, pictures):
     strangers = DataLoader(TensorDataset(pictures[0][:4], -torch.ones(4)), batch_size=2)
     with pytest.raises(ValueError, match="none of the ID images"):
-        SetarDetector(Detector(clip, labels, "knn")).fit(strangers)
+        SetarDetector(Detector(altered, labels, "knn")).fit(strangers)

@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from setar_core.backbones import load_backbone
-from setar_core.data.sets import ImageSet
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.recipe import Recipe, Site
@@ -20,26 +19,6 @@ from setar_core.scores.shaping import Shaping
 LEARN = [name for name, score in SCORES.items() if score.learns]
 OF_IMAGES = [name for name in LEARN if "classes" not in SCORES[name].learns_from]
 MAHALANOBIS = ("mahalanobis", "relative_mahalanobis")
-
-
-@pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
-@pytest.fixture(scope="module")
-def labels(golden):
-    return LabelSet.load(golden / "clip" / "labels.json")
-
-
-@pytest.fixture(scope="module")
-def images(golden, labels):
-    return ImageSet.from_folder(golden / "clip" / "images", labels=labels)
-
-
-@pytest.fixture(scope="module")
-def paths(images):
-    return list(images.paths())
 
 
 @pytest.fixture(scope="module")

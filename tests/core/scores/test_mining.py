@@ -30,11 +30,6 @@ WORDS = Words(("lamp", "truck", "velvet", "moon", "chair", "army"), ("odd", "eve
 MANY = Words(tuple(f"{a} {b}" for a in WORDS.nouns for b in range(120)))  # worth keeping
 
 
-@pytest.fixture(scope="module")
-def clip(golden):
-    return load_backbone(f"local-dir:{golden / 'clip'}")
-
-
 @pytest.fixture
 def read(monkeypatch, tmp_path, clip):
     """An empty cache, and how many texts the tower reads from now on."""

@@ -17,7 +17,6 @@ from demo.detect.components.detail import Detail
 from demo.detect.components.rows import Rows, rows
 from demo.detect.components.tally import Tally
 from demo.detect.controls import OWN, SHIPPED, sources_offered
-from demo.detect.handlers import DetectHandlers
 from demo.detect.judging import MAX_FILES, check_batch
 from demo.detect.view import Page
 from demo.page import choices
@@ -35,16 +34,6 @@ from tests.demo.told import is_bad, words
 
 ANIMALS = "\n".join(label_set("animals").names)
 HOSTILE = '<img src=x onerror="alert(1)">'
-
-
-@pytest.fixture(scope="module")
-def library():
-    return Library()
-
-
-@pytest.fixture
-def handlers(library):
-    return DetectHandlers(library)
 
 
 def controls(**changes):

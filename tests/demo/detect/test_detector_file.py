@@ -33,16 +33,6 @@ ONE = examples()[0]
 
 
 @pytest.fixture(scope="module")
-def library():
-    return Library()
-
-
-@pytest.fixture
-def handlers(library):
-    return DetectHandlers(library)
-
-
-@pytest.fixture(scope="module")
 def pictures():
     return sorted((BENCHMARK / "calibration").rglob("*.webp"))[:12]
 
