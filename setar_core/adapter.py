@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .data.strict import is_text, loads, named_once, short
+from .data.strict import check_entries, is_text, loads, named_once, short
 from .recipe import MAX_NAME, Recipe, Site
 
 KEY = "setar_adapter"  # of what the file says of itself
@@ -263,13 +263,7 @@ def _read(path: Path) -> dict[str, Any]:
         "steps": int,
         "labels": list,
     }
-    if not isinstance(page, dict) or page.get("version") != VERSION:
-        raise ValueError(f"it is of no version {VERSION}; train again")
-    if odd := set(page) ^ set(kinds):
-        raise ValueError(f"{short(min(odd))} is missing or unknown; train again")
-    for name, kind in kinds.items():
-        if not isinstance(page[name], kind) or isinstance(page[name], bool):
-            raise ValueError(f"its {name} is {short(page[name])}; train again")
+    check_entries(page, kinds, "version", VERSION, "train again")
     name, losses, labels = page["backbone"], page["losses"], page["labels"]
     if len(name) > MAX_NAME or len(page["weights"]) != 16 or page["steps"] < 0:
         raise ValueError(f"its backbone, weights or steps are odd ({short(name)}); train again")

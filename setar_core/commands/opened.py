@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..labels import LabelSet, few
 from ..scores import SCORES, ScoreOptions
-from . import warn
+from . import (
+    Skipped,
+    add_adapter,
+    add_model,
+    add_options,
+    add_recipe,
+    open_model,
+    score_options,
+    warn,
+)
 from .console import say
-from .given import ALL, names_of
+from .given import ALL, Given, add_given, names_of
 
 if TYPE_CHECKING:
     from ..detector import Detector
@@ -33,6 +42,16 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
         "where its network lies now",
     )
     parser.set_defaults(brought={name: parser.get_default(name) for name in BROUGHT})
+
+
+def add_described(parser: argparse.ArgumentParser) -> None:
+    """All that describes one detector, and --detector in place of it."""
+    add_model(parser, required=False)
+    add_recipe(parser)
+    add_adapter(parser)
+    add_options(parser)
+    add_given(parser)
+    add_detector(parser)
 
 
 def check_detector(args: argparse.Namespace) -> None:
@@ -59,6 +78,24 @@ def labels_of(args: argparse.Namespace) -> LabelSet:
 
     with opened(args.detector) as page:
         return page.labels
+
+
+def described(
+    args: argparse.Namespace, named: str | None, usual: str, skipped: Skipped, **more: Any
+) -> tuple[Detector, tuple[str, ...]]:
+    """The detector that the arguments open or describe, and the scores that are asked of it: those
+    named, else an opened one's own, else the usual ones.
+
+    Raises:
+        ValueError: something of it cannot be had; says what.
+    """
+    if args.detector:
+        return open_detector(args, named)
+    score_options(args)
+    given = Given.read(args, named or usual, LabelSet.load(args.labels, args.prompt), skipped)
+    backbone, labels = open_model(args)
+    made, names = given.detectors(args, {"": backbone}, labels, **more)
+    return made[""], names
 
 
 def open_detector(

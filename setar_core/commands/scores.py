@@ -5,38 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..labels import LabelSet
 from ..scores import ALONE, SCORES
-from . import (
-    Skipped,
-    add_adapter,
-    add_model,
-    add_options,
-    add_recipe,
-    existing,
-    open_model,
-    score_options,
-)
+from . import Skipped, existing, score_options
 from .console import say
-from .given import Given, add_given
-from .opened import add_detector, check_detector, open_detector
+from .opened import add_described, check_detector, described
 from .outputs import check_outputs, set_aside_unfinished
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("scores", help=__doc__, description=__doc__)
     parser.add_argument("--images", nargs="+", required=True, metavar="PATH")
-    add_model(parser, required=False)
-    add_recipe(parser)
-    add_adapter(parser)
     parser.add_argument(
         "--scores",
         metavar="a,b,c",
         help="which ones, or all that can be had (those that need nothing else; of a --detector "
         "its own)",
     )
-    add_options(parser)
-    add_given(parser)
     parser.add_argument("--out", required=True, metavar="scores.csv")
     parser.add_argument("--logits", metavar="out.npz", help="whole, local, scale and images")
     parser.add_argument(
@@ -44,7 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="go on from what is beside --out, which is written image by image",
     )
-    add_detector(parser)
+    add_described(parser)
     parser.set_defaults(run=run)
 
 
@@ -64,14 +48,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.out, args.logits, *map(str, beside))
     paths = existing(args.images)
     skipped = Skipped()
-    if args.detector:
-        detector, names = open_detector(args, args.scores)
-    else:
-        labels = LabelSet.load(args.labels, args.prompt)
-        given = Given.read(args, args.scores or ",".join(ALONE), labels, skipped)
-        backbone, labels = open_model(args)
-        made, names = given.detectors(args, {"": backbone}, labels)
-        detector = made[""]
+    detector, names = described(args, args.scores, ",".join(ALONE), skipped)
     needs = frozenset({"patches"} if args.logits else ()).union(*(SCORES[n].needs for n in names))
     if not args.resume:
         set_aside_unfinished(args.out, *beside)

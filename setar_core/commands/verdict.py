@@ -7,25 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..labels import LabelSet
 from ..scores import check_scores
-from . import (
-    Skipped,
-    add_adapter,
-    add_model,
-    add_options,
-    add_recipe,
-    existing,
-    open_model,
-    score_options,
-)
+from . import Skipped, existing
 from .console import say, tell
-from .given import Given, add_given, warn_same
-from .opened import add_detector, check_detector, open_detector
+from .given import warn_same
+from .opened import add_described, check_detector, described
 from .outputs import check_outputs
 
 if TYPE_CHECKING:
-    from ..detector import Detector
     from ..threshold import Threshold
     from ..verdict import Verdict
 
@@ -33,12 +22,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("verdict", help=__doc__, description=__doc__)
     parser.add_argument("images", nargs="*", metavar="IMAGE", help="files, or folders of them")
-    add_model(parser, required=False)
-    add_recipe(parser)
-    add_adapter(parser)
     parser.add_argument("--score", default="mcm", metavar="S", help="mcm, gl_mcm, energy ...")
-    add_options(parser)
-    add_given(parser)
     line = parser.add_mutually_exclusive_group()
     line.add_argument("--threshold", type=float, metavar="X", help="accept scores from X on")
     line.add_argument("--calibrate", metavar="DIR", help="find the threshold on these ID images")
@@ -51,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="keep the detector with its threshold as .json, with arrays beside it, or as .zip",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    add_detector(parser)
+    add_described(parser)
     parser.set_defaults(run=run)
 
 
@@ -67,10 +51,8 @@ def run(args: argparse.Namespace) -> int:
     paths = existing(args.images) if args.images else []
     examples = existing([args.calibrate]) if args.calibrate else []
     skipped = Skipped()
-    if args.detector:
-        detector, _ = open_detector(args)
-    else:
-        detector = _made(args, skipped)
+    warn_same(args.fit, {"--calibrate": args.calibrate})
+    detector, _ = described(args, None, args.score, skipped, score=args.score)
     if args.threshold is not None:
         detector = detector.with_threshold(args.threshold)
     if args.calibrate:
@@ -102,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_files(args: argparse.Namespace) -> None:
     """Everything that needs no network, before one is loaded."""
+    check_scores([args.score])
     if not args.images and not args.save:
         raise ValueError("there is no image to judge; give files or folders of them, or --save")
     if not args.detector and args.threshold is None and not args.calibrate:
@@ -111,17 +94,6 @@ def _check_files(args: argparse.Namespace) -> None:
 
         check_name(args.save)
         check_outputs(args.save)
-
-
-def _made(args: argparse.Namespace, skipped: Skipped) -> Detector:
-    """The detector that the arguments describe."""
-    score_options(args)
-    check_scores([args.score])
-    given = Given.read(args, args.score, LabelSet.load(args.labels, args.prompt), skipped)
-    warn_same(args.fit, {"--calibrate": args.calibrate})
-    backbone, labels = open_model(args)
-    made, _ = given.detectors(args, {"": backbone}, labels, score=args.score)
-    return made[""]
 
 
 def page(path: Path, verdict: Verdict) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DEPTH = 32  # of lists and objects in one another
@@ -70,6 +70,20 @@ def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"{short(name)} is there twice; keep one of the two entries")
         page[name] = value
     return page
+
+
+def check_entries(
+    page: Any, kinds: Mapping[str, type | tuple[type, ...]], key: str, version: int, again: str
+) -> None:
+    """Raises ValueError, with what to do `again`, for what is no object of just these entries, each
+    of its kind, and of this version by the entry `key`."""
+    if not isinstance(page, dict) or page.get(key) != version:
+        raise ValueError(f"it is of no version {version}; {again}")
+    if odd := set(page) ^ set(kinds):
+        raise ValueError(f"{short(min(odd))} is missing or unknown; {again}")
+    for name, kind in kinds.items():
+        if not isinstance(page[name], kind) or isinstance(page[name], bool):
+            raise ValueError(f"its {name} is {short(page[name])}; {again}")
 
 
 def _number(text: str) -> float:

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.strict import is_text, loads, named_once, short
+from ..data.strict import check_entries, is_text, loads, named_once, short
 from ..labels import LabelSet
 from ..scores import MINED, ScoreOptions
 
@@ -94,13 +94,9 @@ def read(path: Path) -> Page:
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8 text; give the .json that was saved") from None
     values = loads(text, named_once)
-    if not isinstance(values, dict) or values.get("setar_detector") != VERSION:
-        raise ValueError(f"it is no detector of version {VERSION}; save it again")
-    if odd := set(values) ^ set(KINDS):
-        raise ValueError(f"{short(min(odd))} is missing or unknown; save it again")
-    for name, kind in KINDS.items():
-        if not isinstance(values[name], kind) or isinstance(values[name], bool):
-            raise ValueError(f"its {name} is {short(values[name])}; save it again")
+    if not isinstance(values, dict) or "setar_detector" not in values:
+        raise ValueError("it is no detector's; give the .json that was saved")
+    check_entries(values, KINDS, "setar_detector", VERSION, "save it again")
     _check_texts("backbone", [values["backbone"].get(key) for key in ("name", "fingerprint")])
     _check_texts("labels", values["labels"])
     if odd := set(values["options"]) - {option.name for option in fields(ScoreOptions)}:

@@ -170,8 +170,8 @@ def test_a_full_disk_leaves_the_old_one(clip, labels, paths, tmp_path, monkeypat
 
 
 CHANGES = {
-    "no detector": (lambda p: p.clear(), "no detector of version 1"),
-    "another version": (lambda p: p.update(setar_detector=2), "no detector of version 1"),
+    "no detector": (lambda p: p.clear(), "it is no detector's"),
+    "another version": (lambda p: p.update(setar_detector=2), "it is of no version 1"),
     "a boolean version": (lambda p: p.update(setar_detector=True), "its setar_detector is True"),
     "an entry is missing": (lambda p: p.pop("labels"), "'labels' is missing"),
     "an entry too many": (lambda p: p.update(secret=1), "'secret' is missing or unknown"),
