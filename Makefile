@@ -11,7 +11,7 @@ demo: venv
 
 test: lint
 	sh .ci/browser $(PYTHON)
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 2 $(ARGS)
 
 # What takes minutes each, and no part of `make test`.
 test-long: venv

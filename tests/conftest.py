@@ -1,14 +1,17 @@
 """What every test may ask for: the read-only shared material, the golden numbers, a browser."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -27,6 +30,9 @@ FLAGS = [
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores share them
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as nohup leaves it, to processes too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -52,12 +58,38 @@ def device(request: pytest.FixtureRequest) -> str:
     return request.config.getoption("--device")
 
 
+def group(nodeid: str) -> str:
+    """What one process runs of several: all files that ask for the served app, or another file."""
+    file = nodeid.partition("::")[0]
+    return "served" if {"visit", "served"} & set(_words(ROOT / file)) else file
+
+
+@cache
+def _words(file: Path) -> list[str]:
+    return re.findall(r"\w+", file.read_text(encoding="utf-8"))
+
+
+class Groups(LoadScopeScheduling):
+    """The largest group first, whatever its number of tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """One process alone keeps a browser busy, however many there are."""
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out tests marked `long`, unless it is `-m` that names them."""
+    """Begins with the tests of the served app, and leaves out those marked `long`, unless it is
+    `-m` that names them."""
+    items.sort(key=lambda item: group(item.nodeid) != "served")
     if "long" in config.option.markexpr:
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
-    items[:] = [item for item in items if item not in left_out]
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)
 
 
@@ -70,8 +102,9 @@ def fuzz_seconds(request: pytest.FixtureRequest) -> float:
 
 @pytest.fixture(scope="session", autouse=True)
 def kept_apart(tmp_path_factory) -> None:
-    """Nothing is kept where the user's own runs keep it."""
+    """Nothing is kept where the user's own runs, or another process of this one, keep it."""
     os.environ["SETAR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["GRADIO_TEMP_DIR"] = str(tmp_path_factory.mktemp("uploads"))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """What several tests of the core ask for."""
 
 import pytest
-import torch
 
 from setar_core.backbones import load_backbone
 from setar_core.data.sets import ImageSet
 from setar_core.labels import LabelSet
+from tests.threads import threads
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,5 @@ def paths(images):
 @pytest.fixture(scope="module")
 def one_thread():
     """Small matrices are quicker in one, and sums of several threads are rounded otherwise."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with threads(1):
+        yield

@@ -12,6 +12,7 @@ from setar_core.backbones import load_backbone
 from setar_core.data.images import find_images
 from setar_core.finetune.pictures import TrainingSet
 from setar_core.labels import LabelSet
+from tests.threads import threads
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 
@@ -52,7 +53,5 @@ def numbers(path):
 @pytest.fixture(scope="module", autouse=True)
 def few_threads():
     """Small matrices are quicker in one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with threads(1):
+        yield

@@ -4,22 +4,20 @@ import threading
 from dataclasses import replace
 
 import pytest
-import torch
 
 from demo.search.handlers import SearchHandlers
 from demo.server.library import Library
 from setar_core.recipe import Recipe, Site
 from setar_core.search.trial import Losses, Measures, Trial
 from tests.demo.search.asking import SLOW, TINY, kept, zipped
+from tests.threads import threads
 
 
 @pytest.fixture(scope="module")
 def one_thread():
     """Small matrices are quicker in one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with threads(1):
+        yield
 
 
 @pytest.fixture(scope="module")
