@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .data.strict import check_entries, is_text, loads, named_once, short
+from .data.strict import check_entries, is_text, loads, named_once, said, short
 from .recipe import MAX_NAME, Recipe, Site
 
 KEY = "setar_adapter"  # of what the file says of itself
@@ -244,8 +244,9 @@ def read_tensors(path: Path, key: str, limit: int = MAX_BYTES) -> tuple[str, dic
                     raise ValueError(f"{short(name)} is {kind}, not float32; train again")
             return page, {name: file.get_tensor(name).clone() for name in names}
     except (SafetensorError, OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"it is not a safetensors file ({reason}); a pickle is refused") from None
+        raise ValueError(
+            f"it is not a safetensors file ({said(error)}); a pickle is refused"
+        ) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

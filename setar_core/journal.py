@@ -118,8 +118,8 @@ def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
     """Raises ValueError that names the first difference between two first lines."""
     for key, theirs, ours in differences(found, wanted):
         raise ValueError(
-            f"{path} was made with {_visible(key)} {_short(theirs)}, this run has "
-            f"{_short(ours)}; resume with the same, or start without --resume"
+            f"{path} was made with {_visible(key)} {brief(theirs)}, this run has "
+            f"{brief(ours)}; resume with the same, or start without --resume"
         )
 
 
@@ -129,6 +129,7 @@ def _visible(key: str) -> str:
     return words if words.isprintable() else repr(words)
 
 
-def _short(value: Any) -> str:
+def brief(value: Any) -> str:
+    """A value as Python writes it, of at most 200 characters."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:197]}..."

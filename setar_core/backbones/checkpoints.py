@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..data.strict import said
 from .base import BackboneError
 from .progress import Progress
 
@@ -84,7 +85,7 @@ def check_safetensors(path: Path) -> None:
                 return
             reason = "it holds no tensor"
     except (SafetensorError, OSError) as error:
-        reason = str(error)
+        reason = said(error)
     raise BackboneError(
         f"{path} is not a safetensors file ({reason}); a renamed pickle is refused. "
         "Save the weights with safetensors.torch.save_file"

@@ -25,6 +25,13 @@ def short(value: object) -> str:
     return _repr.repr(value)
 
 
+def said(error: Exception) -> str:
+    """What a library says of a file, in one line, without characters of the file that nobody can
+    see."""
+    text = " ".join(str(error).split())[:300]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def is_text(text: str) -> bool:
     """Whether it can be sent: no half of a character that takes two."""
     try:

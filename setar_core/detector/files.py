@@ -195,8 +195,9 @@ def _check_context(said: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Raises ValueError where the file is another than the one whose scores it tells of."""
     names = dict.fromkeys((*said, *found))  # the backbone's name may be another folder's here
     if changed := [n for n in names if n != "backbone" and said.get(n) != found.get(n)]:
+        told = (n.replace("_", " ") if n in found else short(n) for n in changed)
         raise ValueError(
-            f"its {', '.join(changed).replace('_', ' ')} were changed after it was saved, and its "
+            f"its {', '.join(told)} were changed after it was saved, and its "
             "threshold and arrays are not of them; make the detector again"
         )
 

@@ -98,11 +98,12 @@ def names_of(page: Any) -> list[str]:
                 return names_of(page[key])
         if page and all(map(_is_count, page)):
             return names_of([page[key] for key in _in_order(list(page))])
-        if page and all(map(_is_count, page.values())):
+        named = bool(page) and all(isinstance(key, str) for key in page)
+        if named and all(map(_is_count, page.values())):
             names = {int(place): name for name, place in page.items()}
             if len(names) == len(page):
                 return [names[int(place)] for place in _in_order(list(page.values()))]
-        if page and all(isinstance(key, str) and SYNSET.fullmatch(key) for key in page):
+        if named and all(map(SYNSET.fullmatch, page)):
             return names_of(list(page.values()))
         _refuse(f"an object with {_some(page)}")
     if isinstance(page, (list, tuple)):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..data.strict import loads, short
+from ..data.strict import loads, said, short
 from . import SCORES, Score, ScoreOptions
 from .evidence import Evidence
 from .shaping import Shaping
@@ -171,8 +171,8 @@ def load(
             tensors = {name: file.get_tensor(name) for name in wanted}
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path} is not a safetensors file ({error}); a renamed pickle is refused. Save the "
-            "fit again"
+            f"{path} is not a safetensors file ({said(error)}); a renamed pickle is refused. Save "
+            "the fit again"
         ) from None
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..journal import Journal, differences, whole_lines
+from ..journal import Journal, brief, differences, whole_lines
 from ..metrics.separation import Metrics
 from ..recipe import Recipe, Site
 from .plan import METRICS, OBJECTIVES, SearchPlan, resolve
@@ -181,10 +181,11 @@ def _check_same(path: Path, found: Page, wanted: Page) -> None:
         if not isinstance(mine, dict):
             raise ValueError(f"{path} has no {part} in its first line; start a new one")
         for key, theirs, ours in differences(mine, wanted[part]):
-            name = f" (backbone {mine.get('backbone')!r})" if key == "weights" else ""
+            name = f" (backbone {brief(mine.get('backbone'))})" if key == "weights" else ""
+            named = key if key.isprintable() else brief(key)
             raise ValueError(
-                f"{path} was {what} {key} {theirs!r}{name}, this search has {ours!r}; go on with "
-                "the same, or start a new one"
+                f"{path} was {what} {named} {brief(theirs)}{name}, this search has "
+                f"{brief(ours)}; go on with the same, or start a new one"
             )
 
 

@@ -187,6 +187,10 @@ CHANGES = {
         lambda p: p.update(recipe={"ratios": {"visual.1.up": 0.5}}),
         "recipe were changed",
     ),
+    "a context that nobody can see": (
+        lambda p: p["context"].update({"sc\x7fore": "mcm"}),
+        r"its 'sc\\x7fore' were changed",
+    ),
     "an odd shaping": (lambda p: p.update(shaping="relu"), "'relu' is none"),
     "negatives of no way": (
         lambda p: p.update(negatives={"far": {"words": ["a"], "fingerprint": "b"}}),

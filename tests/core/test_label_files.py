@@ -104,6 +104,8 @@ REFUSED = {
     '{"fox": 0, "bee": 5}': "the numbers '0', '5'",
     '{"a": "fox", "b": "bee"}': "an object with 'a', 'b'",
     '{"01": "fox", "1": "bee"}': "the numbers",
+    "{'fox': 0, b'bee': 1}": "an object with 'fox'",
+    "{0: b'fox', 1: b'bee'}": "must hold a JSON list",
     "[fox, bee]": "not JSON",
     "{1, 2}": "must hold a JSON list",
     "['fox', 7]": "must hold a JSON list",

@@ -130,6 +130,10 @@ def test_another_search_is_not_resumed(world, tmp_path):
         with pytest.raises(ValueError, match=words):
             Trace(path, header(*someone), resume=True)
     assert path.read_text() == kept, "a refused trace stays as it was"
+    path.write_text(kept.replace('"backbone"', '"ba\x7fkbone"', 1))
+    with pytest.raises(ValueError, match="made for") as refused:
+        Trace(path, header(backbone, calibration, PLAN), resume=True)
+    assert str(refused.value).isprintable()
 
 
 def test_what_is_no_trace_is_refused(world, tmp_path):
