@@ -130,6 +130,18 @@ class Recipe:
         ratios = {**self.ratios, site: ratio}
         return Recipe(ratios, self.backbone, self.prune, self.seed, self.notes)
 
+    def scaled(self, strength: float) -> Recipe:
+        """The same recipe with every ratio times `strength`: 0 drops nothing, 1 what it drops now.
+
+        Raises:
+            ValueError: a strength outside [0, 1].
+        """
+        if not 0 <= strength <= 1:
+            raise ValueError(f"the strength is {strength}; give a number from 0 to 1")
+        ratios = {site: ratio * strength for site, ratio in self.ratios.items()}
+        notes = self.notes if strength == 1 else {**self.notes, "strength": strength}
+        return Recipe(ratios, self.backbone, self.prune, self.seed, notes)
+
     def dumps(self) -> str:
         """Our JSON: `{"backbone", "prune", "ratios": {"visual.11.up": 0.15}, "notes"}`."""
         page = {

@@ -120,6 +120,13 @@ class Detector(Scorer):
         pieces = self.evidence(pixels, SCORES[self.score].needs)
         return torch.cat([self.score_of(evidence) for _, evidence in pieces])
 
+    def every_score_of(self, pixels: Tensor) -> dict[str, Tensor]:
+        """All scores that can be had, by name, `(B,)` each, and nothing else of the images."""
+        names = [name for name in SCORES if not self.lacks(name)]
+        needs = frozenset[str]().union(*(SCORES[name].needs for name in names))
+        pieces = [some for _, some in self.evidence(pixels, needs)]
+        return {name: torch.cat([self.score_of(some, name) for some in pieces]) for name in names}
+
     def judge(self, evidence: Evidence) -> list[Verdict]:
         """Verdicts of evidence that was kept; no network runs.
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
+from setar_core.data.images import read_image
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
 from setar_core.metrics.separation import recall_interval
 from setar_core.recipe import Recipe, Site
-from setar_core.scores import SCORES, Score, ScoreOptions
+from setar_core.scores import ALONE, SCORES, Score, ScoreOptions
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +206,11 @@ def test_several_templates_tell_how_much_wording_matters(clip, labels, paths):
     assert verdict.page()["spread"] == list(verdict.spread)
     assert all(one.spread is None and "spread" not in one.page() for one in alone)
     assert several.with_score("gl_mcm").verdict(paths[3]).spread is None
+
+
+def test_every_score_is_what_each_is_alone(detector, paths):
+    pixels = torch.stack([detector.backbone.preprocess(read_image(path)) for path in paths[:9]])
+    every = detector.every_score_of(pixels)
+    assert set(every) == {*ALONE}
+    for name, values in every.items():
+        assert torch.equal(values, detector.with_score(name).scores_of(pixels)), name

@@ -129,3 +129,16 @@ def test_a_trace_of_the_authors_is_not_taken_for_a_recipe():
     row = {"tower": "visual", "weight": "W_up", "layer": 11, "ratio": 0.1, "locoop_loss": 2.5}
     with pytest.raises(ValueError, match="trace of a search"):
         Recipe.loads(json.dumps([row]))
+
+
+def test_a_strength_scales_every_ratio():
+    recipe = Recipe(
+        {Site("visual", 1, "up"): 0.4, Site("text", 0, "up"): 0.1}, notes={"found": "x"}
+    )
+    half = recipe.scaled(0.5)
+    assert half.ratios == {site: ratio / 2 for site, ratio in recipe.ratios.items()}
+    assert half.notes == {"found": "x", "strength": 0.5} and half.fingerprint != recipe.fingerprint
+    assert recipe.scaled(1) == recipe and not recipe.scaled(0)
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            recipe.scaled(wrong)
