@@ -82,8 +82,10 @@ def draw_benchmark(out: Path, draw: int = DRAW) -> Counter:
 
 
 def draw_examples(out: Path) -> int:
-    """Draws the gallery under `out`, replacing it, and returns its bytes."""
-    shutil.rmtree(out, ignore_errors=True)
+    """Draws the gallery under `out`, replacing it, and returns its bytes; `assets.build.changed`
+    adds to it."""
+    for path in out.glob("*.webp"):
+        path.unlink()
     return sum(save_picture(example(*row), out / f"{name}.webp") for name, row in EXAMPLES.items())
 
 
@@ -112,9 +114,13 @@ def write_labels(out: Path) -> None:
 def save_picture(picture: Tensor, path: Path) -> int:
     """Writes a picture (3, H, W) in [0, 1] as WebP and returns its bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = (picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    Image.fromarray(pixels).save(path, quality=QUALITY, method=6)
+    as_image(picture).save(path, quality=QUALITY, method=6)
     return path.stat().st_size
+
+
+def as_image(picture: Tensor) -> Image.Image:
+    """A picture (3, H, W) in [0, 1]."""
+    return Image.fromarray((picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
 
 
 def main() -> None:
