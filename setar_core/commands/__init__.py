@@ -53,6 +53,16 @@ def add_backbone(parser: argparse.ArgumentParser, required: bool = True) -> None
     )
 
 
+def add_labelled(parser: argparse.ArgumentParser) -> None:
+    """--images, of which the label is known."""
+    parser.add_argument(
+        "--images",
+        required=True,
+        metavar="DIR",
+        help="a folder of images for each label, or for some, named as they are",
+    )
+
+
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """--recipe and --prune."""
     parser.add_argument(

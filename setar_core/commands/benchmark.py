@@ -21,8 +21,8 @@ from . import (
     warn_numbers,
 )
 from .console import say, tell
-from .given import Given, add_given, names_of, warn_same
-from .opened import add_detector, check_detector, labels_of, open_detector
+from .described.given import Given, add_given, names_of, warn_same
+from .described.opened import add_detector, check_detector, labels_of, open_detector
 from .outputs import check_outputs, save_whole, set_aside_unfinished
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..benchmark.about import About
     from ..benchmark.run import Benchmark
     from ..benchmark.tables import as_csv, as_latex, as_markdown, results
     from ..data.sets import open_sets
@@ -125,16 +126,15 @@ def run(args: argparse.Namespace) -> int:
     page = results(bench, rows)
     for warning in {w for d in bench.detections if examples and (w := bench.threshold(d).warning)}:
         say(f"warning: {warning}")
-    table = as_markdown(rows)
+    about = About.of(bench)
+    table = as_markdown(rows, about)
     save_whole(args.out, json.dumps(page, indent=2, allow_nan=False) + "\n")
     if args.csv:
-        save_whole(args.csv, printable(as_csv(rows)))
+        save_whole(args.csv, printable(as_csv(rows, about)))
     if args.table:
-        text = as_latex(rows) if args.table.endswith(".tex") else table
+        text = as_latex(rows, about) if args.table.endswith(".tex") else table
         save_whole(args.table, printable(text))
     tell(table.rstrip("\n"))
-    for recipe, accuracy in (page["accuracy"] or {}).items():
-        tell(f"{recipe}: {accuracy:.2f} % of the ID images are given their own label")
     for found in page["thresholds"] or ():
         shares = ", ".join(f"{n} {share:.2f} %" for n, share in found["ood_accepted"].items())
         tell(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.strict import loads, short
 from ..finetune.plan import LOSSES, MOVES, PRECISIONS, PRESETS, preset_plan, resolve
-from . import Skipped, add_model, add_recipe, either, open_model
+from . import Skipped, add_labelled, add_model, add_recipe, either, open_model
 from .console import say, tell
 from .outputs import check_outputs, set_aside, set_aside_unfinished
 
@@ -58,12 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--moves", metavar="M", help=f"{either(MOVES)} (the preset's)")
     parser.add_argument("--loss", metavar="L", help=f"{either(LOSSES)} (the preset's)")
-    parser.add_argument(
-        "--images",
-        required=True,
-        metavar="DIR",
-        help="a folder of images for each label, or for some, named as they are",
-    )
+    add_labelled(parser)
     add_model(parser)
     add_recipe(parser)
     for flag, (name, kind, symbol, text) in SETTINGS.items():

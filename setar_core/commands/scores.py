@@ -8,7 +8,7 @@ from pathlib import Path
 from ..scores import ALONE, SCORES
 from . import Skipped, existing, score_options
 from .console import say
-from .opened import add_described, check_detector, described
+from .described.opened import add_described, check_detector, described
 from .outputs import check_outputs, set_aside_unfinished
 
 

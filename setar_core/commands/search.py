@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..labels import few
 from ..recipe import PRUNES, WEIGHTS, Recipe
 from ..search.plan import BLOCK_WEIGHTS, LOSSES, OBJECTIVES, ORDERS, PRECISIONS, SearchPlan, sites
-from . import Skipped, add_model, either, open_model, printable
+from . import Skipped, add_labelled, add_model, either, open_model, printable
 from .console import say, tell
 from .outputs import check_outputs, save_whole, set_aside
 
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("search", help=__doc__, description=__doc__)
-    parser.add_argument(
-        "--images",
-        required=True,
-        metavar="DIR",
-        help="a folder of images for each label, or for some, named as they are",
-    )
+    add_labelled(parser)
     add_model(parser)
     parser.add_argument("--order", metavar="ORDER", help=f"{either(ORDERS)} (visual_text)")
     weights = either(sorted(BLOCK_WEIGHTS, key=WEIGHTS.index))

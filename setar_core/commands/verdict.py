@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..scores import check_scores
 from . import Skipped, existing
 from .console import say, tell
-from .given import warn_same
-from .opened import add_described, check_detector, described
+from .described.given import warn_same
+from .described.opened import add_described, check_detector, described
 from .outputs import check_outputs
 
 if TYPE_CHECKING:

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..labels import LabelSet, few
-from ..labels.examples import SHARE, check_share
-from ..scores import MINED, SCORES, Score, check_scores
-from ..scores.catalogue import GROUPS
-from . import Skipped, either, score_options
-from .console import say
+from ...labels import LabelSet, few
+from ...labels.examples import SHARE, check_share
+from ...scores import MINED, SCORES, Score, check_scores
+from ...scores.catalogue import GROUPS
+from .. import Skipped, either, score_options
+from ..console import say
 
 if TYPE_CHECKING:
-    from ..backbones import Backbone
-    from ..backbones.base import Classifier
-    from ..data.sets import ImageSet
-    from ..detector import Detector
-    from ..scores.evidence import NegativeClassifier
-    from ..scores.shaping import Shaping
+    from ...backbones import Backbone
+    from ...backbones.base import Classifier
+    from ...data.sets import ImageSet
+    from ...detector import Detector
+    from ...scores.evidence import NegativeClassifier
+    from ...scores.shaping import Shaping
 
 ALL = "all"
 FLAGS = {"negatives": "--negatives FILE", "ID images": "--fit DIR"}
@@ -111,7 +111,7 @@ class Given:
         cls, args: argparse.Namespace, text: str, labels: LabelSet, skipped: Skipped | None = None
     ) -> Given:
         """Raises ValueError for what cannot be read, is missing, or is of no use."""
-        from ..scores.shaping import Shaping
+        from ...scores.shaping import Shaping
 
         scores, every = names_of(text), text.strip() == ALL
         shaping = Shaping.parse(args.shaping) if args.shaping else None
@@ -187,7 +187,7 @@ class Given:
         on_error: Skipped | None,
         **more: Any,
     ) -> Detector:
-        from ..detector import Detector
+        from ...detector import Detector
 
         detector = Detector(
             backbone,
@@ -216,7 +216,7 @@ class Given:
         """The labels' texts with the examples mixed in; None where there are none."""
         if self.examples is None or self.examples.classes is None:
             return None
-        from ..backbones.examples import held_accuracy, read_examples, with_examples
+        from ...backbones.examples import held_accuracy, read_examples, with_examples
 
         paths = list(self.examples.paths())
         examples = read_examples(
@@ -234,7 +234,7 @@ class Given:
     def _mined(self, backbone: Backbone, labels: LabelSet) -> dict[str, NegativeClassifier]:
         if not self.negatives or not backbone.has_text:
             return {}
-        from ..scores.mining import negative_classifier
+        from ...scores.mining import negative_classifier
 
         return {
             way: negative_classifier(backbone, labels, negatives, say)
@@ -254,7 +254,7 @@ class Given:
         Raises:
             ValueError: more groups than negatives.
         """
-        from ..scores.negatives import groups_of
+        from ...scores.negatives import groups_of
 
         told = {}
         for detector in made.values():
@@ -284,7 +284,7 @@ def _shares(one: Path, other: Path) -> bool:
 
 
 def _images(folder: str, labels: LabelSet, lost: str = "no classes to learn from") -> ImageSet:
-    from ..data.sets import ImageSet
+    from ...data.sets import ImageSet
 
     images = ImageSet.from_folder(folder, None, labels)
     if images.strangers:
@@ -299,7 +299,7 @@ def _negatives(files: list[str], ways: list[str], labels: LabelSet) -> dict[str,
     """By the way of mining: a file is of one way, a word list of all that no file is of."""
     if not files:
         return {}
-    from ..data.negatives import Negatives
+    from ...data.negatives import Negatives
 
     found: dict[str, Any] = {}
     lists = []

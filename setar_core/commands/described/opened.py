@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..labels import LabelSet, few
-from ..scores import SCORES, ScoreOptions
-from . import (
+from ...labels import LabelSet, few
+from ...scores import SCORES, ScoreOptions
+from .. import (
     Skipped,
     add_adapter,
     add_model,
@@ -19,11 +19,11 @@ from . import (
     score_options,
     warn,
 )
-from .console import say
+from ..console import say
 from .given import ALL, Given, add_given, names_of
 
 if TYPE_CHECKING:
-    from ..detector import Detector
+    from ...detector import Detector
 
 BROUGHT = (
     *("labels", "prompt", "recipe", "recipes", "prune", "adapter", "adapters", "score"),
@@ -74,7 +74,7 @@ def labels_of(args: argparse.Namespace) -> LabelSet:
     """Those of a detector, or of --labels and --prompt; no network is loaded."""
     if not args.detector:
         return LabelSet.load(args.labels, args.prompt)
-    from ..detector.page import opened
+    from ...detector.page import opened
 
     with opened(args.detector) as page:
         return page.labels
@@ -106,7 +106,7 @@ def open_detector(
     Raises:
         ValueError: no detector, other weights, a score that it does not have.
     """
-    from ..detector import Detector
+    from ...detector import Detector
 
     detector = Detector.load(args.detector, args.backbone, args.device, say)
     warn(detector.labels, detector.backbone)
