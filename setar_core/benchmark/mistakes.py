@@ -1,4 +1,5 @@
-"""Where a detector goes wrong at a threshold: which labels OOD images are taken for, and worst."""
+"""Where a detector goes wrong at a threshold: the labels that OOD images are taken for, the worst
+pictures, and those whose scores lie in a range."""
 
 from __future__ import annotations
 
@@ -13,21 +14,29 @@ from .run import Benchmark
 from .set_scores import SetScores
 
 
-class Mistake(NamedTuple):
-    """An OOD image that was accepted, or an ID image that was not.
+class Scored(NamedTuple):
+    """An image as one detector judges it at a threshold.
 
     Attributes:
-        beyond: how far the score lies on the wrong side of the threshold, at least 0.
+        known: whether it is of the ID set.
+        beyond: how far the score lies from the threshold, at least 0.
+        label: the most probable one.
         truth: the ID image's own label, where its folder tells.
     """
 
     path: Path
     set: str
+    known: bool
     accepted: bool
     score: float
     beyond: float
     label: str
     truth: str | None
+
+    @property
+    def mistake(self) -> bool:
+        """An OOD image that was accepted, or an ID image that was not."""
+        return self.known != self.accepted
 
 
 class FalsePositives(NamedTuple):
@@ -36,6 +45,10 @@ class FalsePositives(NamedTuple):
     label: str
     accepted: int
     nearest: int
+
+    @property
+    def rate(self) -> float:
+        return self.accepted / self.nearest
 
 
 def false_positives(
@@ -51,41 +64,55 @@ def false_positives(
 
 def worst_accepted(
     bench: Benchmark, ood: SetScores, detection: Detection, threshold: float, count: int = 12
-) -> list[Mistake]:
+) -> list[Scored]:
     """OOD images that were accepted, the highest scores first."""
-    return _worst(bench, ood, detection, threshold, count, accepted=True)
+    found = bench.scores_of(ood, detection)
+    return _scored(bench, ood, detection, threshold, found >= threshold, -found)[:count]
 
 
 def worst_rejected(
     bench: Benchmark, detection: Detection, threshold: float, count: int = 12
-) -> list[Mistake]:
+) -> list[Scored]:
     """ID images that were not accepted, the lowest scores first."""
-    return _worst(bench, bench.id, detection, threshold, count, accepted=False)
+    found = bench.scores_of(bench.id, detection)
+    return _scored(bench, bench.id, detection, threshold, found < threshold, found)[:count]
 
 
-def _worst(
+def between(
     bench: Benchmark,
     scored: SetScores,
     detection: Detection,
     threshold: float,
-    count: int,
-    accepted: bool,
-) -> list[Mistake]:
+    low: float,
+    high: float,
+) -> list[Scored]:
+    """Images of one set whose scores lie in `[low, high]`, the highest first."""
+    found = bench.scores_of(scored, detection)
+    return _scored(bench, scored, detection, threshold, (found >= low) & (found <= high), -found)
+
+
+def _scored(
+    bench: Benchmark,
+    scored: SetScores,
+    detection: Detection,
+    threshold: float,
+    chosen: np.ndarray,
+    order: np.ndarray,
+) -> list[Scored]:
     scores, labels = bench.scores_of(scored, detection), bench.nearest(scored, detection.recipe)
-    beyond = scores - threshold if accepted else threshold - scores
-    wrong = (scores >= threshold) == accepted
-    order = [i for i in np.argsort(-beyond, kind="stable").tolist() if wrong[i]][:count]
-    classes = scored.images.classes
+    classes, known = scored.images.classes, scored is bench.id
     places = scored.places.tolist()
     return [
-        Mistake(
+        Scored(
             scored.images.path(places[i]),
             scored.images.name,
-            accepted,
+            known,
+            bool(scores[i] >= threshold),
             float(scores[i]),
-            float(beyond[i]),
+            abs(float(scores[i]) - threshold),
             bench.labels[labels[i]],
-            bench.labels[classes[places[i]]] if classes else None,
+            bench.labels[classes[places[i]]] if known and classes else None,
         )
-        for i in order
+        for i in np.argsort(order, kind="stable").tolist()
+        if chosen[i]
     ]

@@ -100,7 +100,7 @@ def compare(
     return Comparison(_rows(detections, ood, points, draws, len(ids), len(oods)), draws)
 
 
-def mean(detections: Sequence[Detection], comparisons: Sequence[Comparison]) -> tuple[Row, ...]:
+def mean(detections: Sequence[Detection], comparisons: Sequence[Comparison]) -> Comparison:
     """The mean over OOD sets; its interval is that of the resamples' means."""
     sets = [comparison.rows for comparison in comparisons]
     points = [
@@ -110,7 +110,8 @@ def mean(detections: Sequence[Detection], comparisons: Sequence[Comparison]) -> 
     draws = [some.resamples for some in comparisons if some.resamples is not None]
     together = np.mean(draws, axis=0) if draws else None
     n_ood = sum(rows[0].n_ood for rows in sets)
-    return _rows(detections, MEAN, points, together, sets[0][0].n_id, n_ood)
+    rows = _rows(detections, MEAN, points, together, sets[0][0].n_id, n_ood)
+    return Comparison(rows, together)
 
 
 def leaders(rows: Sequence[Row]) -> list[dict[str, Any]]:

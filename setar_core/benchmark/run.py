@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..data.images import ImageError, batches
-from ..data.sets import ImageSet
+from ..data.sets import MEAN, ImageSet
 from ..detector import Detector
 from ..memory import IMAGES
 from ..metrics.bootstrap import RESAMPLES
@@ -71,6 +71,7 @@ class Benchmark:
         made = [SetScores(images, len(self.detectors), len(self.scores)) for images in sets]
         self.id, self.oods = made[0], made[1 : 1 + len(ood_sets)]
         self.calibration = made[-1] if calibration else None
+        self.comparisons: dict[str, Comparison] = {}  # by OOD set as it is complete, and the mean
         self._needs = frozenset[str]().union(*(SCORES[name].needs for name in self.scores))
 
     @property
@@ -99,20 +100,22 @@ class Benchmark:
         Raises:
             ValueError: no ID image, no calibration image, or no OOD image at all could be read.
         """
-        compared: list[Comparison] = []
+        self.comparisons = {}
         for scored in self.sets:
             yield from self._pass(scored, batch_size)
             if scored in self.oods:
                 if not len(scored.places):  # told in the steps; the other sets go on
                     continue
-                compared.append(self._compare(scored))
-                yield self._step(scored, rows=compared[-1].rows)
+                self.comparisons[scored.images.name] = compared = self._compare(scored)
+                yield self._step(scored, rows=compared.rows)
             elif not len(scored.places):
                 raise ValueError(_unreadable(scored))
-        if not compared:
+        if not self.comparisons:
             raise ValueError("; ".join(map(_unreadable, self.oods)))
-        if len(compared) > 1:
-            yield self._step(self.oods[-1], rows=mean(self.detections, compared))
+        if len(self.comparisons) > 1:
+            together = mean(self.detections, list(self.comparisons.values()))
+            self.comparisons[MEAN] = together
+            yield self._step(self.oods[-1], rows=together.rows)
 
     def scores_of(self, scored: SetScores, detection: Detection) -> np.ndarray:
         """One detector's scores of the images that have any, `(n,)`, in the order of `good`."""

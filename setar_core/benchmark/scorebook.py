@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..journal import Journal, check_same, differences, whole_lines
+from ..journal import Journal, brief, check_same, differences, whole_lines
 from .run import Benchmark, Step
 from .set_scores import SetScores
 
@@ -142,9 +142,13 @@ def _check_same(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> No
     """Raises ValueError that names what differs between two first lines."""
     for key, theirs, ours in differences(found, wanted):
         if key == "sets" and isinstance(theirs, dict):
-            changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+            changed = [
+                name if name in ours else brief(name)  # a file may name anything
+                for name in {**theirs, **ours}
+                if theirs.get(name) != ours.get(name)
+            ]
             raise ValueError(
-                f"{path} was made with other files in {', '.join(map(str, changed))}; give the "
+                f"{path} was made with other files in {', '.join(changed)}; give the "
                 "same folders, or start without --resume"
             )
     check_same(path, found, wanted)

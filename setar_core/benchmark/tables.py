@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..metrics.bootstrap import BEST, LEVEL
 from ..metrics.curves import rates
 from ..metrics.separation import Metrics
+from ..recipe import ORIGINAL
 from ..scores import SCORES
+from .differences import conclusion
 from .results import BETTER, Detection, Row, leaders
 
 if TYPE_CHECKING:
+    from .about import About
     from .run import Benchmark
 
 FPR95 = (
@@ -28,6 +31,7 @@ _MARKDOWN = str.maketrans(
 )
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+_TEX |= {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "≈": r"$\approx$", "“": "``", "”": "''"}
 
 
 def results(bench: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:
@@ -38,6 +42,7 @@ def results(bench: Benchmark, rows: Sequence[Row]) -> dict[str, Any]:
         "rows": [row.page() for row in rows],
         "best": leaders(rows),
         "accuracy": accuracy or None,
+        "conclusion": str(said) if (said := conclusion(bench.comparisons)) else None,
         "thresholds": thresholds(bench) if bench.calibration else None,
         "left_out": [
             {"set": s.images.name, "image": s.images.files[place], "reason": reason}
@@ -97,12 +102,16 @@ def guarded(cell: str) -> str:
     return f"'{cell}" if cell.startswith(("\t", "\r", "\n")) or seen in _SIGNS else cell
 
 
-def as_csv(rows: Sequence[Row]) -> str:
-    """One line a row, in percent; a cell that a spreadsheet would run starts with a quote."""
+def as_csv(rows: Sequence[Row], about: About) -> str:
+    """One line a row, in percent, with all that it was measured with; a cell that a spreadsheet
+    would run starts with a quote. A `standing` is `best` of the rows of its OOD set, `level` where
+    the difference from the best may be chance, or empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = [f"{name}_{end}" for name in Metrics._fields for end in ("low", "high")]
-    writer.writerow(["recipe", "score", "ood", *Metrics._fields, *ends, "n_id", "n_ood"])
+    ranks = [f"{name}_standing" for name in Metrics._fields]
+    head = ["recipe", "score", "ood", *Metrics._fields, *ends, "n_id", "n_ood", *ranks]
+    writer.writerow([*head, *about.columns(ORIGINAL)])
     for row in rows:
         names = (row.recipe, row.score, row.ood)
         bounds = [f"{100 * end:.6g}" for pair in row.ends for end in pair] or [""] * 6
@@ -113,29 +122,33 @@ def as_csv(rows: Sequence[Row]) -> str:
                 *bounds,
                 row.n_id,
                 row.n_ood,
+                *row.standing,
+                *map(guarded, about.columns(row.recipe).values()),
             ]
         )
     return out.getvalue()
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
-    """A line a detector and three columns an OOD set; the best in bold, ≈ what is level with it."""
+def as_markdown(rows: Sequence[Row], about: About) -> str:
+    """A line a detector and three columns an OOD set; the best in bold, ≈ what is level with it;
+    below it what it says, what the signs mean and what it was measured with."""
     sets = list(dict.fromkeys(row.ood for row in rows))
-    heads = [f"{_plain(ood)} {title}" for ood in sets for title in arrows()]
+    heads = [f"{markdown_text(ood)} {title}" for ood in sets for title in arrows()]
     lines = [["Recipe", "Score", *heads], ["---", "---", *["---:"] * len(heads)]]
     for detection, mine in by_detection(rows).items():
         cells = []
         for ood in sets:
             for text, rank in _cells(mine.get(ood)):
                 cells.append(f"**{text}**" if rank == BEST else _level(text, rank, "≈ "))
-        lines.append([_plain(detection.recipe), _title(detection.score), *cells])
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        lines.append([markdown_text(detection.recipe), _title(detection.score), *cells])
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return f"{table}\n" + "".join(f"{markdown_text(line)}\n" for line in _told(about))
 
 
-def as_latex(rows: Sequence[Row]) -> str:
-    """The same table for a paper; needs the package `booktabs`."""
+def as_latex(rows: Sequence[Row], about: About) -> str:
+    """The same for a paper; needs the package `booktabs`."""
     sets = list(dict.fromkeys(row.ood for row in rows))
-    groups = " & ".join(rf"\multicolumn{{3}}{{c}}{{{_tex(ood)}}}" for ood in sets)
+    groups = " & ".join(rf"\multicolumn{{3}}{{c}}{{{latex_text(ood)}}}" for ood in sets)
     rules = " ".join(rf"\cmidrule(lr){{{3 + 3 * i}-{5 + 3 * i}}}" for i in range(len(sets)))
     ways = {"up": r"$\uparrow$", "down": r"$\downarrow$"}
     heads = [f"{title} {ways[way]}" for title, way in zip(TITLES, BETTER, strict=True)]
@@ -154,9 +167,11 @@ def as_latex(rows: Sequence[Row]) -> str:
                 cells.append(
                     rf"\textbf{{{text}}}" if rank == BEST else _level(text, rank, r"$\approx$ ")
                 )
-        names = f"{_tex(detection.recipe)} & {_tex(_title(detection.score))}"
+        names = f"{latex_text(detection.recipe)} & {latex_text(_title(detection.score))}"
         lines.append(rf"{names} & {' & '.join(cells)} \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    notes = [latex_text(line) for line in _told(about)]
+    notes = ["", r"\par\smallskip{\footnotesize", *notes, r"\par}", ""]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes])
 
 
 def arrows() -> list[str]:
@@ -171,6 +186,11 @@ def by_detection(rows: Sequence[Row]) -> dict[Detection, dict[str, Row]]:
     for row in rows:
         found.setdefault(Detection(row.recipe, row.score), {})[row.ood] = row
     return found
+
+
+def _told(about: About) -> list[str]:
+    """What stands below a table."""
+    return [line for line in (about.conclusion, about.legend, *about.lines) if line]
 
 
 def _cells(row: Row | None) -> list[tuple[str, str]]:
@@ -189,10 +209,11 @@ def _title(score: str) -> str:
     return SCORES[score].title if score in SCORES else score
 
 
-def _plain(name: str) -> str:
+def markdown_text(name: str) -> str:
     """A name in a Markdown table: no cell, tag, link or emphasis of its own."""
     return " ".join(name.replace("|", "/").translate(_MARKDOWN).split())
 
 
-def _tex(name: str) -> str:
+def latex_text(name: str) -> str:
+    """A name in LaTeX."""
     return "".join(_TEX.get(character, character) for character in " ".join(name.split()))

@@ -11,7 +11,13 @@ from PIL import Image
 
 from setar_core.backbones import load_backbone
 from setar_core.backbones.base import Backbone, Classifier, Features
-from setar_core.benchmark.mistakes import false_positives, worst_accepted, worst_rejected
+from setar_core.benchmark.about import About
+from setar_core.benchmark.mistakes import (
+    between,
+    false_positives,
+    worst_accepted,
+    worst_rejected,
+)
 from setar_core.benchmark.results import Detection
 from setar_core.benchmark.run import Benchmark, benchmark
 from setar_core.data.sets import MEAN, ImageSet, open_sets
@@ -301,6 +307,19 @@ def test_the_worst_mistakes_and_the_labels_that_draw_them(run):
     assert len(worst_accepted(bench, grey, detection, -np.inf, count=3)) == 3
 
 
+def test_pictures_whose_scores_lie_in_a_range(run):
+    bench, _ = run
+    detection, grey = Detection("original", "mcm"), bench.oods[0]
+    scores = np.sort(bench.scores_of(bench.id, detection))
+    low, high = scores[2], scores[5]
+    found = between(bench, bench.id, detection, scores[4], low, high)
+    assert [one.score for one in found] == sorted(s for s in scores if low <= s <= high)[::-1]
+    assert all(one.known and one.mistake != one.accepted for one in found)
+    assert {one.truth for one in found} <= set(COLOURS.names)
+    foreign = between(bench, grey, detection, 0.0, -np.inf, np.inf)
+    assert len(foreign) == len(grey.places) and all(one.mistake for one in foreign)
+
+
 def test_what_cannot_be_compared_is_refused(clip, coloured):
     inside, outside, _ = open_sets(coloured / "id", [coloured / "grey"], COLOURS)
     mine = Detector(Colours(), COLOURS)
@@ -338,3 +357,13 @@ def test_an_image_costs_a_few_floats_however_many_there_are(coloured, scores):
         tracemalloc.stop()
     each = (peaks[1] - peaks[0]) / 19_000
     assert each < 100 + 30 * len(scores), f"{each:.0f} bytes an image"
+
+
+def test_a_benchmark_says_what_it_was_made_with(run):
+    bench, _ = run
+    found = About.of(bench)
+    assert found.known == {bench.id.images.name: 14}
+    assert found.foreign["grey"] == 7
+    assert found.accuracy["original"] == pytest.approx(13 / 14)
+    assert found.conclusion and set(bench.comparisons) == {"grey", "mixed", MEAN}
+    assert any("3 labels" in line for line in found.lines)

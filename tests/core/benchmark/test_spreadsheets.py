@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from setar_core.benchmark.about import About
 from setar_core.benchmark.results import Row
 from setar_core.benchmark.tables import as_markdown, guarded
 from setar_core.metrics.bootstrap import Standing
@@ -46,7 +47,13 @@ def test_names_in_markdown_are_text():
         "<img src=x onerror=a()> [x](javascript:a) | `b` **c** &lt;\n#",
     )
     row = Row(hostile, "mcm", hostile, level, None, None, Standing("", "", ""), 1, 1)
-    (head, _, line) = as_markdown([row]).splitlines()
+    about = About(
+        hostile, "", 1, "", hostile, {hostile: hostile}, {hostile: hostile}, {hostile: ""},
+        ("mcm",), {hostile: 1}, {hostile: 1}, {hostile: 1.0}, 1, hostile,
+    )  # fmt: skip
+    (head, _, line, *told) = as_markdown([row], about).splitlines()
+    for text in told:
+        assert not re.search(r"[<>]|(?<!\\)[][`*]|&(?!amp;|lt;|gt;)", text)
     for text in (head, line):
         assert not re.search(r"[<>\n]|(?<!\\)[][`*]|&(?!amp;|lt;|gt;)", text)
         assert text.count("|") == 6
