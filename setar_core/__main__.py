@@ -21,11 +21,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     from .commands import (
+        accuracy,
         benchmark,
         export,
         finetune,
         metrics,
         negatives,
+        papers,
         scores,
         search,
         verdict,
@@ -34,7 +36,8 @@ def _run(arguments: list[str] | None) -> int:
     name = "setar" if Path(sys.argv[0]).stem == "setar" else "python -m setar_core"
     parser = Parser(prog=name, description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for command in (verdict, scores, negatives, search, finetune, export, benchmark, metrics):
+    working = (verdict, scores, negatives, search, finetune, export, benchmark, accuracy)
+    for command in (*working, metrics, papers):
         command.add(commands)
     args = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=UserWarning)

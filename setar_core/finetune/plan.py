@@ -259,11 +259,18 @@ def preset_plan(name: str, backbone: str, labels: int, **changes: Any) -> Plan:
         constants |= {"rank": RANKS[size], "batch_size": BATCHES[size]}
         if size == "swin":
             constants |= {"crop": 0.08, "jitter": 0.4}
-        lambda_ood, top_k = LOCOOP.get((size, labels), (LOCOOP[size, 1000][0], None))
+        lambda_ood, top_k = locoop_constants(backbone, labels)
         constants |= {"lambda_ood": lambda_ood, "top_k": top_k}
     if name == "locoop" and labels == 1000:
         constants["top_k"] = 200
     return Plan.from_page({**Plan(**constants).page(), **changes})
+
+
+def locoop_constants(backbone: str, labels: int) -> tuple[float, int | None]:
+    """The authors' lambda and K for a backbone of this name and so many labels; no K where theirs
+    were of other labels."""
+    size = _size(backbone)
+    return LOCOOP.get((size, labels), (LOCOOP[size, 1000][0], None))
 
 
 RANKS = {"base": 32, "large": 64, "swin": 112}

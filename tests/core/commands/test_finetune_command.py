@@ -100,7 +100,7 @@ def test_an_adapter_is_used_like_a_recipe(ask, golden, tmp_path, capsys):
     assert "leave --recipe out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("augmented", [True, False])
+@pytest.mark.parametrize("augmented", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_killed_training_ends_in_the_same_bytes(ask, tmp_path, augmented):
     many = [*QUICK, "--epochs", "20", *([] if augmented else ["--no-augment"])]
     logs = ["--log", str(tmp_path / "log.jsonl")]

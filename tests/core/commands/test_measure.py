@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from setar_core.__main__ import main
+from setar_core.benchmark.about import About
 from setar_core.benchmark.results import Row, leaders
 from setar_core.benchmark.tables import as_csv, as_latex, as_markdown
 from setar_core.commands.metrics import read_scores
@@ -96,7 +97,8 @@ def test_results_csv_tables_and_scores_are_written(given, folders, capsys):
         table = list(csv.DictReader(file))
     assert float(table[0]["auroc"]) == pytest.approx(found["rows"][0]["auroc"], abs=1e-3)
     assert files["t.md"].read_text() in said.out
-    assert "original: 100.00 % of the ID images" in said.out
+    assert "Known images given their own label: original 100.00 %" in said.out
+    assert "MCM with heavy" in found["conclusion"] and "mean of 2 sets" in found["conclusion"]
     assert main([*given, "--table", str(files["t.tex"])]) == 0
     assert files["t.tex"].read_text().startswith(r"\begin{tabular}")
 
@@ -214,6 +216,11 @@ def test_a_run_under_other_conditions_is_not_resumed(given, folders, capsys):
         error = capsys.readouterr().err
         assert named in error.splitlines()[-1]
         assert (folders / "r.scores.jsonl").read_bytes() == known
+    book = folders / "r.scores.jsonl"
+    book.write_bytes(known.replace(b'"dark": {"role"', b'"da\\u007frk": {"role"', 1))
+    assert main([*given, "--resume"]) == 2
+    assert r"in 'da\x7frk', dark" in capsys.readouterr().err  # characters that nobody can see
+    book.write_bytes(known)
     Image.new("RGB", (50, 50), "red").save(folders / "dark" / "0.png")
     assert main([*given, "--resume"]) == 2
     assert "other files in dark" in capsys.readouterr().err
@@ -288,20 +295,25 @@ ROWS = [
 ]  # fmt: skip
 
 
+ABOUT = About(
+    "emoji", "w", 2, "l", "a {}", {}, {}, {}, ("mcm", "gl_mcm"), {"id": 10}, {"a|b_1": 5}, {}, 0, ""
+)
+
+
 def test_markdown_marks_the_best_and_what_is_level_with_it():
-    lines = as_markdown(ROWS).splitlines()
+    lines = as_markdown(ROWS, ABOUT).splitlines()
     assert lines[0] == "| Recipe | Score | a/b_1 FPR95 ↓ | a/b_1 AUROC ↑ | a/b_1 AUPR ↑ |"
     assert lines[2] == "| original | MCM | ≈ 50.00 | **90.00** | 80.00 |"
     assert lines[3] == "| =mine | GL-MCM | **45.00** | 85.00 | **90.00** |"
 
 
 def test_latex_escapes_names_and_csv_defuses_them():
-    text = as_latex(ROWS)
+    text = as_latex(ROWS, ABOUT)
     assert r"\multicolumn{3}{c}{a|b\_1}" in text
     assert r"=mine & GL-MCM & \textbf{45.00} & 85.00 & \textbf{90.00} \\" in text
     assert r"$\approx$ 50.00" in text
     assert text.count(r"\\") == 4
-    rows = list(csv.DictReader(as_csv(ROWS).splitlines()))
+    rows = list(csv.DictReader(as_csv(ROWS, ABOUT).splitlines()))
     assert rows[1]["recipe"] == "'=mine"
     assert (rows[0]["fpr95"], rows[0]["fpr95_low"], rows[1]["fpr95_low"]) == ("50", "40", "")
 
