@@ -34,7 +34,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         default=[],
         metavar="NAME",
         help="emoji, MODEL/TAG, timm:NAME, hf-hub:ORG/NAME, local-dir:PATH or timm:local-dir:PATH; "
-        "may be given several times, the page opens with the first",
+        "may be given several times, the page opens with the first; by default ViT-B-16/openai on "
+        "a Space or where its weights lie in the hub's cache, else emoji",
     )
     parser.add_argument(
         "--device",
@@ -109,10 +110,10 @@ def start(asked: argparse.Namespace) -> Blocks:
     from demo.build import STYLES, build, prepare
     from demo.detect.handlers import DetectHandlers
     from demo.page.theme import head, theme
-    from demo.server.library import Library
+    from demo.server.library import Library, best_backbone
     from demo.server.limits import MAX_UPLOAD
 
-    library = Library(asked.backbone, asked.device, asked.data, asked.public)
+    library = Library(asked.backbone or [best_backbone()], asked.device, asked.data, asked.public)
     handlers = DetectHandlers(library)
     demo = build(library, handlers)
     demo.launch(

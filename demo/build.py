@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
@@ -15,8 +16,9 @@ from demo.benchmark.tab import build_benchmark
 from demo.detect.handlers import DetectHandlers
 from demo.detect.tab import build_detect
 from demo.finetune.tab import build_finetune
+from demo.page.events import KEEP, QUIET
 from demo.page.links import read
-from demo.page.session import Bar, build_session
+from demo.page.session import Bar, build_session, opening
 from demo.page.theme import CSS
 from demo.page.uploads import Page
 from demo.published.tab import build_published
@@ -53,6 +55,13 @@ def build(library: Library, handlers: DetectHandlers | None = None) -> gr.Blocks
             for title, build_tab in tabs.items():
                 with gr.Tab(title, id=title.lower()):
                     build_tab(demo, library, bar)
+
+        def asked_for(request: gr.Request) -> Any:
+            """The tab that the address names."""
+            name = request.query_params.get("tab", "")
+            return opening(name) if name in [title.lower() for title in tabs] else KEEP
+
+        demo.load(asked_for, None, bar.tabs, **QUIET)
         with gr.Accordion(METHOD_TITLE, open=False, elem_id="method"):
             gr.Markdown(METHOD)
     return demo

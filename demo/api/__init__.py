@@ -29,6 +29,7 @@ from demo.detect.judging import (
     scores,
     with_own,
 )
+from demo.detect.words import PHOTOGRAPHS
 from demo.page.uploads import uploaded
 from demo.server.jobs import result_of
 from demo.server.library import Library
@@ -93,7 +94,8 @@ class Endpoints:
             problems: files that are no pictures
             unknown_words of labels and prompt, which the embedded model never saw
             warnings, where there are any: labels that are or become one, or are cut;
-                a threshold from few pictures
+                a threshold from few pictures; pictures that look like photographs, of which the
+                embedded model knows nothing
         """
         asked = (backbone, labels, prompt, recipe, score, temperature, local_weight)
         more = More(words=negative_words, shaping=shaping)
@@ -112,7 +114,7 @@ class Endpoints:
             batch = batch.with_thresholds(dict.fromkeys(settings.weights, line))
         elif shipped:
             found, _ = result_of(scores(self.library, made, shipped))
-            batch = batch.calibrated(calibrated(made, found, RECALL))
+            batch = calibrated(batch, made, found, RECALL)
         return {**as_dict(batch), "unknown_words": list(unknown), **self._warnings(settings, batch)}
 
     def scores(
@@ -268,9 +270,9 @@ class Endpoints:
         return batch, made
 
     def _warnings(self, settings: Settings, batch: Batch) -> dict[str, list[str]]:
-        """Nothing where no label is doubtful, and no threshold."""
+        """Nothing where no label is doubtful, no threshold, and no picture."""
         doubts = self.library.doubts(settings.backbone, settings.labels)
-        warnings = [*doubts, *batch.warnings]
+        warnings = [*doubts, *batch.warnings, *([PHOTOGRAPHS] if batch.photographs else [])]
         return {"warnings": warnings} if warnings else {}
 
     def _recipe(self, backbone: str, recipe: str | None) -> Recipe | None:

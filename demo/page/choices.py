@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -15,12 +13,11 @@ from demo.page.components.labels import Summary, summary
 from demo.page.events import KEEP
 from demo.page.words import STAY
 from demo.server.jobs import told
-from demo.server.library import Library
+from demo.server.library import PHOTOGRAPHS, Library
 from demo.server.models import model_of
 from demo.server.request import NO_RECIPE
-from demo.server.shipped import EMBEDDED, label_set, label_sets
+from demo.server.shipped import EMBEDDED, label_set, label_sets, measured
 from setar_core.labels import PROMPT, LabelSet
-from setar_core.paths import BACKBONES
 from setar_core.recipe import Recipe
 from setar_core.scores import ALONE, MINED, SCORES
 from setar_core.scores.catalogue import GROUPS
@@ -46,6 +43,20 @@ class Choice(NamedTuple):
     notice: Any = KEEP
     backbone: Any = KEEP
     settled: Any = KEEP
+
+
+def knows(library: Library, backbone: str) -> str:
+    """What the model that looks has seen."""
+    if model_of(backbone) == EMBEDDED:
+        return "Knows drawn emoji scenes, not photographs"
+    if library.is_loaded(backbone) and not library.backbone(backbone).has_text:
+        return "Knows photographs of its own classes"
+    return "Knows photographs and their captions"
+
+
+def knowing(library: Library, backbone: str | None) -> Any:
+    """The same below the box that names it."""
+    return gr.Dropdown(info=knows(library, backbone)) if backbone else KEEP
 
 
 def label_choices() -> list[tuple[str, str]]:
@@ -122,16 +133,17 @@ def score_explained(score: str, backbone: str = "") -> str:
     found = SCORES[score]
     needs = "" if score in ALONE else f" It needs {GROUPS[found.group]}: see More."
     return (
-        f'<p class="hint">{escape(found.question)} <code>{escape(found.formula)}</code>, '
-        f"{escape(found.source)}. {escape(found.made_for)}{needs} "
-        f"{worth(score) if model_of(backbone) == EMBEDDED else ''}</p>"
+        f'<details class="hint"><summary>{escape(found.question)} '
+        f"<code>{escape(found.formula)}</code>{needs}</summary> {escape(found.source)}. "
+        f"{escape(found.made_for)} {worth(score) if model_of(backbone) == EMBEDDED else ''}"
+        "</details>"
     )
 
 
 def worth(score: str) -> str:
     """How many foreign pictures pass by this score on the embedded model's own test pictures, and
     which score lets the fewest pass of each kind; of negatives only where they beat GL-MCM."""
-    means = {name: found["fpr95"] for name, found in _written("scores").items()}
+    means = {name: found["fpr95"] for name, found in measured("scores").items()}
     named = [min(ALONE, key=means.__getitem__)]
     mined = min((name for name in means if SCORES[name].needs & MINED), key=means.__getitem__)
     named += [mined] if means[mined] < means["gl_mcm"] else []
@@ -144,17 +156,11 @@ def worth(score: str) -> str:
 
 def _close_calls(score: str) -> str:
     """How many of the shipped pictures are a close call by it; nothing where it learns."""
-    shares = _written("close_calls").get(score)
+    shares = measured("close_calls").get(score)
     if shares is None:
         return ""
     told = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items())
     return f" Close calls of the shipped sets by it: {told}."
-
-
-@cache
-def _written(name: str) -> dict[str, dict[str, float]]:
-    """What `make figures` measured of the embedded model, by score."""
-    return json.loads((BACKBONES / EMBEDDED / f"{name}.json").read_text("utf-8"))
 
 
 def backbone_chosen(
@@ -193,6 +199,12 @@ def backbone_chosen(
         labels = "\n".join(own_labels(loaded))
         choice = choice._replace(label_set=OWN_LABELS, labels=labels)
     yield choice._replace(label_count=labels_counted(library, backbone, labels, prompt))
+
+
+def photographs_given(library: Library, backbone: str, *others: Any) -> Iterator[Choice]:
+    """As `backbone_chosen`, of one that knows photographs."""
+    for choice in backbone_chosen(library, PHOTOGRAPHS, *others):
+        yield choice if choice.backbone is not KEEP else choice._replace(backbone=PHOTOGRAPHS)
 
 
 def own_labels(backbone: Backbone) -> tuple[str, ...]:

@@ -50,6 +50,30 @@ def score_axes(axes: Sequence[Axis], score: str) -> go.Figure:
     return quiet(figure, height=70 + 150 * len(axes))
 
 
+def trade_off_figure(
+    lines: np.ndarray, refused: np.ndarray, accepted: np.ndarray, line: float | None, score: str
+) -> go.Figure:
+    """Both kinds of mistakes, `(n,)` in per cent, by where the threshold `lines` lies."""
+    figure = go.Figure()
+    for name, values, colour, dash in (
+        ("known, refused by mistake", refused, BLUE, "solid"),
+        ("foreign, accepted by mistake", accepted, ORANGE, "dot"),
+    ):
+        figure.add_scatter(
+            x=lines,
+            y=values,
+            mode="lines",
+            name=name,
+            line={"color": colour, "dash": dash, "shape": "hv", "width": 2.5},
+            hovertemplate="threshold %{x:.5g}: %{y:.0f} %<extra></extra>",
+        )
+    if line is not None:
+        figure.add_vline(line, line={"color": GREY, "width": 2, "dash": "dash"})
+    figure.update_xaxes(title_text=f"{score} threshold (drag the line, or the slider above)")
+    figure.update_yaxes(title_text="% of your pictures", range=[-2, 102])
+    return quiet(figure, height=260)
+
+
 def quiet(figure: go.Figure, height: int) -> go.Figure:
     """The look that all figures share."""
     figure.update_layout(

@@ -8,25 +8,40 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from demo.page import choices
+from demo.page import choices, notices
 from demo.page.choices import OWN_LABELS, Choice
 from demo.page.events import KEEP
 from demo.server.library import Library
 from demo.server.models import model_of
 from demo.server.request import NO_RECIPE, TEMPERATURES, More, given_recipe
 from demo.server.shipped import EMBEDDED, label_set, label_sets
+from setar_core.data.strict import short
 from setar_core.labels import MAX_LABELS, PROMPT
 from setar_core.labels.examples import SHARE
 from setar_core.recipe import Recipe, Site
 from setar_core.scores import DEFAULTS, SCORES
 
 LONGEST = 1_500  # characters of labels in an address
+PROMPTS = 200  # of a prompt
 SHORT = ("shaping", "negative_temperature", "groups", "neighbors", "shrinkage", "share")
 COPY = """(query) => {
   const address = location.origin + location.pathname + query;
   navigator.clipboard?.writeText(address);
   return address;
 }"""
+
+
+NUMBERS = {  # of an address: from, to
+    "temperature": TEMPERATURES,
+    "weight": (0, 100),
+    "negative_temperature": TEMPERATURES,
+    "groups": (1, MAX_LABELS),
+    "neighbors": (1, 1e6),
+    "shrinkage": (0, 1),
+    "share": (0, 1),
+    "recall": (0.5, 1),
+    "strength": (0, 1),
+}
 
 
 class Opening(NamedTuple):
@@ -44,8 +59,8 @@ class Opening(NamedTuple):
 
     @property
     def settings(self) -> tuple:
-        """As `read_settings` takes them."""
-        return (*self[1:-1], *self.more)
+        """As the bar has them and `read_settings` takes them."""
+        return (*self[1:-1], *self.more[: More._fields.index("strength")])
 
 
 def query(library: Library, *bar: Any, **more: Any) -> Any:
@@ -122,21 +137,21 @@ def read(library: Library, query: Mapping[str, str]) -> Opening:
         chosen,
         backbone,
         labels,
-        query.get("prompt", PROMPT)[:200],
+        query.get("prompt", PROMPT)[:PROMPTS],
         recipe,
         score if score in SCORES else next(iter(SCORES)),
-        number(query.get("temperature"), 1.0, *TEMPERATURES),
-        number(query.get("weight"), 1.0, 0, 100),
+        number(query, "temperature", 1.0),
+        number(query, "weight", 1.0),
         More(
             query.get("words", "")[:LONGEST],
             None,
             query.get("shaping", "")[:40],
-            number(query.get("negative_temperature"), DEFAULTS.negative_temperature, *TEMPERATURES),
-            number(query.get("groups"), 0, 1, MAX_LABELS),
-            number(query.get("neighbors"), 0, 1, 1e6),
-            number(query.get("shrinkage"), None, 0, 1),
+            number(query, "negative_temperature", DEFAULTS.negative_temperature),
+            number(query, "groups", 0),
+            number(query, "neighbors", 0),
+            number(query, "shrinkage", None),
             None,
-            number(query.get("share"), SHARE, 0, 1),
+            number(query, "share", SHARE),
         ),
     )
 
@@ -158,11 +173,14 @@ def as_built(library: Library) -> Opening:
 
 
 def opening(library: Library, query: Mapping[str, str]) -> list:
-    """Values for what `Opening` names, and what is said of the labels and of the score; nothing
-    where the page has been built so: each would be an event that others follow."""
+    """Values for what `Opening` names, and what is said of the labels, of the score and of an
+    address that could not be followed; nothing where the page has been built so: each would be an
+    event that others follow."""
     now = read(library, query)
+    missed = unheeded(query, now)
+    told = notices.notice("Not all of this link could be followed.", "warn", missed)
     if now == as_built(library) and model_of(now.backbone) == EMBEDDED:
-        return [KEEP] * (len(now.settings) + 3)
+        return [KEEP] * (len(now.settings) + 3) + [told if missed else KEEP]
     recipes, settings = choices.recipe_choices(library, now.backbone, now.recipe), [*now.settings]
     settings[now.settings.index(now.recipe, 3)] = gr.Dropdown(recipes, value=now.recipe)
     return [
@@ -170,6 +188,7 @@ def opening(library: Library, query: Mapping[str, str]) -> list:
         *settings,
         choices.labels_counted(library, now.backbone, now.labels, now.prompt),
         choices.score_explained(now.score, now.backbone),
+        told if missed else KEEP,
     ]
 
 
@@ -184,15 +203,42 @@ def arrived(library: Library, backbone: str, labels: str, prompt: str = PROMPT) 
         yield choice if choice.backbone is before else choice._replace(recipe=KEEP)
 
 
-def number(text: str | None, default: Any, low: float, high: float) -> Any:
-    """A number of an address; the default where there is none in that range."""
+def number(query: Mapping[str, str], name: str, default: Any) -> Any:
+    """A number of an address; the default where there is none in its range."""
+    low, high = NUMBERS[name]
     try:
-        if not text:
-            return default
-        value = float(text)
+        value = float(query.get(name) or "nan")
     except ValueError:
         return default
     return value if low <= value <= high else default
+
+
+def unheeded(query: Mapping[str, str], now: Opening) -> list[str]:
+    """What an address asks for that the page does not do, in words, each with what it does."""
+    asked = {name: query.get(name, "") for name in ("backbone", "score", "labels", "recipe")}
+    names, ratios = query.get("names", ""), query.get("ratios", "")
+    told = []
+    if asked["backbone"] not in ("", now.backbone):
+        told.append(f"the backbone {short(asked['backbone'])} is not here; {now.backbone} is shown")
+    if names and len(names) > LONGEST:
+        told.append(f"only the first {LONGEST:,} characters of its labels are read")
+    elif asked["labels"] not in ("", now.label_set) and not names:
+        told.append(f"the label set {short(asked['labels'])} cannot be used here")
+    if len(query.get("prompt", "")) > PROMPTS:
+        told.append(f"only the first {PROMPTS} characters of its prompt are read")
+    if ratios and now.recipe == NO_RECIPE:
+        told.append("its ratios are none of a recipe; nothing is dropped")
+    elif asked["recipe"] not in ("", now.recipe) and not ratios:
+        told.append(f"the recipe {short(asked['recipe'])} is not here; nothing is dropped")
+    if asked["score"] not in ("", now.score):
+        told.append(f"the score {short(asked['score'])} is unknown; {now.score} is shown")
+    for name, (low, high) in NUMBERS.items():
+        if query.get(name) and number(query, name, None) is None:
+            told.append(
+                f"{name.replace('_', ' ')} {short(query[name])} is no number from {low:g} to "
+                f"{high:g}"
+            )
+    return told
 
 
 def _written(recipe: Recipe) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from demo.server.settings import Settings
 from setar_core.scores import ScoreOptions
 
 UNSET = 0  # what a page sends for an empty field of whole numbers
-COUNT = 7 + len(More._fields) - 1  # of the bar's settings without the detector
+HELD = More._fields.index("detector")  # of those fields the bar has inputs
+COUNT = 7 + HELD  # of the bar's settings without the detector
 
 
 def detector_given(library: Library, file: str | None) -> Iterator[list]:
@@ -88,5 +89,5 @@ def _values(library: Library, settings: Settings) -> list[Any]:
         settings.score,
         temperature,
         local_weight,
-        *more[:-1],
+        *more[:HELD],
     ]

@@ -66,11 +66,26 @@ addEventListener("mouseup", () => {
 });
 addEventListener("keydown", () => (entered = null), true);
 
-// Its boxes for files are called other than what they show.
+// The address names the tab that was chosen, so that a page that is loaded again opens it.
+addEventListener("click", ({ target }) => {
+  const tab = target.closest?.("[role=tab]");
+  if (!tab) return;
+  const address = new URL(location);
+  address.searchParams.set("tab", tab.textContent.trim().toLowerCase());
+  history.replaceState(history.state, "", address);
+});
+
+// Its boxes for files are called other than what they show; where files can be added to a list, the
+// box is a button within a button that has no words.
 new MutationObserver(() => {
   for (const box of document.querySelectorAll("button.upload-container:not(.named)")) {
     const title = box.closest(".block")?.querySelector("label")?.textContent ?? "";
     box.ariaLabel = `${title} ${box.textContent}`.trim().replace(/\s+/g, " ");
     box.classList.add("named");
+    const outer = box.closest("button.icon-button");
+    if (!outer) continue;
+    outer.role = "group";
+    outer.tabIndex = -1;
+    outer.title = outer.ariaLabel = "Add files";
   }
 }).observe(document.documentElement, { childList: true, subtree: true });

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,6 @@ from PIL import Image
 
 THUMBNAIL = 56  # CSS pixels, drawn at twice that
 SHOWN = 448
-
-_OUT, _BETWEEN, _IN = (np.array(c) for c in ((224, 112, 16), (236, 232, 226), (20, 110, 180)))
 
 
 def thumbnail(image: Image.Image) -> str:
@@ -29,34 +27,31 @@ def seen(image: Image.Image, preprocess: Callable) -> str:
 
 
 class PatchMap(NamedTuple):
-    """Colour and words of each patch, row by row."""
+    """How far each patch is veiled, from 0 to 1, and its words, row by row."""
 
     width: int
     height: int
     label: str
-    cells: list[tuple[str, str]]
+    cells: list[tuple[float, str]]
 
 
-def patch_map(patches: np.ndarray, labels: Sequence[Sequence[str]]) -> PatchMap:
-    """Of `patches (h, w)`, how sure each is of its best label, one of `labels (h, w)`: blue high,
-    orange low."""
-    h, w = patches.shape
+def patch_map(support: np.ndarray, name: str) -> PatchMap:
+    """Of `support (h, w)`, what each patch adds to the label of that name: the more of the most
+    that any adds, the clearer it is; what speaks against it is veiled."""
+    h, w = support.shape
+    most = max(float(support.max()), 0.0)
+    shares = np.clip(support / most, 0, 1) if most else np.zeros_like(support)
     cells = [
-        (_colour(value), f"{label} {value:.2f}")
-        for row, names in zip(patches.tolist(), labels, strict=True)
-        for value, label in zip(row, names, strict=True)
+        (round(1 - share, 2), f"{value:+.2f} for {name}")
+        for share, value in zip(shares.ravel().tolist(), support.ravel().tolist(), strict=True)
     ]
-    best = float(patches.max())
-    label = f"Patch map of {h} by {w} patches; the best patch is {best:.2f} sure of one label"
-    return PatchMap(w, h, label, cells)
-
-
-def _colour(value: float) -> str:
-    low, high, share = (
-        (_OUT, _BETWEEN, 2 * value) if value < 0.5 else (_BETWEEN, _IN, 2 * value - 1)
+    row, column = np.unravel_index(support.argmax(), support.shape)
+    label = (
+        f"Map of {h} by {w} places; row {row + 1}, column {column + 1} speaks most for {name}"
+        if most
+        else f"Map of {h} by {w} places; none speaks for {name}"
     )
-    red, green, blue = (low + (high - low) * share).astype(int)
-    return f"rgb({red},{green},{blue})"
+    return PatchMap(w, h, label, cells)
 
 
 def _square(image: Image.Image, share: float) -> Image.Image:

@@ -16,7 +16,7 @@ from demo.page.components.status import State, Status
 from demo.page.events import FAST, QUIET
 from demo.page.needs import Needs, build_needs, needed, show_examples, show_words
 from demo.page.opened import detector_given
-from demo.server.library import Library
+from demo.server.library import PHOTOGRAPHS, Library
 from demo.server.shipped import label_set
 from setar_core.labels import PROMPT, LabelSet
 
@@ -26,14 +26,30 @@ SENTENCE = (
     "parts of the model's weights, changes its mind."
 )
 MORE = "More: labels as text or by example, prompt, temperature, a recipe or detector of your own"
+TOGGLE = """() => {
+  const open = document.querySelector("#session").classList.toggle("open");
+  document.querySelector("#settings").ariaExpanded = open;
+}"""  # on a phone, where verdicts come first
 EVERY = 3  # seconds between two looks at what runs
 
 
+class Line(NamedTuple):
+    """A threshold for one of the weights, by their name in `Settings.weights`."""
+
+    weights: str
+    threshold: float
+
+
 class Handover(NamedTuple):
-    """What a tab wants Detect to judge: these pictures, or where there are none what it shows."""
+    """What a tab wants Detect to judge: these pictures, or where there are none what it shows.
+
+    `known` is what is known of each picture, in words; `line` is to be their threshold.
+    """
 
     pictures: tuple[str, ...]
     time: int  # so that it differs from the one before
+    known: tuple[str, ...] = ()
+    line: Line | None = None
 
 
 class Bar(NamedTuple):
@@ -42,10 +58,11 @@ class Bar(NamedTuple):
     Attributes:
         place: where the bar is; what a tab puts here is there before the tab is opened.
         tabs: to open another.
+        for_photographs: loads a backbone that knows them; a tab shows it where it is needed.
         to_detect: a `Handover`; Detect judges when it changes.
         settled: the backbone that the other settings are for, once it is loaded.
-        filled: happens once the page has its settings, from its address or the usual ones.
-        opened: happens after that, once their backbone is loaded.
+        opened: happens once the page has its settings, from its address or the usual ones, and
+            their backbone is loaded.
         changes: what happens whenever a setting has become another.
     """
 
@@ -67,10 +84,10 @@ class Bar(NamedTuple):
     explanation: gr.HTML
     status: Status
     notice: Notices
+    for_photographs: gr.Button
     tabs: gr.Tabs
     to_detect: gr.State
     settled: gr.State
-    filled: Any = None
     opened: Any = None
     changes: tuple[Callable, ...] = ()
 
@@ -97,15 +114,26 @@ class Bar(NamedTuple):
         with self.place:
             return gr.BrowserState(None, storage_key=key, secret=key)
 
+    def when_kept(self, demo: gr.Blocks, kept: gr.BrowserState, found: Callable, page: list) -> Any:
+        """When the page opens and its browser keeps a name there: `found(name)` fills the page.
+
+        Where it keeps none nothing is asked: that thirty parts are as they were built takes a
+        browser longer to hear than to draw them.
+        """
+        with self.place:
+            told = gr.Textbox(visible="hidden", label="Kept")
+        demo.load(None, kept, told, js="(kept) => kept ? 'kept' : ''", **QUIET)
+        return told.change(found, kept, page, **QUIET)
+
 
 def opening(tab: str) -> gr.Tabs:
     """The tabs, with another of them open."""
     return gr.Tabs(selected=tab.lower())
 
 
-def into_detect(*pictures: str) -> list:
+def into_detect(*pictures: str, known: tuple[str, ...] = (), line: Line | None = None) -> list:
     """For `tabs` and `to_detect`: the settings, and pictures where there are any, go to Detect."""
-    return [opening("Detect"), Handover(pictures, time.time_ns())]
+    return [opening("Detect"), Handover(pictures, time.time_ns(), known, line)]
 
 
 def build_session(demo: gr.Blocks, library: Library) -> Bar:
@@ -114,6 +142,8 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
     labels = label_set(choices.default_labels(library.default))
     with gr.Column(elem_id="session"):
         gr.HTML(f"<h1>SeTAR Explorer</h1><p>{SENTENCE}</p>", elem_id="title")
+        toggle = gr.Button("Settings: model, labels, recipe, score", size="sm", elem_id="settings")
+        toggle.click(None, None, None, js=TOGGLE)
         with gr.Row(elem_id="bar") as place:
             backbone, label_sets, recipe, score = _build_choices(library)
         with gr.Row(elem_id="bar-told"):
@@ -128,14 +158,22 @@ def build_session(demo: gr.Blocks, library: Library) -> Bar:
             needs = build_needs()
         status = Status(status_of(library), elem_id="status")
         notice = Notices(elem_id="bar-notice")
+    for_photographs = gr.Button(
+        f"Load a model for photographs ({PHOTOGRAPHS})",
+        size="sm",
+        visible=False,
+        render=False,
+        elem_id="for-photographs",
+    )
+    link_told = Notices(elem_id="link-notice")
     tabs = gr.Tabs(overflow_behavior="wrap")
     bar = Bar(
         place, backbone, label_sets, recipe, score, names, prompt, temperature, local_weight,
         needs, recipe_file, detector_file, detector_told, gr.State(None), count, explanation,
-        status, notice, tabs, gr.State(None), gr.State(None),
+        status, notice, for_photographs, tabs, gr.State(None), gr.State(None),
     )  # fmt: skip
-    filled, opened = _join_opening(demo, library, bar)
-    return bar._replace(filled=filled, opened=opened, changes=_join(library, bar))
+    opened = _join_opening(demo, library, bar, link_told)
+    return bar._replace(opened=opened, changes=_join(library, bar))
 
 
 def status_of(library: Library) -> State:
@@ -149,7 +187,7 @@ def _build_choices(library: Library) -> tuple[gr.Dropdown, ...]:
         library.backbones(),
         value=library.default,
         label="Backbone",
-        info="The model that looks",
+        info=choices.knows(library, library.default),
         allow_custom_value=True,
         min_width=180,
         elem_id="backbone",
@@ -239,8 +277,8 @@ def _chosen(bar: Bar) -> list:
     ]  # fmt: skip
 
 
-def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> tuple[Any, Any]:
-    """What happens once the bar is filled, and once its backbone is loaded."""
+def _join_opening(demo: gr.Blocks, library: Library, bar: Bar, link_told: Notices) -> Any:
+    """What happens once the bar is filled and its backbone is loaded."""
     told = partial(status_of, library)
     gr.on([demo.load, gr.Timer(EVERY).tick], told, None, bar.status, **QUIET, queue=False)
 
@@ -251,18 +289,17 @@ def _join_opening(demo: gr.Blocks, library: Library, bar: Bar) -> tuple[Any, Any
     filled = demo.load(
         opening,
         None,
-        [bar.label_set, *bar.settings, bar.label_count, bar.explanation],
+        [bar.label_set, *bar.settings, bar.label_count, bar.explanation, link_told],
         concurrency_limit=None,
         **QUIET,
     )
-    opened = filled.then(
+    return filled.then(
         partial(links.arrived, library),
         [bar.backbone, bar.labels, bar.prompt],
         _chosen(bar),
         concurrency_limit=None,
         **QUIET,
     )
-    return filled, opened
 
 
 def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
@@ -270,6 +307,8 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
     written = [bar.backbone, bar.labels, bar.prompt]
     for part in (bar.score, bar.backbone):
         part.change(choices.score_explained, [bar.score, bar.backbone], bar.explanation, **FAST)
+    known = partial(choices.knowing, library)
+    bar.settled.change(known, bar.settled, bar.backbone, **FAST)
     bar.score.change(needed, bar.score, list(bar.needs), **FAST)
     bar.needs.mine.click(
         partial(show_words, library), bar.settings, [bar.needs.told, bar.needs.mined], **QUIET
@@ -279,6 +318,11 @@ def _join(library: Library, bar: Bar) -> tuple[Callable, ...]:
         event(partial(choose, library), inputs, _chosen(bar), concurrency_limit=None, **FAST).then
         for event, choose, inputs in (
             (bar.backbone.input, choices.backbone_chosen, [*written, bar.recipe, bar.settled]),
+            (
+                bar.for_photographs.click,
+                choices.photographs_given,
+                [*written, bar.recipe, bar.settled],
+            ),
             (bar.label_set.input, choices.labels_chosen, [bar.backbone, bar.label_set, bar.prompt]),
             (bar.labels.change, choices.labels_written, written),
             (bar.recipe_file.change, choices.recipe_given, [bar.backbone, bar.recipe_file]),

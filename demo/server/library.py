@@ -6,6 +6,7 @@ A visitor names a backbone; a folder or a hub repository only the person who sta
 from __future__ import annotations
 
 import math
+import os
 import re
 import secrets
 import time
@@ -29,7 +30,7 @@ from demo.server.limits import (
 )
 from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.settings import Settings
-from demo.server.shipped import EMBEDDED
+from demo.server.shipped import EMBEDDED, examples
 from demo.server.store import Store
 from demo.server.turns import TurnQueue
 from demo.server.visitors import visitor
@@ -45,14 +46,26 @@ if TYPE_CHECKING:
     from setar_core.detector import Detector
     from setar_core.scores.evidence import NegativeClassifier
 
+PHOTOGRAPHS = "ViT-B-16/openai"  # a backbone that knows them
+PHOTOGRAPHS_AT = "timm/vit_base_patch16_clip_224.openai"  # on the hub
 SUGGESTED = (
-    "ViT-B-16/openai",
+    PHOTOGRAPHS,
     "ViT-L-14/openai",
     "ViT-B-32/laion2b_s34b_b79k",
     "timm:swinv2_base_window16_256.ms_in1k",
 )
 
 _OPEN_NAME = re.compile(r"(?=.{,120}\Z)(timm:)?[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w\-]*)?")
+
+
+def best_backbone() -> str:
+    """What a page opens with where nobody said: a backbone that knows photographs on a Space, and
+    where its weights lie in the hub's cache; else the embedded one."""
+    from huggingface_hub import try_to_load_from_cache
+
+    files = ("open_clip_model.safetensors", "model.safetensors")
+    here = any(isinstance(try_to_load_from_cache(PHOTOGRAPHS_AT, name), str) for name in files)
+    return PHOTOGRAPHS if here or "SPACE_ID" in os.environ else EMBEDDED
 
 
 class Library:
@@ -101,6 +114,11 @@ class Library:
     @property
     def default(self) -> str:
         return next(iter(self.given))
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures that the page opens with."""
+        return examples(self.default)
 
     def backbones(self) -> list[str]:
         """Names to choose from: those given at the start, the embedded one, some well-known;

@@ -42,7 +42,7 @@ PUBLIC_MINUTES = 30.0  # that a search may take by its estimate, on a public hos
 # How many are kept, of all visitors; where there is no room, who has most loses one
 KEPT_ALTERED = 4  # backbones with a recipe
 KEPT_BATCHES = 100  # of verdicts
-KEPT_CALIBRATIONS = 16  # scores of the shipped pictures
+KEPT_CALIBRATIONS = 64  # scores of the shipped pictures, by one of the weights each
 KEPT_CHOSEN = 1  # loaded backbones, besides those named at the start
 KEPT_EQUIPPED = 8  # detectors with negatives, a shaping, or what they learned
 KEPT_NEGATIVES = 8  # negative labels of a label set, and what a recipe's weights make of them

@@ -35,6 +35,7 @@ class More(NamedTuple):
     examples: str | None = None
     share: float | None = SHARE
     detector: str | None = None
+    strength: float | None = 1.0  # of a recipe, where it is not an opened detector's
 
 
 def read_settings(
@@ -57,6 +58,8 @@ def read_settings(
         ValueError: labels or a recipe that cannot be used, a temperature that is not above 0.
     """
     given, rest = given_recipe(library, backbone, recipe), More(*more)
+    if isinstance(given, Recipe) and not rest.detector:
+        given = given.scaled(_within("strength of the recipe", rest.strength, 0, 1))
     settings = checked_settings(
         backbone, labels, prompt, given, score, temperature, local_weight, rest
     )

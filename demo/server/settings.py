@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from setar_core.labels import LabelSet
 from setar_core.labels.examples import SHARE
 from setar_core.recipe import ORIGINAL, Recipe
-from setar_core.scores import DEFAULTS, MINED, SCORES, ScoreOptions
+from setar_core.scores import ALONE, DEFAULTS, MINED, SCORES, ScoreOptions
 
 if TYPE_CHECKING:
     from setar_core.adapter import Change
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ALTERED = "altered"
 DETECTOR = "detector"
+RECIPE, ADAPTER = "SeTAR recipe", "Adapter"  # what visitors call them
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,33 @@ class Settings:
             return (DETECTOR,)
         return (ORIGINAL, ALTERED) if self.recipe else (ORIGINAL,)
 
+    def shares_labels(self, other: Settings) -> bool:
+        """Whether pictures that show the labels of one show those of the other."""
+        return self.labels.names == other.labels.names
+
+    @property
+    def alone(self) -> dict[str, Settings]:
+        """What the scores of each of the weights hang on; those that need nothing come together."""
+        score = next(iter(ALONE)) if self.score in ALONE else self.score
+        altered = replace(self, score=score)
+        original = replace(altered, recipe=None)
+        return {w: original if w == ORIGINAL else altered for w in self.weights}
+
     @property
     def titles(self) -> dict[str, str]:
         """What a visitor calls the weights."""
-        trained = self.recipe is not None and not isinstance(self.recipe, Recipe)
         return {
             ORIGINAL: "Original weights",
-            ALTERED: "Adapter" if trained else "SeTAR recipe",
+            ALTERED: self._altered,
             DETECTOR: "Opened detector",
         }
+
+    @property
+    def _altered(self) -> str:
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            return ADAPTER
+        strength = self.recipe.notes.get("strength") if self.recipe else None
+        return f"{RECIPE} × {strength:g}" if isinstance(strength, float) else RECIPE
 
     @classmethod
     def of(cls, detector: Detector, backbone: str) -> Settings:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from demo.server.models import model_of
 from setar_core.data.strict import short
 from setar_core.labels import LabelSet, shipped_label_sets
-from setar_core.paths import BENCHMARK, EXAMPLES
+from setar_core.paths import BACKBONES, BENCHMARK, EXAMPLES
 
 EMBEDDED = "emoji"
+PHOTOGRAPHS = ("cheetah.jpg", "lion.jpg", "tower.jpg", "bus.png")
 IMAGES = (".webp", ".png", ".jpg", ".jpeg")
 
 
@@ -34,9 +38,21 @@ def label_set(name: str) -> LabelSet:
     return LabelSet.load(name)
 
 
-def examples() -> list[Path]:
-    """The pictures that the page opens with."""
-    return pictures(EXAMPLES)
+@cache
+def measured(name: str) -> dict[str, Any]:
+    """What was measured of the embedded model, from `NAME.json` beside it."""
+    return json.loads((BACKBONES / EMBEDDED / f"{name}.json").read_text("utf-8"))
+
+
+def examples(backbone: str = EMBEDDED) -> list[Path]:
+    """The pictures that a page opens with whose backbone this is: drawn scenes for the embedded
+    one, photographs that Gradio brings along for every other."""
+    if model_of(backbone) == EMBEDDED:
+        return pictures(EXAMPLES)
+    gradio = find_spec("gradio")
+    folder = Path(gradio.origin).parent if gradio and gradio.origin else EXAMPLES
+    found = (folder / "media_assets" / "images" / name for name in PHOTOGRAPHS)
+    return [path for path in found if path.is_file()] or pictures(EXAMPLES)
 
 
 def shipped_calibration(backbone: str, labels: LabelSet) -> list[Path]:

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from gradio.media import get_image
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -216,3 +217,9 @@ def test_what_it_refuses_it_explains(client, asked, said):
 def test_no_image_is_an_error(client):
     with pytest.raises(AppError, match="no image"):
         client.predict([], api_name="/verdict")
+
+
+def test_photographs_are_not_judged_in_silence(client):
+    photographs = [handle_file(get_image(name)) for name in ("lion.jpg", "tower.jpg")]
+    answer = client.predict(photographs, api_name="/verdict")
+    assert any("look like photographs" in warning for warning in answer["warnings"])

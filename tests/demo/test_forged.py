@@ -35,7 +35,13 @@ def answers(client, function, data, event):
         return [m for m in told if m["msg"] in ("process_completed", "unexpected_error")]
 
 
-@pytest.mark.parametrize("kind", FORGED)
+OFTEN = {"a path", "an object", "half a character"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in OFTEN else pytest.param(kind, marks=pytest.mark.long) for kind in FORGED],
+)
 def test_what_no_page_sends_is_refused_in_a_sentence(kind, page, capfd):
     client, config = page
     value = FORGED[kind]

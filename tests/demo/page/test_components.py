@@ -11,13 +11,20 @@ import pytest
 from playwright.sync_api import expect
 
 import demo
-from demo.benchmark.components.figure_keys import FigureKeys
+from demo.benchmark.components.brush import Brush
+from demo.benchmark.components.brush import Told as ToldBrush
+from demo.benchmark.components.differences import Cell as Changed
+from demo.benchmark.components.differences import Compared as ComparedDetectors
+from demo.benchmark.components.differences import Differences
+from demo.benchmark.components.differences import Row as Beside
+from demo.benchmark.components.figure_keys import FigureKeys, Keys
 from demo.benchmark.components.labels import Bar as LabelBar
 from demo.benchmark.components.labels import Taken, TakenFor
-from demo.benchmark.components.mistakes import Mistakes, Picture
-from demo.benchmark.components.mistakes import Shown as ShownMistakes
 from demo.benchmark.components.rates import Rates
 from demo.benchmark.components.rates import Told as ToldRates
+from demo.benchmark.components.said import Said
+from demo.benchmark.components.selected import Group, Picture, Selected
+from demo.benchmark.components.selected import Shown as ShownSelected
 from demo.benchmark.components.table import BenchmarkTable, Number
 from demo.benchmark.components.table import Cell as MeasuredCell
 from demo.benchmark.components.table import Row as MeasuredRow
@@ -51,6 +58,7 @@ from demo.spectrum.components.map import Map, Slider, SpectrumMap, Tower
 from demo.spectrum.components.map import Row as Block
 from demo.spectrum.components.story import Dropped, Story
 from demo.spectrum.components.story import Told as ToldStory
+from setar_core.benchmark.differences import Conclusion
 
 EVIL = (
     "${globalThis.pwned=1}",
@@ -100,9 +108,12 @@ def line(text):
     return rows.Line(text, decision(text), text, text, text, 5, 95)
 
 
-def column(text):
-    patches = PatchMap(1, 1, text, [("red", text)])
-    return detail.Column(text, decision(text), text, text, text, patches, text, [(text, 0.5)])
+def shown(text):
+    evidence = detail.Evidence(text, text, PatchMap(1, 1, text, [(0.5, text)]), text, [(text, 0.5)])
+    said = detail.Said(text, decision(text), text, text, text)
+    dot = detail.Dot(text, decision(text), 50, 40, 60)
+    two = [dot, dot]
+    return detail.Shown(text, text, PIXEL, text, [said, said], two, [evidence, evidence], two, text)
 
 
 # What each part may be given, by a function of a visitor's text that stands in all its words.
@@ -114,10 +125,10 @@ SAMPLES = {
     strip.Strip: lambda text: [strip.Picture(PIXEL, text, text, True)],
     Chip: decision,
     rows.Rows: lambda text: [
-        rows.Row(0, True, PIXEL, text, True, [line(text), line(text)]),
+        rows.Row(0, True, PIXEL, text, text, True, [line(text), line(text)]),
     ],
-    tally.Tally: lambda text: tally.Counts([tally.Count(text, text)], 1),
-    detail.Detail: lambda text: detail.Shown(text, PIXEL, [column(text), column(text)]),
+    tally.Tally: lambda text: tally.Counts(text, text),
+    detail.Detail: shown,
     thresholds.ThresholdList: lambda text: [thresholds.Found(text, text)],
     LossChart: drawing,
     RatioMap: ratios,
@@ -140,9 +151,17 @@ SAMPLES = {
     Rates: lambda text: ToldRates(
         text, text, text, text, text, [(text, text)], [1.0, 0.5], [0.1, 0.2], [0.0, 0.1]
     ),
-    TakenFor: lambda text: Taken(text, [LabelBar(text, 1, 2, 100)], 3, 4),
-    Mistakes: lambda text: ShownMistakes([Picture("data:,", text, text, text)], []),
-    FigureKeys: lambda text: {text: text},
+    TakenFor: lambda text: Taken(text, [LabelBar(text, 1, 2, text, 1)], 3, 4),
+    Selected: lambda text: ShownSelected(
+        text, [Group(text, text, [Picture(0, PIXEL, text, text, text, True)], 1)], 3, 2
+    ),
+    Brush: lambda text: ToldBrush(1, 2, text, text, text, {text: text}),
+    Differences: lambda text: ComparedDetectors(
+        text, text, [text], text,
+        [Beside(text, [Changed(text, text, text, 5, 1, 9, text)], text)],
+    ),
+    Said: lambda text: Conclusion(text, (text,) * 5),
+    FigureKeys: lambda text: Keys({text: text}, text),
     SpectrumMap: lambda text: Map(
         [Tower(text, [Block(text, [Matrix(text, text, 1, 2, text, True), None],
                             Slider(text, 0.1, text))])],

@@ -23,7 +23,9 @@ def test_the_axis_needs_no_calibration():
 
 
 def test_the_patch_map_has_a_cell_a_patch():
-    names = [["fox", HOSTILE, "owl"], ["fox", "fox", "bee"]]
-    drawn = patch_map(np.array([[0.0, 0.5, 1.0], [0.2, 0.4, 0.6]]), names)
-    assert [words for _, words in drawn.cells][-1] == "bee 0.60" and len(drawn.cells) == 6
-    assert "2 by 3" in drawn.label
+    drawn = patch_map(np.array([[-1.0, 0.5, 2.0], [0.0, 0.4, 1.0]]), HOSTILE)
+    assert [veil for veil, _ in drawn.cells] == [1, 0.75, 0, 1, 0.8, 0.5]  # of the most
+    assert drawn.cells[2][1] == f"+2.00 for {HOSTILE}"
+    assert "2 by 3" in drawn.label and "row 1, column 3 speaks most" in drawn.label
+    against = patch_map(np.array([[-1.0, -0.5]]), "fox")
+    assert [veil for veil, _ in against.cells] == [1, 1] and "none speaks" in against.label

@@ -6,11 +6,13 @@ import pytest
 
 from demo.page import links
 from demo.page.choices import OWN_LABELS, default_labels
+from demo.page.events import KEEP
 from demo.server.library import Library
 from demo.server.request import NO_RECIPE, More
 from demo.server.shipped import EMBEDDED, label_set
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe, Site
+from tests.demo.told import words
 
 ANIMALS = "\n".join(label_set("animals").names)
 
@@ -45,7 +47,7 @@ def test_a_link_carries_the_settings(library):
     found = followed(library, link)
     assert found.labels == "cat\ndog" and found.label_set == OWN_LABELS
     assert found.score == "energy" and found.temperature == 2.0
-    assert links.number(dict(parse_qsl(link.value))["recall"], 0.95, 0.5, 1) == 0.8
+    assert links.number(dict(parse_qsl(link.value)), "recall", 0.95) == 0.8
 
 
 def test_a_link_carries_what_few_scores_need_and_says_what_it_cannot(library):
@@ -64,9 +66,9 @@ def test_a_link_carries_what_few_scores_need_and_says_what_it_cannot(library):
     link = links.query(library, *bar(score="neglabel"), *more, recall=0.8)
     assert "your pictures to learn from" in link.info
     found = followed(library, link)
-    assert found.more == (more[0], None, *more[2:7], None, 0.7, None)
+    assert found.more == (more[0], None, *more[2:7], None, 0.7, None, 1)
     assert "your examples of labels" in link.info and "the detector's file" in link.info
-    assert found.settings[-10:] == found.more and len(found.settings) == 17
+    assert found.settings[-10:] == found.more[:-1] and len(found.settings) == 17
     plain = links.query(library, *bar())
     assert "shaping" not in plain.value and followed(library, plain).more == More(
         words="", shaping="", groups=0, neighbors=0
@@ -119,8 +121,41 @@ def test_a_hostile_link_opens_the_page_as_always(library):
     found = links.read(library, asked)
     assert found.backbone == EMBEDDED
     assert found.label_set == default_labels(EMBEDDED)
-    assert found.temperature == 1.0 and links.number(asked["recall"], 0.95, 0.5, 1) == 0.95
+    assert found.temperature == 1.0 and links.number(asked, "recall", 0.95) == 0.95
     assert found.recipe == NO_RECIPE
     for ratios in ("visual.1.up:7", "visual.1.up", "x:0.1", "visual.1.up:nan", ":"):
         assert links.read(library, {"ratios": ratios}).recipe == NO_RECIPE
     assert links.read(library, {"ratios": "visual.1.up:0.1", "seed": "x"}).recipe == NO_RECIPE
+
+
+def test_a_link_says_what_of_it_could_not_be_followed(library):
+    asked = {
+        "backbone": "ViT-X/none",
+        "labels": "martians",
+        "recipe": "gone",
+        "score": "best",
+        "temperature": "warm",
+        "recall": "7",
+        "strength": "0.5",
+        "prompt": "a {}" * 80,
+    }
+    told = words(links.opening(library, asked)[-1])
+    for part in (
+        "'ViT-X/none' is not here; emoji is shown",
+        "'martians' cannot be used",
+        "'gone' is not here; nothing is dropped",
+        "'best' is unknown; mcm is shown",
+        "temperature 'warm' is no number",
+        "recall '7' is no number from 0.5 to 1",
+        "first 200 characters of its prompt",
+    ):
+        assert part in told
+    assert "strength" not in told
+    told = words(links.opening(library, {"ratios": "visual.1.up:7", "names": "a\n" * 900})[-1])
+    assert "ratios are none of a recipe" in told and "1,500 characters" in told
+
+
+def test_a_link_that_is_followed_says_nothing(library):
+    link = links.query(library, *bar(score="energy"), recall=0.8, strength=0.5)
+    for query in ({}, {"tab": "search", "utm": "x"}, dict(parse_qsl(link.value.lstrip("?")))):
+        assert links.opening(library, query)[-1] == KEEP

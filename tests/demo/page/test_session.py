@@ -105,7 +105,7 @@ def test_unknown_words_of_the_prompt_are_marked(library):
         choices.labels_counted(library, EMBEDDED, "cat\ndog", prompt),
         choices.labels_written(library, EMBEDDED, "cat\ndog", prompt).label_count,
         choices.labels_chosen(library, EMBEDDED, "animals", prompt).label_count,
-        links.opening(library, {"prompt": prompt})[-2],
+        links.opening(library, {"prompt": prompt})[-3],
     ):
         assert "“zeppelin”" in words(said)
     assert not choices.labels_counted(library, EMBEDDED, "cat\ndog").warnings

@@ -1,13 +1,17 @@
 """The shelves: what a visitor may open, and what is told apart by the whole of it."""
 
+import open_clip
 import pytest
 import torch
 
+from demo.server import shipped
 from demo.server.jobs import result_of
-from demo.server.library import Library
+from demo.server.library import PHOTOGRAPHS, PHOTOGRAPHS_AT, Library, best_backbone
 from demo.server.limits import KEPT_RECIPES
 from demo.server.shipped import EMBEDDED, label_set, label_sets
+from setar_core.data.images import read_image
 from setar_core.labels import LabelSet
+from setar_core.photographs import is_photograph
 from setar_core.recipe import Recipe, Site
 from tests.demo.asking import asking
 
@@ -24,6 +28,29 @@ def colliding(monkeypatch):
 @pytest.fixture(scope="module")
 def library():
     return Library()
+
+
+def test_the_best_backbone_that_is_there_opens(monkeypatch):
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repo, name: None)
+    assert best_backbone() == EMBEDDED
+    there = {(PHOTOGRAPHS_AT, "model.safetensors"): "/cache/model.safetensors"}
+    with monkeypatch.context() as patch:
+        patch.setattr("huggingface_hub.try_to_load_from_cache", lambda *asked: there.get(asked))
+        assert best_backbone() == PHOTOGRAPHS
+    monkeypatch.setenv("SPACE_ID", "someone/setar")
+    assert best_backbone() == PHOTOGRAPHS
+
+
+def test_the_weights_are_looked_for_where_they_would_be_fetched():
+    assert open_clip.get_pretrained_cfg("ViT-B-16", "openai")["hf_hub"].strip("/") == PHOTOGRAPHS_AT
+
+
+def test_a_backbone_that_knows_photographs_opens_with_photographs():
+    offered = Library([PHOTOGRAPHS]).pictures
+    assert [path.name for path in offered] == [*shipped.PHOTOGRAPHS]
+    assert all(is_photograph(read_image(path)) for path in offered)
+    assert Library().pictures == shipped.examples() and len(Library().pictures) == 16
 
 
 def test_labels_of_one_fingerprint_have_detectors_of_their_own(library, colliding):
