@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +13,13 @@ from demo.detect.components.thresholds import ThresholdList
 from demo.page.components.heading import head
 from demo.page.components.strip import Picture, Strip
 from demo.page.pictures import thumbnail
+from demo.server.library import Library
 from demo.server.limits import MAX_BATCH_BYTES, MAX_FILES
 from demo.server.request import RECALL
-from demo.server.shipped import examples, shipped_calibration
+from demo.server.shipped import measured, shipped_calibration
 from setar_core.data.images import MAX_BYTES, MAX_PIXELS, read_image
 from setar_core.labels import LabelSet
+from setar_core.paths import EXAMPLES
 
 LIMITS = (
     f"Up to {MAX_FILES} pictures at once, {MAX_BYTES // 10**6} MB and {MAX_PIXELS // 10**6} "
@@ -34,6 +38,16 @@ def _example(path: Path) -> Picture:
     return Picture(thumbnail(read_image(path)), name, f"Judge the example {name}")
 
 
+def _chosen(names: Sequence[str]) -> str:
+    """Which examples were chosen, for what, and how often that happens."""
+    told = measured("changed")
+    return (
+        f"{', '.join(names[:-1]).capitalize()} and {names[-1]} were chosen because the recipe "
+        f"changes their verdict. They are of {told['scenes']:,} scenes, of which it changes "
+        f"{told['changed']}: {told['right']} to what is right, {told['wrong']} to what is wrong."
+    )
+
+
 class Pictures(NamedTuple):
     files: gr.File
     examples: Strip
@@ -45,27 +59,31 @@ class Thresholds(NamedTuple):
     recall: gr.Slider
     source: gr.Radio
     own: gr.File
+    foreign: gr.File
     calibrate: gr.Button
     line: gr.Slider
     line_altered: gr.Slider
+    trade: gr.Plot
 
 
-def build_pictures() -> Pictures:
+def build_pictures(library: Library) -> Pictures:
     """Any file may be given: our reader judges it by its bytes and names a bad one; `file_types`
     would refuse the whole batch."""
     head("Pictures", "Drop them here, paste them (Ctrl+V), take one, or click an example.")
-    files = gr.File(
-        file_count="multiple",
-        label="Pictures to judge",
-        height=130,
-        elem_id="pictures",
-    )
-    strip = Strip([_example(path) for path in examples()], group="Examples", elem_id="examples")
+    files = _several("Pictures to judge", "pictures")
+    offered = [_example(path) for path in library.pictures]
+    strip = Strip(offered, group="Examples", elem_id="examples")
+    if chosen := [path.stem for path in library.pictures if path.parent == EXAMPLES / "changed"]:
+        gr.HTML(f'<p class="hint">{escape(_chosen(chosen))}</p>')
     with gr.Accordion("Take a picture", open=False):
         camera = gr.Image(sources=["webcam"], label="Webcam", height=220, elem_id="camera")
         camera.preprocess = _as_file  # type: ignore[method-assign]  # Gradio has no option for it
     gr.HTML(f'<p class="hint">{LIMITS}</p>')
     return Pictures(files, strip, camera)
+
+
+def _several(label: str, name: str, visible: bool = True) -> gr.File:
+    return gr.File(file_count="multiple", label=label, height=130, visible=visible, elem_id=name)
 
 
 def build_thresholds() -> Thresholds:
@@ -84,17 +102,22 @@ def build_thresholds() -> Thresholds:
     line_altered = gr.Slider(
         0, 1, 0, label="Threshold: SeTAR recipe", visible=False, elem_id="line-altered"
     )
-    with gr.Accordion("Calibrate", open=False, elem_id="calibration"):
+    trade = gr.Plot(
+        label="Mistakes of either kind", show_label=False, visible=False, elem_id="trade"
+    )
+    with gr.Accordion("Teach it your world", open=False, elem_id="calibration"):
+        gr.HTML(
+            '<p class="hint">Write your labels above (More). Then give pictures that show them, '
+            "and a few that do not: you get a threshold and how often it errs either way. “Save "
+            "this detector” takes it along.</p>"
+        )
         source = gr.Radio([SHIPPED, OWN], value=SHIPPED, label="Calibrate on", elem_id="source")
-        own = gr.File(
-            file_count="multiple",
-            label="Pictures that do show your labels (20 or more)",
-            height=130,
-            visible=False,
-            elem_id="own",
+        own = _several("Pictures that do show your labels (20 or more)", "own", visible=False)
+        foreign = _several(
+            "Pictures that show none of them (a few, if you have some)", "foreign", visible=False
         )
         calibrate = gr.Button("Calibrate", elem_id="calibrate")
-    return Thresholds(found, recall, source, own, calibrate, line, line_altered)
+    return Thresholds(found, recall, source, own, foreign, calibrate, line, line_altered, trade)
 
 
 def sources_offered(backbone: str, names: str, prompt: str, source: str) -> Any:

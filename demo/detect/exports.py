@@ -40,7 +40,11 @@ def as_dict(batch: Batch) -> dict[str, Any]:
         },
         "thresholds": {weights: _threshold(t) for weights, t in batch.thresholds.items()},
         "images": [
-            {"image": image.name, **{w: _verdict(v) for w, v in image.verdicts.items()}}
+            {
+                "image": image.name,
+                **_known(batch, image),
+                **{w: _verdict(v) for w, v in image.verdicts.items()},
+            }
             for image in batch.images
         ],
         "problems": list(batch.problems),
@@ -90,6 +94,8 @@ def saved_detector(library: Library, batch: Batch) -> str:
 
 def _record(batch: Batch, image: Judged) -> dict[str, object]:
     record: dict[str, object] = {"image": image.name}
+    if batch.known:
+        record["known"] = batch.known.get(image.path, "")
     for weights in batch.settings.weights:
         verdict = image.verdicts[weights]
         record |= {
@@ -104,6 +110,10 @@ def _record(batch: Batch, image: Judged) -> dict[str, object]:
                 f"{weights}_probability_{place}": probability,
             }
     return record
+
+
+def _known(batch: Batch, image: Judged) -> dict[str, str]:
+    return {"known": batch.known[image.path]} if image.path in batch.known else {}
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from demo.detect import words
-from demo.detect.batch import Batch
+from demo.detect.batch import Batch, Teachers
 from demo.detect.controls import OWN
 from demo.detect.judging import (
     Chunk,
     Detectors,
+    Found,
     calibrated,
     check_batch,
     detectors,
@@ -27,7 +28,7 @@ from demo.detect.judging import (
     scores,
     with_own,
 )
-from demo.detect.view import Page, reporting_errors, shown
+from demo.detect.view import Page, asking, reporting_errors, shown
 from demo.page import notices
 from demo.page.words import left_out
 from demo.server.jobs import Job, Jobs, Steps
@@ -35,7 +36,6 @@ from demo.server.library import Library
 from demo.server.limits import JUDGING, KEPT_BATCHES, KEPT_CALIBRATIONS
 from demo.server.request import RECALL, read_settings
 from demo.server.settings import ORIGINAL, Settings
-from demo.server.shipped import examples
 from demo.server.store import Store
 from demo.server.supplies import threshold_pictures
 from setar_core.scores import MINED, SCORES
@@ -56,7 +56,7 @@ class DetectHandlers:
         self.jobs = Jobs[Job](
             **JUDGING._asdict(), waiting="waiting until other visitors' pictures are judged"
         )
-        self._shipped = Store[dict[str, tuple[float, ...]]](KEPT_CALIBRATIONS)  # by settings
+        self._shipped = Store[dict[str, tuple[float, ...]]](KEPT_CALIBRATIONS)  # by weights' own
         self._following = Store[Settings](KEPT_BATCHES)  # what a batch is judged by next
         self._openings = Store[Job[Batch]](1)  # by settings
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class DetectHandlers:
         paths = [Path(file) for file in files or ()]
         if not paths and before is not None:
             paths = [image.path for image in before.images]
-        paths = paths or examples()
+        paths = paths or self.library.pictures
         check_batch(paths)
         if (
             before is not None
@@ -97,7 +97,11 @@ class DetectHandlers:
         ):
             start = replace(before, images=(), problems=())
             job = self._started(paths, partial(self._again, start))
-        elif paths == examples() and recall == RECALL:
+        elif before is not None and before.teachers and before.settings.shares_labels(settings):
+            job = self._started(
+                paths, partial(self._taught_anew, settings, recall, before.teachers)
+            )
+        elif paths == self.library.pictures and recall == RECALL:
             job = self._opening(settings)
         else:
             job = self._started(paths, partial(self._calibrated, settings, recall))
@@ -108,20 +112,24 @@ class DetectHandlers:
         self,
         source: str,
         files: Sequence[str] | None,
+        foreign: Sequence[str] | None,
         name: str | None,
         by: str,
         picked: int | None,
         recall: float,
         *controls: Any,
     ) -> Iterator[Page]:
-        """Find both thresholds on the shipped pictures or on the visitor's own."""
+        """Find both thresholds on the shipped pictures or on the visitor's own; of those that show
+        none of the labels it is told how many are accepted by mistake."""
         settings = read_settings(self.library, *controls)
         if source == OWN and not files:
             raise ValueError(
                 "no calibration picture is here; add pictures of your own that show your labels, "
                 "better 20 or more"
             )
-        own = [Path(file) for file in files or ()] if source == OWN else None
+        own = None
+        if source == OWN:
+            own = Teachers(tuple(map(Path, files or ())), tuple(map(Path, foreign or ())))
         before = self.batches.find(name)
         work = partial(self._calibrating, settings, own, before, recall)
         now, problems = yield from self._shown(self.jobs.start(Job("calibrating", work)), by)
@@ -141,7 +149,7 @@ class DetectHandlers:
 
     def judge_left(self, files: Sequence[str] | None, *controls: Any) -> Iterator[Page]:
         """A file was taken off the list: judge what is left, the examples where nothing is."""
-        yield from self.judge(files or [str(path) for path in examples()], *controls)
+        yield from self.judge(files or [str(path) for path in self.library.pictures], *controls)
 
     def settings_changed(
         self, name: str | None, by: str, picked: int | None, *controls: Any
@@ -156,7 +164,7 @@ class DetectHandlers:
         try:
             settings = read_settings(self.library, *controls)
         except ValueError as error:
-            return Page(notice=notices.failure(error))
+            return asking(notices.failure(error))
         stale = tuple(settings.changed(now.settings))
         if stale == now.stale:
             return Page(notice=words.of_batch(now))
@@ -188,7 +196,6 @@ class DetectHandlers:
             try:
                 judged = yield from self._asked(None, now, by, recall, settings)
                 if self._following.find(name) == settings:  # else what was chosen since is shown
-                    picked = picked if picked and picked < len(judged.images) else None
                     yield self._kept(name, judged, by, picked)
             except ValueError as error:
                 yield page._replace(notice=notices.failure(error))
@@ -200,12 +207,14 @@ class DetectHandlers:
         """Another recall on the calibration scores that are kept; asks no network."""
         now = self.batches.find(name)
         if now is None:
-            return Page(notice=notices.notice(GONE, "warn"))
-        calibration = {
-            weights: calibrate(found.scores, recall, found.context)
-            for weights, found in now.calibration.items()
+            return asking(notices.notice(GONE, "warn"))
+        every = {
+            weights: {
+                score: calibrate(line.scores, recall, line.context) for score, line in found.items()
+            }
+            for weights, found in now.every.items()
         }
-        return self._kept(name, now.calibrated(calibration), by, picked)
+        return self._kept(name, now.calibrated(every), by, picked)
 
     def line_moved(
         self, place: int, value: float | None, name: str | None, by: str, picked: int | None
@@ -213,7 +222,7 @@ class DetectHandlers:
         """A threshold set by hand; asks no network."""
         now = self.batches.find(name)
         if now is None:
-            return Page(notice=notices.notice(GONE, "warn"))
+            return asking(notices.notice(GONE, "warn"))
         if now.stale:
             return Page(notice=words.of_batch(now))
         weights = now.settings.weights[place : place + 1]
@@ -227,8 +236,14 @@ class DetectHandlers:
         """The batch in another order, or another image of it."""
         now = self.batches.find(name)
         if now is None:
-            return Page(notice=notices.notice(GONE, "warn"))
+            return asking(notices.notice(GONE, "warn"))
         return shown(now, by, picked, sliders=False)._replace(found=Page().found)
+
+    def look_at(self, name: str | None, by: str, path: Path) -> Page:
+        """The image of that file."""
+        now = self.batches.find(name)
+        places = [i for i, image in enumerate(now.images) if image.path == path] if now else []
+        return self.look(name, by, places[-1] if places else None)
 
     def _seconds(self, now: Batch, settings: Settings) -> float:
         """How long it may take to judge a batch by other settings; of what was never seen done,
@@ -242,7 +257,11 @@ class DetectHandlers:
         name, labels = settings.backbone, settings.labels
         read = [self.library.reading_seconds(name, change, labels) for change in changes]
         seconds = len(now.images) * self.library.pace(name, "picture") + sum(read)
-        if self._shipped.find(settings) is None and (paths := threshold_pictures(settings)):
+        unknown = sum(self._shipped.find(own) is None for own in settings.alone.values())
+        if now.teachers:
+            count = sum(map(len, now.teachers))
+            seconds += count * self.library.pace(name, "calibration picture")
+        elif unknown and (paths := threshold_pictures(settings)):
             seconds += len(paths) * self.library.pace(name, "calibration picture")
         return seconds
 
@@ -251,7 +270,9 @@ class DetectHandlers:
         with self._lock:
             job = self._openings.find(settings)
             if job is None or not job.usable:
-                job = self._started(examples(), partial(self._calibrated, settings, RECALL))
+                job = self._started(
+                    self.library.pictures, partial(self._calibrated, settings, RECALL)
+                )
                 self._openings.put(settings, job)
         return job
 
@@ -262,7 +283,8 @@ class DetectHandlers:
 
     def _shown(self, job: Job[Result], by: str) -> Generator[Page, None, Result]:
         """The job as pages, and its result."""
-        yield Page(notice=notices.busy("Getting ready"))
+        if job.active:
+            yield Page(notice=notices.busy("Getting ready"))
         for progress in job.watching():
             page = Page(notice=notices.busy(*progress))
             if job.events:
@@ -283,32 +305,53 @@ class DetectHandlers:
         if settings.opened:
             return (yield from self._judged(with_own(Batch(settings), made), made, paths))
         found = yield from self._shipped_scores(settings, made)
-        start = Batch(settings).calibrated(calibrated(made, found, recall) if found else {})
+        start = Batch(settings)
+        start = calibrated(start, made, found, recall) if found else start
         return (yield from self._judged(start, made, paths))
 
+    def _taught_anew(
+        self, settings: Settings, recall: float, teachers: Teachers, paths: list[Path]
+    ) -> Steps[Batch]:
+        """The paths by thresholds from the pictures that taught the batch before."""
+        made = yield from detectors(self.library, settings)
+        start, _ = yield from self._taught(Batch(settings), made, teachers, recall)
+        return (yield from self._judged(start, made, paths))
+
+    def _taught(
+        self, batch: Batch, made: Detectors, teachers: Teachers, recall: float
+    ) -> Steps[tuple[Batch, tuple[str, ...]]]:
+        """The batch by thresholds from a visitor's own pictures, and what went wrong."""
+        found, problems = yield from scores(self.library, made, teachers.known)
+        if not all(found.values()):
+            raise ValueError(f"no calibration picture could be read: {'; '.join(problems[:3])}")
+        foreign: Found = {}
+        if teachers.foreign:
+            foreign, others = yield from scores(self.library, made, teachers.foreign)
+            problems += others
+        batch = replace(batch, stale=(), teachers=teachers, foreign=foreign)
+        return calibrated(batch, made, found, recall), problems
+
     def _calibrating(
-        self, settings: Settings, own: list[Path] | None, before: Batch | None, recall: float
+        self, settings: Settings, own: Teachers | None, before: Batch | None, recall: float
     ) -> Steps[tuple[Batch, tuple[str, ...]]]:
         """The batch with thresholds anew, judged first where the settings changed; problems."""
         made = yield from detectors(self.library, settings)
-        found: dict[str, tuple[float, ...]] | None
-        problems: tuple[str, ...] = ()
-        if own is not None:
-            found, problems = yield from scores(self.library, made, own)
-        else:
+        found: Found | None = None
+        if own is None:
             found = yield from self._shipped_scores(settings, made)
             if not found:
                 raise ValueError(
                     "there are no shipped calibration pictures for these labels and this "
                     f"backbone; choose “{OWN}” and add 20 or more"
                 )
-        if not any(found.values()):
-            raise ValueError(f"no calibration picture could be read: {'; '.join(problems[:3])}")
         now = before
         if now is None or now.settings != settings:
-            paths = examples() if now is None else [image.path for image in now.images]
+            paths = self.library.pictures if now is None else [image.path for image in now.images]
             now = yield from self._judged(Batch(settings), made, paths)
-        return replace(now, stale=()).calibrated(calibrated(made, found, recall)), problems
+        if own is not None:
+            return (yield from self._taught(now, made, own, recall))
+        now = replace(now, stale=(), teachers=None, foreign={})
+        return calibrated(now, made, found or {}, recall), ()
 
     def _judged(self, now: Batch, made: Detectors, paths: list[Path]) -> Steps[Batch]:
         """The batch with the paths' images, by its own thresholds; it is an event as it grows."""
@@ -324,23 +367,30 @@ class DetectHandlers:
         self.library.took(now.settings.backbone, "picture", seconds)
         return now
 
-    def _shipped_scores(
-        self, settings: Settings, made: Detectors
-    ) -> Steps[dict[str, tuple[float, ...]] | None]:
-        """Scores of the shipped calibration pictures by weights; None where there are none."""
-        found = self._shipped.find(settings)
-        if found is None:
-            paths = threshold_pictures(settings)
-            if not paths:
-                return None
+    def _shipped_scores(self, settings: Settings, made: Detectors) -> Steps[Found | None]:
+        """Scores of the shipped calibration pictures by weights; None where there are none.
+
+        Those of weights that were met before are not computed again.
+        """
+        paths, each = threshold_pictures(settings), settings.alone
+        if not paths:
+            return None
+        kept = {weights: self._shipped.find(own) for weights, own in each.items()}
+        found = {weights: known for weights, known in kept.items() if known is not None}
+        unknown = {weights: made[weights] for weights in each if weights not in found}
+        if unknown:
             began = time.monotonic()
-            found, _ = yield from scores(self.library, made, paths)
+            now, _ = yield from scores(self.library, unknown, paths)
             seconds = (time.monotonic() - began) / len(paths)
             self.library.took(settings.backbone, "calibration picture", seconds)
-            self._shipped.put(settings, found)
+            for weights, by_score in now.items():
+                self._shipped.put(each[weights], by_score)
+            found |= now
         return found
 
     def _kept(self, name: str | None, batch: Batch, by: str, picked: int | None = None) -> Page:
-        name = name or self.batches.new_name()
+        before, name = self.batches.find(name), name or self.batches.new_name()
+        if before is not None and before.known:
+            batch = replace(batch, known=before.known)
         self.batches.put(name, batch)
         return shown(batch, by, picked)._replace(batch=name)

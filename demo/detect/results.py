@@ -1,4 +1,4 @@
-"""The right side of Detect: the list of verdicts, the chosen picture, its score, downloads."""
+"""The right side of Detect: the chosen picture, all verdicts, and what to take along."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from demo.detect.components.rows import Rows
 from demo.detect.components.tally import Tally
 from demo.page import notices
 from demo.page.components.notices import Notices
+from demo.page.session import Bar
+from demo.server.request import NO_RECIPE
+
+
+class Strength(NamedTuple):
+    """How much of the recipe is used; shown where a recipe is."""
+
+    place: gr.Row
+    share: gr.Slider
+    edit: gr.Button
 
 
 class Results(NamedTuple):
     notice: Notices
+    photographs: gr.Button
+    detail: Detail
+    strength: Strength
     tally: Tally
     by: gr.Radio
     rows: Rows
-    detail: Detail
-    patches: gr.Checkbox
-    opacity: gr.Slider
     axes: gr.Plot
     csv: gr.Button
     json: gr.Button
@@ -29,23 +39,22 @@ class Results(NamedTuple):
     address: gr.Textbox
 
 
-def build_results() -> Results:
-    """The right side: the list, the chosen picture, its score among the others, downloads."""
+def build_results(bar: Bar) -> Results:
+    """The chosen picture is the first thing that is seen."""
+    strength = _build_strength(visible=bar.recipe.value != NO_RECIPE)
     notice = Notices(notices.busy("Starting: the model is being loaded"), elem_id="notice")
+    photographs = bar.for_photographs.render()
+    detail = Detail(elem_id="detail")
     with gr.Row(elem_id="over-rows"):
         tally = Tally(elem_id="tally", min_width=240)
         by = gr.Radio(
-            ["score", "name", "disagreements"],
-            value="score",
+            [("changes first", "changes"), "score", "name"],
+            value="changes",
             label="Sort by",
             elem_id="sort",
             min_width=240,
         )
     rows = Rows(elem_id="rows")
-    detail = Detail(elem_id="detail")
-    with gr.Row(elem_id="patches"):
-        patches = gr.Checkbox(True, label="Show the patch map", min_width=180)
-        opacity = gr.Slider(0.0, 1.0, 0.55, step=0.05, label="Opacity of the map", min_width=220)
     axes = gr.Plot(
         label="The score among the others", show_label=False, visible=False, elem_id="axes"
     )
@@ -60,5 +69,22 @@ def build_results() -> Results:
         label="Link to these settings", visible=False, interactive=False, elem_id="address"
     )
     return Results(
-        notice, tally, by, rows, detail, patches, opacity, axes, csv, json, detector, link, address
-    )
+        notice, photographs, detail, strength, tally, by, rows, axes, csv, json, detector, link,
+        address,
+    )  # fmt: skip
+
+
+def _build_strength(visible: bool) -> Strength:
+    with gr.Row(visible=visible, equal_height=True, elem_id="strength") as place:
+        share = gr.Slider(
+            0,
+            1,
+            1,
+            step=0.05,
+            label="Strength of the SeTAR recipe",
+            info="0: the original weights, 1: all of the recipe. Move it and see the score move.",
+            min_width=260,
+            elem_id="strength-share",
+        )
+        edit = gr.Button("Edit the ratios", size="sm", scale=0, min_width=130, elem_id="edit")
+    return Strength(place, share, edit)

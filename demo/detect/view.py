@@ -15,11 +15,13 @@ from demo.detect.components.detail import Shown, detail
 from demo.detect.components.rows import rows
 from demo.detect.components.tally import tally
 from demo.detect.components.thresholds import thresholds
+from demo.detect.teaching import mistakes, trade_off
 from demo.page import notices
 from demo.page.events import KEEP
-from demo.page.figures import Axis, score_axes
+from demo.page.figures import Axis, score_axes, trade_off_figure
 from demo.page.pictures import seen
 from setar_core.data.images import ImageError, read_image
+from setar_core.recipe import Recipe
 from setar_core.scores import SCORES
 
 if TYPE_CHECKING:
@@ -41,9 +43,18 @@ class Page(NamedTuple):
     found: Any = KEEP
     line: Any = KEEP
     line_altered: Any = KEEP
+    judge: Any = KEEP
+    strength: Any = KEEP
+    photographs: Any = KEEP
+    trade: Any = KEEP
 
 
-reporting_errors = notices.reporting_errors(lambda notice: Page(notice=notice))
+def asking(notice: Any) -> Page:
+    """Nothing but a notice, and the button to judge."""
+    return Page(notice=notice, judge=gr.Button(visible=True))
+
+
+reporting_errors = notices.reporting_errors(asking)
 
 
 def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Page:
@@ -62,6 +73,10 @@ def shown(batch: Batch, by: str, picked: int | None, sliders: bool = True) -> Pa
         found=thresholds(batch),
         line=_slider(batch, 0) if sliders else KEEP,
         line_altered=_slider(batch, 1) if sliders else KEEP,
+        judge=gr.Button(visible=bool(batch.stale or not batch.images)),
+        trade=_trade(batch),
+        photographs=gr.Button(visible=batch.photographs),
+        strength=gr.Row(visible=isinstance(batch.settings.recipe, Recipe)),
     )
 
 
@@ -94,6 +109,16 @@ def _axes(batch: Batch, image: Judged) -> go.Figure:
             )
         )
     return gr.Plot(score_axes(axes, SCORES[batch.settings.score].title), visible=True)
+
+
+def _trade(batch: Batch) -> go.Figure:
+    weights = batch.settings.weights[-1]
+    if mistakes(batch, weights) is None:
+        return gr.Plot(visible=False)
+    title = SCORES[batch.settings.score].title
+    return gr.Plot(
+        trade_off_figure(*trade_off(batch, weights), batch.line(weights), title), visible=True
+    )
 
 
 def _slider(batch: Batch, place: int) -> Any:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from demo.detect.batch import Batch
+from demo.detect.teaching import advice
 from demo.page.notices import Notice, notice
 from demo.page.words import left_out
+
+PHOTOGRAPHS = (
+    "These look like photographs. This model has seen drawn emoji scenes alone: what it says of "
+    "photographs means nothing"
+)
 
 
 def of_batch(batch: Batch) -> list[Notice]:
@@ -26,6 +32,10 @@ def of_batch(batch: Batch) -> list[Notice]:
                 "info",
             )
         )
+    if batch.photographs:
+        parts.append(notice(f"{PHOTOGRAPHS}. Choose a model that knows them.", "warn"))
+    if batch.teachers and not batch.stale and (said := advice(batch)):
+        parts.append(notice(said, "warn"))
     if batch.problems:
         rest = " The others are judged." if batch.images else ""
         parts.append(notice(f"{left_out(len(batch.problems))}.{rest}", "bad", batch.problems))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gradio.media import get_image
 from PIL import Image
 
 from demo.detect import exports
@@ -24,12 +25,16 @@ from demo.page.choices import default_recipe
 from demo.page.components.labels import LabelSummary
 from demo.page.components.notices import Notices
 from demo.server.library import Library
-from demo.server.request import NO_RECIPE
+from demo.server.request import NO_RECIPE, More
 from demo.server.settings import ALTERED, ORIGINAL
 from demo.server.shipped import EMBEDDED, examples, label_set
 from demo.server.store import Store
+from demo.server.supplies import threshold_pictures
+from setar_core.backbones import load_backbone
+from setar_core.detector import Detector
 from setar_core.labels import PROMPT
 from setar_core.recipe import Recipe
+from setar_core.scores import ALONE, SCORES
 from tests.demo.told import is_bad, words
 
 ANIMALS = "\n".join(label_set("animals").names)
@@ -86,7 +91,7 @@ def test_the_examples_are_judged_on_opening(handlers):
     assert all(image.verdicts[ORIGINAL].decided for image in batch.images)
     assert len(page.rows) == len(examples())
     assert "in-distribution" in words(page.detail)
-    assert all(column.patches.cells for column in page.detail.columns)
+    assert all(one.patches.cells for one in page.detail.evidence)
 
 
 def test_original_and_recipe_stand_side_by_side(library, handlers):
@@ -96,7 +101,14 @@ def test_original_and_recipe_stand_side_by_side(library, handlers):
     values = [batch.thresholds[weights].value for weights in (ORIGINAL, ALTERED)]
     assert values[0] != values[1]  # one recall, two thresholds
     assert batch.thresholds[ORIGINAL].recall == batch.thresholds[ALTERED].recall
-    assert [column.title for column in page.detail.columns] == ["Original weights", "SeTAR recipe"]
+    first = next(image for image in batch.images if image.differs)
+    name = page.batch
+    page = handlers.look(name, "score", batch.images.index(first))
+    assert [one.title for one in page.detail.said] == ["Original weights", "SeTAR recipe"]
+    assert "changes this verdict" in page.detail.lead
+    alike = next(image for image in batch.images if not image.changed)
+    page = handlers.look(name, "score", batch.images.index(alike))
+    assert [one.title for one in page.detail.said] == ["Both"] and len(page.detail.dots) == 2
 
 
 def test_a_visitor_shares_no_sheet_with_another(handlers):
@@ -424,7 +436,7 @@ def test_own_pictures_calibrate_and_few_of_them_warn(handlers, picture):
     assert "no threshold yet" in words(page.notice)
     own = [picture(f"{i}.png", colour=(40 * i, 90, 10)) for i in range(6)]
     said = controls(names="crate\nbarrel")
-    page = last(handlers.calibrate(OWN, own, page.batch, "score", None, 0.95, *said))
+    page = last(handlers.calibrate(OWN, own, None, page.batch, "score", None, 0.95, *said))
     threshold = handlers.batches.find(page.batch).thresholds[ORIGINAL]
     assert threshold.n == 6
     assert "only 6" in words(page.notice)
@@ -439,14 +451,16 @@ def test_calibration_says_what_is_missing(handlers, tmp_path):
         (SHIPPED, None, "no shipped calibration"),
         (OWN, [str(tmp_path / "gone.png")], "gone.png"),
     ):
-        after = last(handlers.calibrate(source, files, page.batch, "score", None, 0.95, *said))
+        after = last(
+            handlers.calibrate(source, files, None, page.batch, "score", None, 0.95, *said)
+        )
         assert is_bad(after.notice) and expected in words(after.notice)
 
 
 def test_calibrating_after_a_change_judges_first(handlers):
     first = judge(handlers)
     said = controls(score="gl_mcm")
-    page = last(handlers.calibrate(SHIPPED, None, first.batch, "score", None, 0.9, *said))
+    page = last(handlers.calibrate(SHIPPED, None, None, first.batch, "score", None, 0.9, *said))
     batch = handlers.batches.find(page.batch)
     assert batch.settings.score == "gl_mcm" and not batch.stale
     assert batch.thresholds[ORIGINAL].recall == 0.9
@@ -473,7 +487,7 @@ def test_disagreements_come_first(library, handlers):
     one = batch.images[4].verdicts
     middle = (one[ORIGINAL].score, one[ALTERED].score + 1)
     apart = batch.with_thresholds(dict(zip((ORIGINAL, ALTERED), middle, strict=True)))
-    first = apart.images[apart.order("disagreements")[0]]
+    first = apart.images[apart.order("changes")[0]]
     assert first.differs and rows(apart, apart.order("score"), None)[0].differs
 
 
@@ -595,3 +609,63 @@ def test_a_void_sheet_keeps_its_scores(handlers):
     assert [e.verdicts[ORIGINAL].score for e in outdated.images] == [
         e.verdicts[ORIGINAL].score for e in batch.images
     ]
+
+
+# How much of a recipe
+
+
+def test_a_recipes_strength_scales_its_ratios_and_is_said(library, handlers):
+    recipe = default_recipe(library, EMBEDDED)
+    more = [getattr(More(), name) for name in More._fields[:-1]]
+    whole = judge(handlers, recipe=recipe)
+    half = last(handlers.judge(None, None, "score", 0.95, *controls(recipe=recipe), *more, 0.5))
+    settings = handlers.batches.find(half.batch).settings
+    full = handlers.batches.find(whole.batch).settings.recipe
+    assert settings.recipe.ratios == {site: ratio / 2 for site, ratio in full.ratios.items()}
+    assert settings.titles[ALTERED] == "SeTAR recipe × 0.5"
+    assert half.detail != whole.detail
+    none = last(handlers.judge(None, None, "score", 0.95, *controls(recipe=recipe), *more, 0))
+    assert handlers.batches.find(none.batch).settings.weights == (ORIGINAL,)
+    bad = last(handlers.judge(None, None, "score", 0.95, *controls(recipe=recipe), *more, 2))
+    assert is_bad(bad.notice) and "strength" in words(bad.notice)
+
+
+def test_weights_that_were_calibrated_are_not_calibrated_again(library, handlers, monkeypatch):
+    asked, scores = [], detect_handlers.scores
+
+    def counted(library, made, paths):
+        asked.append(list(made))
+        return (yield from scores(library, made, paths))
+
+    monkeypatch.setattr(detect_handlers, "scores", counted)
+    judge(handlers)
+    judge(handlers, recipe=default_recipe(library, EMBEDDED))
+    judge(handlers, recipe=default_recipe(library, EMBEDDED), score="energy")
+    assert asked == [[ORIGINAL], [ALTERED]]
+
+
+def test_every_score_of_a_picture_stands_against_its_own_threshold(handlers):
+    page = judge(handlers, score="gl_mcm")
+    batch = handlers.batches.find(page.batch)
+    found = batch.every[ORIGINAL]
+    assert set(found) == {*ALONE}
+    shown = {dot.title: dot for dot in page.detail.scores}
+    verdict = batch.images[page.picked].verdicts[ORIGINAL]
+    for name in ALONE:
+        accepted = verdict.scores[name] >= found[name].value
+        assert accepted == (shown[SCORES[name].title].at >= 50)
+    backbone, paths = load_backbone(EMBEDDED), threshold_pictures(batch.settings)
+    for name in ("mcm", "energy"):  # as a detector of its own is calibrated
+        alone = Detector(backbone, batch.settings.labels, name).calibrate(paths)
+        assert found[name].value == pytest.approx(alone.threshold.value, rel=1e-6)
+    refused = sum(dot.at < 50 for dot in page.detail.scores)
+    assert str(refused) in page.detail.tally or refused in (0, len(ALONE))
+
+
+def test_photographs_are_told_and_only_where_the_model_knows_none(handlers):
+    files = [get_image("cheetah.jpg"), get_image("bus.png")]
+    page = judge(handlers, files)
+    assert "look like photographs" in words(page.notice)
+    assert handlers.batches.find(page.batch).photographs
+    assert "photographs" not in words(judge(handlers).notice)
+    assert "photographs" not in words(judge(handlers, [*map(str, examples()[:3]), files[0]]).notice)

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from gradio.media import get_image
 from PIL import Image
 from playwright.sync_api import expect
 
 from demo.server.shipped import examples
+from setar_core.scores import ALONE
 from tests.browser import UNLABELLED
 
 pytestmark = pytest.mark.browser
@@ -28,9 +30,12 @@ def test_the_page_opens_with_the_examples_judged(visit, served, drawn):
     assert rows(page).count() == len(examples())
     expect(page.locator("h1")).to_have_text("SeTAR Explorer")
     assert page.locator("h1").count() == 1
-    expect(page.locator("#rows .chip").first).to_contain_text("distribution")
-    expect(page.locator("#tally")).to_contain_text("Original weights")
-    expect(page.locator("#detail svg.patches")).to_have_count(2)  # original and recipe
+    expect(page.locator("#rows")).to_contain_text("distribution")
+    expect(page.locator("#tally")).to_contain_text("The recipe changes 4 of these 16 verdicts")
+    expect(page.locator("#detail")).to_contain_text("The recipe changes this verdict")
+    expect(page.locator("#detail .dot").first).to_be_visible()
+    expect(page.locator("#detail .scores li")).to_have_count(len(ALONE))
+    expect(page.locator("#backbone, #bar").first).to_contain_text("not photographs")
     assert page.broken == []
     outside = [u for u in page.asked if not u.startswith((served, "data:", "blob:"))]
     assert outside == []
@@ -39,7 +44,7 @@ def test_the_page_opens_with_the_examples_judged(visit, served, drawn):
 
 def test_every_control_has_a_name(visit):
     page = visit()
-    for title in ("More", "Calibrate"):
+    for title in ("More", "Teach it your world"):
         page.get_by_role("button", name=title).first.click()
     assert page.evaluate(UNLABELLED) == []
 
@@ -71,24 +76,69 @@ def test_a_row_shows_its_picture(visit):
     third.press("ArrowDown")
     expect(rows(page).nth(3)).to_have_attribute("aria-current", "true")
     page.get_by_label("name", exact=True).check()
+    expect(page.locator("#rows .name").first).to_contain_text("bucket")
     names = [text.split()[0] for text in page.locator("#rows .name").all_inner_texts()]
     expect(page.locator("#rows .name").first).to_contain_text(sorted(names)[0])
 
 
-def test_the_patch_map_can_be_faded_and_hidden(visit):
+def test_the_patch_map_can_be_taken_away_and_stays_away(visit):
     page = visit()
-    patches = page.locator("#detail svg.patches").first
-    expect(patches).to_have_css("opacity", "0.55")
+    patches = page.locator("#detail svg.patches")
+    expect(patches).not_to_have_count(0)
     page.get_by_label("Show the patch map").uncheck()
-    expect(patches).to_have_css("opacity", "0")
+    expect(patches).to_have_count(0)
+    rows(page).nth(2).click()
+    expect(page.locator("#detail h2")).not_to_have_text("bucket.webp")
+    expect(patches).to_have_count(0)
+    page.get_by_label("Show the patch map").check()
+    expect(patches).not_to_have_count(0)
+
+
+def test_the_score_crosses_its_line_as_the_recipe_grows(visit):
+    page = visit()
+    strength, said = (
+        page.locator("#strength-share input[type=range]"),
+        page.locator("#detail .said"),
+    )
+    expect(said).to_have_count(2)
+    expect(said.nth(1)).to_contain_text("close call, out")
+    strength.focus()
+    strength.press("Home")
+    expect(said).to_have_count(1)
+    expect(said.first).to_contain_text("close call, in")
+    expect(page.locator("#detail h2")).to_have_text("bucket.webp")
+    strength.press("ArrowRight")
+    expect(page.locator("#tally")).to_contain_text("The recipe changes 1 of these 16 verdicts")
+    page.get_by_role("button", name="Copy link").click()
+    address = page.locator("#address input, #address textarea")
+    expect(address).to_have_value(re.compile("strength=0.05"))
+    page.get_by_role("button", name="Edit the ratios").click()
+    expect(page.locator("#spectrum")).to_be_visible()
+    again = visit(query="&strength=0.05")
+    expect(again.locator("#strength-share input[type=range]")).to_have_value("0.05")
+    expect(again.locator("#tally")).to_contain_text("changes 1 of these 16 verdicts")
+
+
+def test_photographs_are_not_judged_in_silence(visit):
+    page = visit()
+    upload(page, get_image("cheetah.jpg"), get_image("lion.jpg"))
+    expect(page.locator("#notice")).to_contain_text("These look like photographs")
+    load = page.locator("button#for-photographs")
+    load.click()
+    expect(page.locator("#bar-notice")).to_contain_text("could not be reached")
+    expect(page.locator("#backbone input")).to_have_value("emoji")  # no hub is here
+    page.locator("#pictures").get_by_label("Clear").click()
+    expect(page.locator("#notice")).not_to_contain_text("These look like photographs")
+    expect(load).to_be_hidden()
 
 
 def test_the_threshold_moves_the_verdicts(visit):
     page = visit()
-    line = page.locator("#line input[type=range]")
-    highest = line.get_attribute("max")
-    line.fill(highest)
-    expect(page.locator("#found")).to_contain_text("set by hand")
+    for name in ("#line", "#line-altered"):
+        line = page.locator(f"{name} input[type=range]")
+        line.fill(line.get_attribute("max"))
+        expect(page.locator("#found")).to_contain_text("set by hand")
+    expect(page.locator("#tally")).to_contain_text("changes none of these 16 verdicts")
     expect(page.locator("#tally")).to_contain_text(f"{len(examples())} out-of-distribution")
 
 
@@ -121,7 +171,8 @@ def test_without_a_recipe_one_column_is_left(visit):
     page = visit()
     page.locator("#recipe input").click()
     page.get_by_role("option", name="none").click()
-    expect(page.locator("#detail .column")).to_have_count(1)
+    expect(page.locator("#detail .said")).to_have_count(1)
+    expect(page.locator("#strength")).to_be_hidden()
 
 
 def test_a_recipe_of_ones_own(visit, tmp_path):
@@ -149,7 +200,7 @@ def test_labels_are_counted_as_they_are_written(visit):
 
 def test_calibrating_on_own_pictures(visit):
     page = visit()
-    page.get_by_role("button", name="Calibrate").first.click()
+    page.get_by_role("button", name="Teach it your world").click()
     page.get_by_label("my own pictures").check()
     page.locator("#own input[type=file]").set_input_files([str(p) for p in examples()[:5]])
     expect(page.locator("#own")).to_contain_text(examples()[4].stem[:6])
@@ -191,6 +242,25 @@ def test_an_example_is_judged_with_a_click(visit):
     expect(page.locator("#detail h2")).to_have_text(examples()[1].name)
 
 
+def test_own_pictures_and_examples_do_not_replace_each_other_and_are_found_again(visit, tmp_path):
+    page = visit()
+    mine = tmp_path / "mine.png"
+    Image.open(examples()[4]).save(mine)
+    upload(page, mine)
+    expect(rows(page)).to_have_count(1)
+    page.get_by_role("button", name="Judge the example").nth(1).click()
+    expect(rows(page)).to_have_count(2)
+    expect(page.locator("#detail h2")).to_have_text(examples()[1].name)
+    page.get_by_role("tab", name="Spectrum").click()
+    expect(page).to_have_url(re.compile("tab=spectrum"))
+    page.reload()
+    expect(page.locator("#spectrum")).to_be_visible()
+    page.get_by_role("tab", name="Detect").click()
+    expect(rows(page)).to_have_count(1)
+    expect(page.locator("#rows .name")).to_contain_text("mine.png")
+    expect(page.locator("#pictures")).to_contain_text("mine")
+
+
 def test_a_picture_is_pasted(visit):
     page = visit()
     page.evaluate("""async () => {
@@ -205,7 +275,7 @@ def test_a_picture_is_pasted(visit):
     expect(page.locator("#rows .name")).to_contain_text("pasted-")
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_narrow_screen_needs_no_sideways_scrolling(visit, dark, drawn):
     page = visit(width=390, height=844, dark=dark)
     wide = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
@@ -222,3 +292,29 @@ def test_dark_mode_is_dark_everywhere(visit, drawn):
     fill = page.locator("#axes .main-svg text").first.evaluate("e => getComputedStyle(e).fill")
     assert min(map(int, re.findall(r"\d+", fill)[:3])) > 150
     drawn(page, "detect-dark")
+
+
+def test_detect_by_keyboard_alone(visit):
+    page = visit()
+    page.locator("#rows button.row").first.focus()
+    first = page.locator("#detail h2").inner_text()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#detail h2")).not_to_have_text(first)
+    page.locator("#strength input[type=range]").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#rows .weights")).to_have_count(0)  # nothing is dropped any more
+    page.locator("#calibration button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("button#calibrate")).to_be_visible()
+    page.locator("#examples button").nth(4).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows button.row")).to_have_count(1)
+    page.locator("#more button").first.focus()
+    page.keyboard.press("Enter")
+    page.locator("#labels textarea").focus()
+    page.wait_for_timeout(500)  # a box that was just drawn takes its text a moment later
+    page.keyboard.press("Control+A")
+    page.keyboard.type("fox\nguitar\npizza\nowl\ncar")
+    page.keyboard.press("Tab")
+    expect(page.locator("#said")).to_contain_text("5 labels")
+    assert page.broken == []

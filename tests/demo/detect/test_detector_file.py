@@ -232,11 +232,8 @@ def test_a_visitor_saves_a_detector_and_opens_it_again(visit, tmp_path):
     page.locator("#detector-file input[type=file]").set_input_files(str(file))
     expect(page.locator("#detector-notice")).to_contain_text("The detector is open")
     expect(page.locator("#temperature input")).to_have_value("1")
-    page.locator("#judge").click()
+    expect(page.locator("#rows")).to_contain_text(number(score))  # by itself
     expect(page.locator("#tally")).not_to_contain_text("Original weights")
-    expect(page.locator("#rows button.row").first).to_contain_text("distribution")
-    shown = page.locator("#rows").inner_text()
-    assert number(score) in shown
     (tmp_path / "bad.zip").write_bytes(b"no zip")
     page.locator("#detector-file button").first.click()  # takes the file away
     page.locator("#detector-file input[type=file]").set_input_files(str(tmp_path / "bad.zip"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from demo.detect.batch import Batch, Judged
+from demo.detect.batch import Batch
 from demo.detect.components.chip import Chip, Decision, chip
 from demo.page.components.picker import Picker
 from demo.page.words import number
+from demo.server.settings import ADAPTER, ALTERED, ORIGINAL
 from setar_core.verdict import OUT, Verdict
 
-SHORT = {"Original weights": "original", "SeTAR recipe": "SeTAR", "Adapter": "adapter"}
+BOTH = "both"  # where the weights agree
 
 
 class Line(NamedTuple):
@@ -32,6 +33,7 @@ class Row(NamedTuple):
     picked: bool
     thumbnail: str
     name: str
+    known: str
     differs: bool
     lines: list[Line]
 
@@ -44,17 +46,24 @@ class Rows(Picker):
 
 def rows(batch: Batch, order: list[int], picked: int | None) -> list[Row]:
     """The batch's images in the order given."""
-    titles, weights = batch.settings.titles, batch.settings.weights
-    scales = {
-        one: (SHORT[titles[one]] if len(weights) > 1 else "", *_scale(batch, one))
-        for one in weights
-    }
-    return [_row(batch.images[i], i, i == picked, scales) for i in order]
+    weights, trained = batch.settings.weights, batch.settings.titles[ALTERED] == ADAPTER
+    short = {ORIGINAL: "original", ALTERED: "adapter" if trained else "SeTAR"}
+    scales: dict[str, tuple[str, float, float]] = {}
+    for one in weights:
+        low, high = _scale(batch, one)
+        scales[one] = (short[one] if len(weights) > 1 else "", low, high)
+    return [_row(batch, i, i == picked, scales) for i in order]
 
 
-def _row(image: Judged, i: int, picked: bool, scales: dict[str, tuple[str, float, float]]) -> Row:
+def _row(batch: Batch, i: int, picked: bool, scales: dict[str, tuple[str, float, float]]) -> Row:
+    image = batch.images[i]
+    labels = {verdict.top[0][0] for verdict in image.verdicts.values()}
+    if len(scales) > 1 and not image.changed and len(labels) == 1:
+        last, (_, low, high) = list(scales.items())[-1]
+        scales = {last: (BOTH, low, high)}
     lines = [_line(image.verdicts[weights], *scale) for weights, scale in scales.items()]
-    return Row(i, picked, image.thumbnail, image.name, image.differs, lines)
+    known = batch.known.get(image.path, "")
+    return Row(i, picked, image.thumbnail, image.name, known, image.differs, lines)
 
 
 def _line(verdict: Verdict, weights: str, low: float, high: float) -> Line:

@@ -1,4 +1,4 @@
-"""How many images were decided which way."""
+"""How many images were decided which way, and how many of them the recipe changes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import NamedTuple
 from demo.detect.batch import Batch
 from demo.detect.components.chip import SIGNS
 from demo.page.components.base import Part
-
-
-class Count(NamedTuple):
-    """The decisions by one of the weights, which have a `title` where there are others."""
-
-    title: str
-    decisions: str
+from demo.server.settings import ADAPTER
+from setar_core.verdict import CLOSE, IN, OUT
 
 
 class Counts(NamedTuple):
-    weights: list[Count]
-    differ: int
+    """The decisions by the last of the weights, and what they change of the first's."""
+
+    decisions: str
+    changes: str
 
 
 class Tally(Part):
@@ -27,11 +24,27 @@ class Tally(Part):
 
 
 def tally(batch: Batch) -> Counts:
-    """What was decided of the batch, in one line."""
-    counts = []
-    for weights in batch.settings.weights:
-        found = Counter(image.verdicts[weights].decision for image in batch.images)
-        said = ", ".join(f"{found[words]} {words}" for words in SIGNS if found[words])
-        title = f"{batch.settings.titles[weights]}: " if len(batch.settings.weights) > 1 else ""
-        counts.append(Count(title, said))
-    return Counts(counts, sum(image.differs for image in batch.images))
+    """What was decided of the batch."""
+    weights = batch.settings.weights
+    found = Counter(image.verdicts[weights[-1]].decision for image in batch.images)
+    said = ", ".join(
+        f"{count} {words}{'s' if words == CLOSE and count > 1 else ''}"
+        for words in SIGNS
+        if (count := found[words])
+    )
+    if len(weights) == 1 or not batch.thresholds:
+        return Counts(said, "")
+    return Counts(said, _changes(batch))
+
+
+def _changes(batch: Batch) -> str:
+    last = batch.settings.weights[-1]
+    what = "adapter" if batch.settings.titles[last] == ADAPTER else "recipe"
+    now = Counter(image.verdicts[last].side for image in batch.images if image.differs)
+    count = len(batch.images)
+    if count == 1:
+        return f"≠ The {what} changes it to {next(iter(now))}." if now else f"The {what} keeps it."
+    if not now:
+        return f"The {what} changes none of these {count} verdicts."
+    ways = " and ".join(f"{now[side]} to {side}" for side in (IN, OUT) if now[side])
+    return f"≠ The {what} changes {now.total()} of these {count} verdicts: {ways}."

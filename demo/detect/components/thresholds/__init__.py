@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.detect.batch import Batch
+from demo.detect.teaching import mistakes
 from demo.page.components.base import Part
 from demo.page.words import number
 
@@ -26,7 +27,20 @@ def thresholds(batch: Batch | None) -> list[Found]:
     if batch is None:
         return []
     titles = batch.settings.titles
-    return [Found(titles[weights], _sentence(line)) for weights, line in batch.thresholds.items()]
+    return [
+        Found(titles[weights], f"{_sentence(line)}{_mistakes(batch, weights)}")
+        for weights, line in batch.thresholds.items()
+    ]
+
+
+def _mistakes(batch: Batch, weights: str) -> str:
+    found = mistakes(batch, weights)
+    if found is None:
+        return ""
+    return (
+        f" Refused by mistake: {found.refused.sentence}. Accepted by mistake: "
+        f"{found.accepted.sentence}."
+    )
 
 
 def _sentence(threshold: Threshold | float) -> str:
