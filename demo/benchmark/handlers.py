@@ -8,19 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
 from demo.benchmark import words
 from demo.benchmark.components.table import table
-from demo.benchmark.runs import BenchmarkRequest, Look, Run, detection
+from demo.benchmark.runs import BenchmarkRequest, Brushed, Look, Run, detection, usual_beside
 from demo.benchmark.sets import SetsAsked, opened
 from demo.benchmark.view import KEEP, View, shown
 from demo.page import notices
 from demo.page.events import FORGOTTEN
 from demo.page.words import duration
-from demo.server.jobs import STOPPED, Jobs, Progress, Steps, told
+from demo.server.jobs import FINISHED, STOPPED, Jobs, Progress, Steps, told
 from demo.server.library import Library
 from demo.server.limits import BENCHMARKS
 from demo.server.request import NO_RECIPE, More, read_settings
@@ -29,6 +29,9 @@ from demo.server.supplies import equipped
 from setar_core.memory import IMAGES_WATCHED
 from setar_core.metrics.curves import threshold_of_fpr95
 from setar_core.recipe import ORIGINAL
+
+if TYPE_CHECKING:
+    from setar_core.benchmark.results import Detection
 
 FULL = "{count} benchmarks are waiting already; try again in a few minutes"
 WAITING = "In the queue: other benchmarks are before yours. It starts by itself"
@@ -120,8 +123,28 @@ class BenchmarkHandlers:
         if run is None or not run.ready:
             return View(notice=notices.notice(words.GONE, "warn"))
         ood = ood if ood in run.ready else run.ready[0]
-        run.look = self._default(run, detection(run, detector), ood)
+        chosen, before = detection(run, detector), run.look
+        alike = before is not None and before.detection == chosen
+        run.look = self._default(run, chosen, ood, before.beside if alike and before else None)
         return shown(run, run.look)
+
+    def compare(self, name: str | None, beside: Sequence[int]) -> View:
+        """Other detectors on the plots; threshold and selection stay."""
+        run = self.runs.find(name)
+        if run is None or run.look is None:
+            return View(notice=notices.notice(words.GONE, "warn"))
+        others = [detection(run, place) for place in beside]
+        chosen = tuple(one for one in others if one != run.look.detection)
+        run.look = replace(run.look, beside=chosen)
+        return shown(run, run.look, moved=True)
+
+    def brush(self, name: str | None, brushed: Brushed | None) -> View:
+        """Pictures by their scores, in every view; None for the mistakes."""
+        run = self.runs.find(name)
+        if run is None or run.look is None:
+            return View(notice=notices.notice(words.GONE, "warn"))
+        run.look = replace(run.look, brushed=brushed)
+        return shown(run, run.look, moved=True)
 
     def clicked(self, name: str | None, index: int) -> View:
         """A cell of the table."""
@@ -142,7 +165,8 @@ class BenchmarkHandlers:
             return View()
         if threshold is None:  # the box was emptied: it says again where the line is
             return View(threshold=run.look.threshold)
-        run.look = Look(detection(run, detector), ood, float(threshold))
+        look = replace(run.look, detection=detection(run, detector), ood=ood)
+        run.look = replace(look, threshold=float(threshold))
         return shown(run, run.look, moved=True)._replace(threshold=float(threshold))
 
     def _watched(self, run: Run) -> Iterator[View]:
@@ -161,14 +185,15 @@ class BenchmarkHandlers:
     def _drawn(self, run: Run, anew: bool) -> View:
         """The table and, with its first rows, the first cell of it; or with what came since."""
         if not run.ready:
-            return View(table=table(run, None), results=gr.update(visible=True))
+            return View(table=table(run, None), results=gr.update(visible=True), said="")
         if run.look is None:
             run.look = self._default(run, run.bench.detections[0], run.ready[0])
         if anew:
-            return shown(run, run.look)._replace(results=gr.update(visible=True))
+            now = shown(run, run.look)
+            return now._replace(results=gr.update(visible=True), said=self._said(run))
         rates = shown(run, run.look, moved=True).rates  # of one set more
         sets = gr.update(choices=run.ready, value=run.look.ood)
-        return View(table=table(run, run.look), ood=sets, rates=rates)
+        return View(table=table(run, run.look), ood=sets, rates=rates, said=self._said(run))
 
     def _steps(self, run: Run) -> Steps[None]:
         """Signs of life, and the rows of a set as an event."""
@@ -215,7 +240,7 @@ class BenchmarkHandlers:
             title = NO_RECIPE if recipe == ORIGINAL else recipe
             by_recipe[recipe] = read_settings(
                 self.library, said.backbone, said.labels, said.prompt, title, said.scores[0],
-                said.temperature, said.local_weight, *said[7 : 7 + len(More._fields)],
+                said.temperature, said.local_weight, *said[7 : 7 + More._fields.index("strength")],
             )  # fmt: skip
         first = next(iter(by_recipe.values()))
         recipes = {name: settings.recipe for name, settings in by_recipe.items()}
@@ -225,9 +250,18 @@ class BenchmarkHandlers:
         return BenchmarkRequest(replace(first, recipe=None), recipes, tuple(said.scores), sets)
 
     @staticmethod
-    def _default(run: Run, chosen: Any, ood: str) -> Look:
+    def _said(run: Run) -> Any:
+        """What it comes to, once all of it is measured."""
+        from setar_core.benchmark.differences import conclusion
+
+        return conclusion(run.bench.comparisons) or "" if run.state == FINISHED else ""
+
+    @staticmethod
+    def _default(
+        run: Run, chosen: Detection, ood: str, beside: tuple[Detection, ...] | None = None
+    ) -> Look:
         threshold = threshold_of_fpr95(*run.scores(Look(chosen, ood, 0.0)))
-        return Look(chosen, ood, threshold)
+        return Look(chosen, ood, threshold, usual_beside(run, chosen) if beside is None else beside)
 
 
 def _keys(run: Run) -> dict[str, gr.Button]:

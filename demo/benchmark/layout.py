@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from demo.benchmark.components.brush import Brush
+from demo.benchmark.components.differences import Differences
 from demo.benchmark.components.figure_keys import FigureKeys
 from demo.benchmark.components.labels import TakenFor
-from demo.benchmark.components.mistakes import Mistakes
 from demo.benchmark.components.rates import Rates
-from demo.benchmark.files import FIGURES
+from demo.benchmark.components.selected import Selected
 from demo.benchmark.handlers import ORIGINAL
 from demo.benchmark.sets import id_choices, ood_choices
 from demo.benchmark.view import View
@@ -121,26 +122,32 @@ def build_choice(library: Library) -> Choice:
     return Choice(recipes, scores, inside, id_zip, outside, ood_zips)
 
 
-def build_behind() -> tuple[View, gr.HTML]:
-    """What is behind one cell: rates, figures, mistakes; and the keys that save figures."""
+def build_behind() -> View:
+    """What is behind one cell: rates, figures, differences, pictures."""
     with gr.Column(visible=False) as behind:
         head("Behind one cell", "One detector on one OOD set. Drag the dashed line, or type.")
         with gr.Row():
             detector = gr.Dropdown([], label="Detector", elem_id="bench-detector")
             ood = gr.Dropdown([], label="OOD set", elem_id="bench-ood")
             threshold = gr.Number(label="Threshold", elem_id="bench-threshold")
+        beside = gr.CheckboxGroup(
+            [], label="Beside it on the plots", visible=False, elem_id="bench-beside"
+        )
         rates = Rates(elem_id="bench-rates")
         scores = gr.Plot(show_label=False, elem_id="bench-scores")
+        brush = Brush(elem_id="bench-brush")
         with gr.Row(equal_height=True):
             roc = gr.Plot(show_label=False, min_width=300, elem_id="bench-roc")
             precision = gr.Plot(show_label=False, min_width=300, elem_id="bench-precision")
-        keys = FigureKeys(FIGURES, elem_id="bench-figure-keys")
+        keys = FigureKeys(elem_id="bench-figure-keys")
+        differences = Differences(elem_id="bench-differences")
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=280):
                 labels = TakenFor(elem_id="bench-labels")
             with gr.Column(scale=8, min_width=280):
-                worst = Mistakes(elem_id="bench-worst")
+                selected = Selected(elem_id="bench-selected")
     return View(
-        behind=behind, detector=detector, ood=ood, threshold=threshold, rates=rates, scores=scores,
-        roc=roc, precision=precision, labels=labels, worst=worst,
-    ), keys  # fmt: skip
+        behind=behind, detector=detector, beside=beside, ood=ood, threshold=threshold, rates=rates,
+        scores=scores, brush=brush, roc=roc, precision=precision, keys=keys,
+        differences=differences, labels=labels, selected=selected,
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from demo.benchmark.sets import SetsAsked
 from demo.server.jobs import Job, Steps
@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from setar_core.adapter import Change
+    from setar_core.benchmark.mistakes import Scored
     from setar_core.benchmark.results import Detection, Row
     from setar_core.benchmark.run import Benchmark
     from setar_core.benchmark.set_scores import SetScores
+
+
+BOTH, KNOWN, FOREIGN = "both", "known", "foreign"  # sides that can be brushed
+WORST = 12  # mistakes a side
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,41 @@ class Run(Job[None]):
         return bench.scores_of(ids, look.detection), bench.scores_of(oods, look.detection)
 
 
+def usual_beside(run: Run, chosen: Detection) -> tuple[Detection, ...]:
+    """The same score under the other weights; with one of the weights alone, the other scores."""
+    others = [one for one in run.bench.detections if one != chosen]
+    alike = [one for one in others if one.score == chosen.score]
+    return tuple(alike or others)
+
+
+def selected(run: Run, look: Look) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the ID and of the OOD images are looked at, `(n,)` and `(m,)` of bool."""
+    ids, oods = run.scores(look)
+    if look.brushed is None:
+        return ids < look.threshold, oods >= look.threshold
+    low, high, side = look.brushed
+    return (
+        (ids >= low) & (ids <= high) & (side != FOREIGN),
+        (oods >= low) & (oods <= high) & (side != KNOWN),
+    )
+
+
+def pictures(run: Run, look: Look) -> list[Scored]:
+    """Those that are looked at, the foreign ones first; of mistakes the worst."""
+    from setar_core.benchmark.mistakes import between, worst_accepted, worst_rejected
+
+    ood, detection, at = run.ood(look.ood), look.detection, look.threshold
+    if look.brushed is None:
+        return [
+            *worst_accepted(run.bench, ood, detection, at, WORST),
+            *worst_rejected(run.bench, detection, at, WORST),
+        ]
+    low, high, side = look.brushed
+    foreign = between(run.bench, ood, detection, at, low, high) if side != KNOWN else []
+    known = between(run.bench, run.bench.id, detection, at, low, high) if side != FOREIGN else []
+    return [*foreign, *known]
+
+
 def detection(run: Run, place: object) -> Detection:
     """One of the run's detectors.
 
@@ -82,10 +122,23 @@ def detection(run: Run, place: object) -> Detection:
     return made[place]
 
 
+class Brushed(NamedTuple):
+    """The pictures whose scores lie in `[low, high]`, of one `side` or of both."""
+
+    low: float
+    high: float
+    side: str
+
+
 @dataclass(frozen=True)
 class Look:
-    """One detector on one OOD set, at one threshold."""
+    """One detector on one OOD set, at one threshold; the detectors `beside` it are drawn with it.
+
+    Its mistakes are looked at, or what was `brushed`.
+    """
 
     detection: Detection
     ood: str
     threshold: float
+    beside: tuple[Detection, ...] = ()
+    brushed: Brushed | None = None

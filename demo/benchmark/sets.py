@@ -83,7 +83,9 @@ def opened(
     unpacked = folder / "sets"
     shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was stopped
     places: list[tuple[str, Path]] = []
-    for i, value in enumerate([inside, *asked.outside, *asked.ood_zips]):
+    shipped = [value for value in asked.outside if value.startswith("shipped:")]
+    data = [value for value in asked.outside if value not in shipped]
+    for i, value in enumerate([inside, *asked.ood_zips, *data, *shipped]):  # one's own first
         if value in own:
             target, name = unpacked / str(i), Path(value).stem
             for done, total in unpacking(value, target):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from demo.benchmark.components.brush import brushed
+from demo.benchmark.components.said import Said
 from demo.benchmark.components.table import BenchmarkTable
-from demo.benchmark.files import KINDS, figure_page, picture, saved
+from demo.benchmark.files import KINDS, figure_page, saved
+from demo.benchmark.handing import handed
 from demo.benchmark.handlers import BenchmarkHandlers
 from demo.benchmark.layout import (
     Choice,
@@ -25,7 +29,7 @@ from demo.page.components.notices import Notices
 from demo.page.downloads import download
 from demo.page.events import FAST, QUIET, sent
 from demo.page.notices import empty, outlived, toasting_errors
-from demo.page.session import Bar, into_detect
+from demo.page.session import Bar
 from demo.server.library import Library
 
 WATCHERS = 16  # pages that look on at once
@@ -50,13 +54,14 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             )
         notice = Notices(EMPTY, elem_id="bench-notice")
         with gr.Column(visible=False) as results:
+            conclusion = Said(elem_id="bench-said")
             table = BenchmarkTable(elem_id="bench-table")
             with gr.Row(elem_id="bench-downloads"):
                 buttons = {
                     kind: gr.Button(f"Download {title}", size="sm", min_width=110)
                     for kind, title in KINDS.items()
                 }
-        behind, keys = build_behind()
+        behind = build_behind()
     kept = bar.browser_state(KEPT_KEY)
     page = list(
         behind._replace(
@@ -66,6 +71,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
             stop=stop,
             notice=notice,
             results=results,
+            said=conclusion,
             table=table,
         )
     )
@@ -78,7 +84,7 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         concurrency_limit=WATCHERS, trigger_mode="multiple", **QUIET,
     )  # fmt: skip
     stop.click(handlers.stop, name, page, queue=False, **QUIET)
-    opened = demo.load(handlers.found, kept, page, **QUIET)
+    opened = bar.when_kept(demo, kept, handlers.found, page)
     opened.then(handlers.watch, name, page, concurrency_limit=WATCHERS, **QUIET)
 
     def click(event: gr.EventData, name: str | None) -> View:
@@ -87,15 +93,20 @@ def build_benchmark(demo: gr.Blocks, library: Library, bar: Bar) -> None:
     def drag(event: gr.EventData, name: str | None, detector: int, ood: str) -> View:
         return handlers.threshold_moved(name, detector, ood, sent(event, "index", float))
 
+    def brush(event: gr.EventData, name: str | None) -> View:
+        return handlers.brush(name, brushed(event))
+
     # One after another, or the answer to a drag may come after that to what was typed later.
     last = {**FAST, "concurrency_id": "bench-look"}
     table.select(click, name, page, **last)
     for part in (behind.detector, behind.ood):
         part.input(handlers.look, looked, page, **last)
     behind.rates.select(drag, looked, page, **last)
+    behind.brush.select(brush, name, page, **last)
+    behind.beside.input(handlers.compare, [name, behind.beside], page, **last)
     for event in (behind.threshold.submit, behind.threshold.blur):
         event(handlers.threshold_moved, [*looked, behind.threshold], page, **last)
-    _join_files(handlers, bar, looked, behind, keys, buttons)
+    _join_files(handlers, bar, looked, behind, buttons)
     _join_choice(library, bar, choice, notice)
 
 
@@ -104,7 +115,6 @@ def _join_files(
     bar: Bar,
     looked: list,
     behind: View,
-    keys: gr.HTML,
     buttons: dict[str, gr.Button],
 ) -> None:
     def save(kind: str, name: str | None) -> str:
@@ -114,14 +124,16 @@ def _join_files(
         return figure_page(*_look(handlers, *values), sent(event, "index", str))
 
     @toasting_errors
-    def pick(event: gr.EventData, *values: Any) -> list:
-        return into_detect(picture(*_look(handlers, *values), sent(event, "index", int)))
+    def pick(event: gr.EventData, name, detector, ood, threshold, *said) -> list:
+        run, look = _look(handlers, name, detector, ood, threshold)
+        return handed(handlers.library, run, look, sent(event, "index", int), said)
 
     here = [*looked, behind.threshold]
     for kind, button in buttons.items():
         download(button.click, partial(save, kind), looked[0])
-    download(keys.select, save_figure, here)
-    behind.worst.select(pick, here, [bar.tabs, bar.to_detect], **QUIET)
+    download(behind.keys.select, save_figure, here)
+    detect = [bar.tabs, bar.to_detect, bar.recipe, bar.score]
+    behind.selected.select(pick, [*here, *bar.settings], detect, **QUIET)
 
 
 def _join_choice(library: Library, bar: Bar, choice: Choice, notice: Notices) -> None:
@@ -151,4 +163,4 @@ def _look(
     if ood not in run.ready or run.look is None:
         raise ValueError("no cell of the table is open; choose one")
     at = run.look.threshold if threshold is None else float(threshold)  # an emptied box
-    return run, Look(detection(run, detector), ood, at)
+    return run, replace(run.look, detection=detection(run, detector), ood=ood, threshold=at)

@@ -22,7 +22,7 @@ def controls(**changes):
         "score": "mcm",
         "temperature": 1.0,
         "local_weight": 1.0,
-        **More()._asdict(),
+        **{name: value for name, value in More()._asdict().items() if name != "strength"},
         "recipes": [ORIGINAL],
         "scores": ["mcm", "energy"],
         "inside": ZIP,

@@ -5,16 +5,21 @@ import json
 import re
 from pathlib import Path
 
+import gradio as gr
 import numpy as np
 import pytest
 from gradio.utils import get_upload_folder
 
+from demo.benchmark.components.brush import brushed
+from demo.benchmark.components.selected import ALL
 from demo.benchmark.components.table import Table, table
-from demo.benchmark.files import figure_page, picture, saved
+from demo.benchmark.files import figure_page, saved
+from demo.benchmark.handing import handed
 from demo.benchmark.handlers import ORIGINAL, BenchmarkHandlers
-from demo.benchmark.runs import Look
+from demo.benchmark.runs import Brushed, Look, pictures
 from demo.benchmark.tab import _look
-from demo.benchmark.view import View, mistakes
+from demo.benchmark.view import View
+from demo.page.events import KEEP
 from setar_core.benchmark.results import Detection
 from tests.demo.benchmark.asking import begun, controls, filled, waiting
 from tests.demo.told import words
@@ -103,7 +108,7 @@ def test_moving_the_threshold_moves_the_rates(done):
         assert [name for name, _ in view.rates.others] == ["cloth"]
         line = view.scores.layout.shapes[0]
         assert line.x0 == line.x1 == threshold
-        assert view.roc.data[1].x[0] == (oods >= threshold).mean()
+        assert view.roc.data[-1].x[0] == (oods >= threshold).mean()
     emptied = handlers.threshold_moved(name, 0, "static", None)
     assert emptied == View(threshold=threshold)  # the box says again where the line is
     assert _look(handlers, name, 0, "static", None) == (run, run.look)
@@ -147,25 +152,117 @@ def test_mistakes_and_false_positives_are_those_at_the_threshold(done):
     handlers, name, _, _ = done
     run = handlers.runs.find(name)
     look = Look(Detection(ORIGINAL, "mcm"), "static", -1.0)
-    found = mistakes(run, look)
+    found = pictures(run, look)
     assert all(one.accepted for one in found) and len(found) == 12
     view = handlers.threshold_moved(name, 0, "static", -1.0)
-    assert len(view.worst.accepted) == 12 and not view.worst.refused
-    assert view.labels.bars[0].share == 100
+    foreign, known = view.selected.groups
+    assert len(foreign.pictures) == 12 and not known.pictures
+    assert view.labels.bars[0].rate == "100"
     view = handlers.threshold_moved(name, 0, "static", 9.0)
-    assert not view.labels.bars and not view.worst.accepted
-    assert len(view.worst.refused) == min(12, len(run.bench.id.places))
+    foreign, known = view.selected.groups
+    assert not view.labels.bars and not foreign.pictures
+    assert len(known.pictures) == min(12, len(run.bench.id.places))
 
 
-def test_a_mistake_is_handed_to_detect_byte_for_byte(done):
-    handlers, name, _, _ = done
+def test_pictures_are_handed_to_detect_with_all_that_is_known(done, monkeypatch):
+    handlers, name, _, asked = done
     run = handlers.runs.find(name)
     look = Look(Detection(ORIGINAL, "mcm"), "static", -1.0)
-    copy, path = Path(picture(run, look, 0)), mistakes(run, look)[0].path
+    said = [*asked[:7], *asked[7:17]]
+    tabs, over, recipe, score = handed(handlers.library, run, look, 0, said)
+    copy, path = Path(over.pictures[0]), pictures(run, look)[0].path
+    assert tabs.selected == "detect" and score == "mcm" and recipe == KEEP
     assert copy.name == path.name and copy.read_bytes() == path.read_bytes()
     assert Path(get_upload_folder()) in copy.parents  # and goes with the uploads
-    with pytest.raises(ValueError, match="no longer"):
-        picture(run, look, 99)
+    assert over.known == ("static: foreign; accepted by mistake",)
+    assert over.line == (ORIGINAL, -1.0)
+    _, over, *_ = handed(handlers.library, run, look, ALL, said)
+    assert len(over.pictures) == len(over.known) == 12
+    for module in ("handing", "components.selected"):  # as many as Detect takes at once
+        monkeypatch.setattr(f"demo.benchmark.{module}.MAX_FILES", 5)
+    shown = handlers.threshold_moved(name, 0, "static", -1.0).selected
+    assert (shown.total, shown.opened) == (12, 5)
+    assert len(handed(handlers.library, run, look, ALL, said)[1].pictures) == 5
+    for place in (99, -2):
+        with pytest.raises(ValueError, match="nothing at this place"):
+            handed(handlers.library, run, look, place, said)
+
+    told = []
+    monkeypatch.setattr("demo.benchmark.handing.gr.Info", told.append)
+    said[1] = "fox\nowl"
+    _, over, *_ = handed(handlers.library, run, look, 0, said)
+    assert over.line is None and "labels" in told[0]  # of other settings it does not hold
+
+
+def test_what_is_brushed_is_lit_everywhere(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    handlers.look(name, 0, "static")
+    ids, oods = run.scores(run.look)
+    known, foreign = handlers.threshold_moved(name, 0, "static", run.look.threshold).scores.data
+    for side, wrong in ((known, np.less), (foreign, np.greater_equal)):  # a cell's mistakes
+        mistakes = wrong(np.array(side.x), run.look.threshold)
+        assert (np.array(side.marker.opacity) > 0.8).tolist() == mistakes.tolist()
+    low, high = np.quantile(np.r_[ids, oods], [0.3, 0.7])
+    chosen = Brushed(float(low), float(high), "both")
+    view = handlers.brush(name, chosen)
+    known, foreign = (int(((s >= low) & (s <= high)).sum()) for s in (ids, oods))
+    assert (view.brush.known, view.brush.foreign) == (known, foreign) and known and foreign
+    found = pictures(run, run.look)
+    assert len(found) == known + foreign and {one.known for one in found} == {True, False}
+    assert all(low <= one.score <= high for one in found)
+    assert len({*view.scores.data[0].marker.opacity}) == 2  # lit, and pale
+    lit = [one for one in view.roc.data if one.name == "selected"]
+    assert len(lit) == 1 and len(lit[0].x) > 1
+    assert sum(bar.selected for bar in view.labels.bars) <= foreign
+    assert view.differences.accepts.endswith(f" of {known + foreign}")
+    view = handlers.brush(name, chosen._replace(side="foreign"))
+    assert (view.brush.known, view.brush.foreign) == (0, foreign)
+    assert handlers.threshold_moved(name, 0, "static", 0.5).brush.foreign == foreign  # it stays
+    assert handlers.brush(name, None).brush.low == ""
+    handlers.brush(name, chosen)
+    assert handlers.look(name, 1, "static").brush.low == ""  # scores of another detector
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"side": "all", "low": 0, "high": 1},
+        {"side": "both", "low": "x", "high": 1},
+        {"side": "both", "low": float("nan"), "high": 1},
+    ],
+)
+def test_a_brush_that_is_none_is_refused(told):
+    with pytest.raises(ValueError):
+        brushed(gr.EventData(None, told))
+
+
+def test_any_number_of_detectors_is_drawn_beside_the_chosen(done):
+    handlers, name, _, _ = done
+    run = handlers.runs.find(name)
+    view = handlers.look(name, 0, "static")
+    assert [one.name for one in view.roc.data if one.customdata is not None] == [
+        "original, Energy", "original, MCM",
+    ]  # fmt: skip
+    (row,) = view.differences.rows
+    mine, theirs = (run.bench.comparisons["static"].rows[i].metrics for i in (0, 1))
+    change = 100 * (theirs.auroc - mine.auroc)
+    assert row.cells[1].value in (f"{change:+.2f}".replace("-", "−"), "0")
+    view = handlers.compare(name, [])
+    assert not view.differences.rows
+    assert len([one for one in view.roc.data if one.customdata is not None]) == 1
+    with pytest.raises(ValueError, match="not in the table"):
+        handlers.compare(name, [7])
+
+
+def test_the_run_ends_in_a_sentence(done):
+    handlers, name, views, _ = done
+    first, *others = filled(views, "said")
+    assert first.of.endswith("in the mean of 2 sets") and len(first.told) == 1
+    assert all(said == first for said in (*others, handlers.found(name).said))
+    drawn = [view for view in views if view.table != KEEP]
+    assert not any(view.said for view in drawn if waiting(view.table))  # not before all is measured
 
 
 def test_every_export_holds_the_rows(done):
@@ -185,6 +282,7 @@ def test_every_export_holds_the_rows(done):
             text = file.read()
         assert "<html>" in text[:40] and "Plotly.newPlot" in text
         assert 'src="http' not in text
+        assert "Backbone emoji" in text and "pets 12 images" in text
 
 
 def test_scores_that_need_more_are_measured_beside_the_others(library, zips):

@@ -9,6 +9,7 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
+from demo.page.words import number
 from demo.server.turns import TurnQueue
 from setar_core.paths import ASSETS, BENCHMARK
 from tests.browser import SLOW, UNLABELLED
@@ -121,9 +122,7 @@ def test_a_reload_shows_the_last_run(opened):
     page = opened()
     run(page)
     shown = page.locator("#bench-table table").inner_text()
-    page.reload()
-    page.locator("#rows button.row").first.wait_for()
-    page.get_by_role("tab", name="Benchmark").click()
+    page.reload()  # opens the tab that was open
     expect(page.locator("#bench-notice")).to_contain_text("Your last benchmark: emoji")
     assert page.locator("#bench-table table").inner_text() == shown
     expect(page.locator("#bench-run")).to_be_visible()
@@ -175,10 +174,98 @@ def test_a_visitor_measures_looks_moves_the_line_and_saves(opened, tmp_path, dra
     rows = json.loads((tmp_path / "b.json").read_text())["rows"]
     assert len(rows) == 4 * 3
 
-    name = page.locator("#bench-worst button").first.get_attribute("title").split(":")[0]
-    page.locator("#bench-worst button").first.click()
+    picked = page.locator("#bench-selected .gallery button").first
+    name = picked.get_attribute("title").split(" (")[0]
+    picked.click()
     expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#rows button.row").first).to_contain_text(name, timeout=SLOW)
+    assert not page.broken
+
+
+BINS = """() => {
+  const gd = document.querySelector('#bench-scores .js-plotly-plot'), axis = gd._fullLayout.xaxis;
+  const box = gd.getBoundingClientRect(), left = box.left + axis._offset;
+  const [known] = gd._fullData, most = known.y.indexOf(Math.max(...known.y));
+  const height = gd._fullLayout.yaxis._length, top = box.top + gd._fullLayout.yaxis._offset;
+  return [left, axis._length, left + axis.d2p(known.x[most]), top + height - 6];
+}"""
+
+
+def lit(page):
+    """How many pictures are selected, as the line under the histogram says it."""
+    said = page.locator("#bench-brush b").inner_text()
+    return int(said.split()[0]) if "selected" in said else None
+
+
+def test_pictures_are_brushed_light_up_and_open_in_detect(opened, drawn):
+    page = opened()
+    run(page)
+    expect(page.locator("#bench-said")).to_contain_text("in the mean of 2 sets")
+    expect(page.locator("#bench-said li").first).to_contain_text("original weights")
+    scores = page.locator("#bench-scores")
+    scores.scroll_into_view_if_needed()
+    left, width, bar, bottom = page.evaluate(BINS)
+    page.mouse.click(bar, bottom)  # a bar of known pictures
+    expect(page.locator("#bench-brush b")).to_contain_text("selected")
+    expect(page.locator("#bench-brush")).to_contain_text("0 foreign")
+    known = lit(page)
+    expect(page.locator("#bench-selected .gallery button")).to_have_count(min(known, 24))
+
+    left, width, bar, bottom = page.evaluate(BINS)
+    page.mouse.move(left + 0.02 * width, bottom - 60)  # the lowest half, of both
+    page.mouse.down()
+    page.mouse.move(left + 0.5 * width, bottom - 40, steps=8)
+    page.mouse.up()
+    expect(page.locator("#bench-brush select")).to_have_value("both")
+    expect(page.locator("#bench-brush .hint")).not_to_contain_text("0 foreign")
+    page.wait_for_function(
+        "() => document.querySelector('#bench-roc .js-plotly-plot')"
+        "._fullData.some((one) => one.name === 'selected' && one.x.length > 1)"
+    )
+    expect(page.locator("#bench-differences")).to_contain_text(f"of {lit(page)}")
+    drawn(page, "brushed")
+
+    page.locator("#bench-brush .clear").click()
+    expect(page.locator("#bench-brush b")).to_have_text("Select pictures")
+    page.locator("#bench-roc").scroll_into_view_if_needed()
+    box = page.locator("#bench-roc .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 2, steps=8)
+    page.mouse.up()
+    expect(page.locator("#bench-brush b")).to_contain_text("selected")
+
+    threshold = page.locator("#bench-threshold input").input_value()
+    page.locator("#bench-selected .all").click()
+    expect(page.get_by_role("tab", name="Detect")).to_have_attribute("aria-selected", "true")
+    shown = page.locator("#rows .known", has_text="animals: known, shows").first
+    expect(shown).to_be_visible()
+    expect(page.locator("#detail .known")).to_contain_text("In the benchmark:")
+    expect(page.locator("#found")).to_contain_text(number(float(threshold)))
+    assert not page.broken
+
+
+def test_one_metric_and_a_selection_by_keyboard_alone(opened):
+    page = opened()
+    run(page)
+    page.locator("#bench-table input:checked").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#bench-table input:checked")).to_have_value("0")
+    expect(page.locator("#bench-table input:checked")).to_be_focused()
+    expect(page.locator("#bench-table thead")).not_to_contain_text("AUROC")
+    expect(page.locator("#bench-table thead")).to_contain_text("FPR95")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#bench-table thead")).to_contain_text("AUROC")
+    page.locator("#bench-brush [name=low]").focus()
+    page.keyboard.type("0")
+    page.keyboard.press("Tab")
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    expect(page.locator("#bench-brush b")).to_contain_text("selected")
+    assert lit(page) > 100  # all of both sets
+    page.locator("#bench-beside input").first.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#bench-differences tbody tr")).to_have_count(3)
     assert not page.broken
 
 
@@ -223,9 +310,7 @@ def test_a_run_goes_on_when_the_page_is_loaded_anew(opened, slow):
     page.locator("#bench-run").click()
     expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
     slow.set()
-    page.reload()
-    page.locator("#rows button.row").first.wait_for()
-    page.get_by_role("tab", name="Benchmark").click()
+    page.reload()  # opens the tab that was open
     expect(page.locator("#bench-notice")).to_contain_text("Scoring", timeout=SLOW)
     expect(page.locator("#bench-stop")).to_be_visible()
     expect(page.locator("#bench-run")).to_be_hidden()
@@ -239,6 +324,10 @@ def test_a_run_goes_on_when_the_page_is_loaded_anew(opened, slow):
 def test_the_tab_fits_a_phone_and_every_control_has_a_name(opened):
     page = opened(width=390, height=844)
     run(page)
+    page.locator("#bench-brush [name=low]").fill("0")
+    page.locator("#bench-brush [name=high]").fill("1")
+    page.locator("#bench-brush [type=submit]").click()
+    expect(page.locator("#bench-brush b")).to_contain_text("selected")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate(UNLABELLED) == []
 

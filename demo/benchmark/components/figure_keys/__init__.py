@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 from demo.page.components.base import Part
 
 
+class Keys(NamedTuple):
+    """The titles of figures by name, and what they were measured with."""
+
+    figures: Mapping[str, str]
+    caption: str
+
+
 class FigureKeys(Part):
-    """Its value is the titles of figures by name; asking for HTML is a `select` with the name."""
+    """Its value is `Keys`; asking for HTML is a `select` with the figure's name."""

@@ -27,6 +27,7 @@ document.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   event.stopPropagation();
 }, true);
+document.addEventListener("touchstart", (event) => moving && event.stopPropagation(), true);
 document.addEventListener("pointermove", (event) => {
   if (!moving) {
     const gd = plot();

@@ -9,7 +9,7 @@ from demo.benchmark.runs import Look, Run
 from demo.page.components.picker import Picker
 from setar_core.benchmark.results import Detection
 from setar_core.benchmark.results import Row as Measured
-from setar_core.benchmark.tables import TITLES, arrows, by_detection
+from setar_core.benchmark.tables import arrows, by_detection
 from setar_core.data.sets import MEAN
 from setar_core.scores import SCORES
 
@@ -50,7 +50,10 @@ class Table(NamedTuple):
 
 
 class BenchmarkTable(Picker):
-    """Its value is a `Table`; the place that is chosen is row * OOD sets + column."""
+    """Its value is a `Table`; the place that is chosen is row * OOD sets + column. `metric` is the
+    place of the only metric that is shown; null for all."""
+
+    state = ("metric",)
 
 
 def table(run: Run, look: Look | None) -> Table:
@@ -83,14 +86,16 @@ def score_title(detection: Detection) -> str:
     return SCORES[detection.score].title
 
 
+def detector_name(one: Detection) -> str:
+    return f"{one.recipe}, {score_title(one)}"
+
+
 def options(detections: Sequence[Detection]) -> list[tuple[str, int]]:
     """Detectors for a dropdown, by place."""
-    names = [f"{one.recipe}, {score_title(one)}" for one in detections]
-    return [(name, i) for i, name in enumerate(names)]
+    return [(detector_name(one), i) for i, one in enumerate(detections)]
 
 
 def _cell(detection: Detection, row: Measured, place: int | None, chosen: bool) -> Cell:
-    said = ", ".join(f"{t} {100 * v:.1f} %" for t, v in zip(TITLES, row.metrics, strict=True))
     numbers = [
         Number(
             f"{100 * value:.2f}",
@@ -99,5 +104,5 @@ def _cell(detection: Detection, row: Measured, place: int | None, chosen: bool) 
         )
         for i, value in enumerate(row.metrics)
     ]
-    told = f"{detection.recipe}, {score_title(detection)} on {row.ood}: {said}"
+    told = f"{detector_name(detection)} on {row.ood}:"
     return Cell(numbers, place, told, chosen)
