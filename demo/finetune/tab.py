@@ -93,7 +93,7 @@ def _join_training(
     pulse = gr.HTML(js_on_load=PULSE, visible="hidden")
     look = [page.clock.tick, pulse.select]
     gr.on(look, trainings.poll, [page.name, page.seen], shown, queue=False, **QUIET)
-    demo.load(trainings.found, page.stored, shown, **QUIET)
+    bar.when_kept(demo, page.stored, trainings.found, shown)
 
 
 def _join_keeping(

@@ -102,7 +102,7 @@ def _join_searching(
     pulse = gr.HTML(js_on_load=PULSE, visible="hidden")
     look = [page.clock.tick, pulse.select]
     gr.on(look, searches.poll, [page.name, page.seen], shown, queue=False, **QUIET)
-    demo.load(searches.found, page.stored, shown, **QUIET)
+    bar.when_kept(demo, page.stored, searches.found, shown)
 
 
 def _join_keeping(

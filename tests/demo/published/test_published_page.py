@@ -17,7 +17,6 @@ from setar_core.recipe import Recipe, Site
 from setar_core.search.trace import replay
 
 B16, L14, SWIN = (name for _, name in NETWORKS)
-SLOW = 60_000  # milliseconds; machines that run tests are busy
 
 
 def words(value):
@@ -214,19 +213,11 @@ def test_the_map_has_the_top_block_first_and_stages_apart():
 
 
 @pytest.fixture
-def visit(browser, served):
-    """Opens the tab; notes every request and script error."""
-    contexts = []
+def visit(fresh, served):
+    """Opens the tab."""
 
     def visit(width=1280, height=900, theme="light"):
-        context = browser.new_context(viewport={"width": width, "height": height})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(SLOW)
-        expect.set_options(timeout=SLOW)
-        page.asked, page.broken = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("pageerror", lambda error: page.broken.append(str(error)))
+        page = fresh(width, height)
         page.goto(f"{served}?__theme={theme}")
         page.locator("#rows button.row").first.wait_for()  # the tabs have found their places
         menu = page.locator(".overflow-menu > button").first
@@ -239,9 +230,7 @@ def visit(browser, served):
         expect(page.locator("#published .now")).to_contain_text("Candidate")
         return page
 
-    yield visit
-    for context in contexts:
-        context.close()
+    return visit
 
 
 @pytest.mark.browser
@@ -267,7 +256,7 @@ def test_a_visitor_reads_the_table_and_looks_behind_a_number(visit, served, draw
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.long), 390])
 def test_bars_of_search_times_are_as_long_as_the_times(visit, width):
     page = visit(width=width, height=844)
     pairs = page.locator("#published .pairs figure")
@@ -349,7 +338,7 @@ def test_the_trace_can_be_taken_along(visit, tmp_path):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.long), "dark"])
 def test_a_phone_shows_it_without_scrolling_sideways(visit, theme):
     page = visit(390, 844, theme)
     for network in ("CLIP ViT-L/14", "SwinV2-B"):

@@ -19,31 +19,23 @@ LONG = ", ".join(f"{i / 100:g}" for i in range(40))
 
 
 @pytest.fixture
-def visit(browser, served):
+def visit(fresh, served):
     """Opens the page on Search, each time as another visitor."""
-    contexts = []
+    pages = []
 
     def visit(width=1280, height=900, dark=False) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, accept_downloads=True
-        )
-        context.set_default_timeout(SLOW)
-        contexts.append(context)
-        return opened(context.new_page(), served, dark)
+        pages.append(opened(fresh(width, height), served, dark))
+        return pages[-1]
 
     yield visit
-    for context in contexts:
-        for page in context.pages:  # what a test left running would keep the next one waiting
-            if page.locator("#search-stop").is_visible():
-                page.locator("#search-stop").click()
-                expect(page.locator("#search-start")).to_be_visible(timeout=SLOW)
-        context.close()
+    for page in (one for first in pages for one in first.context.pages if not one.is_closed()):
+        if page.locator("#search-stop").is_visible():  # or it would keep the next one waiting
+            page.locator("#search-stop").click()
+            expect(page.locator("#search-start")).to_be_visible(timeout=SLOW)
 
 
 def opened(page, served, dark=False):
     page.set_default_timeout(SLOW)
-    page.broken = []
-    page.on("pageerror", lambda error: page.broken.append(str(error)))
     page.goto(f"{served}?__theme={'dark' if dark else 'light'}")
     page.get_by_role("tab", name="Search").click()
     expect(page.locator("#search-state .notice")).to_be_visible(timeout=SLOW)
@@ -244,7 +236,7 @@ def test_a_trace_is_named_replayed_and_halted(visit):
     assert page.broken == []
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_narrow_screen_needs_no_sideways_scrolling(visit, dark, drawn):
     page = visit(width=390, height=844, dark=dark)
     search(page)
