@@ -1,9 +1,12 @@
 """What README promises: a size, the method as the page shows it, and code that runs as written."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,14 +59,25 @@ def test_the_names_of_the_library_are_its_own():
     assert len(names) > 12 and names <= set(setar_core.__all__) | {"Backbone"}
 
 
-def test_the_python_runs_as_written():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+def test_five_minutes_run_as_written(tmp_path):
+    section = README.split("**Five minutes")[1].split("For photographs")[0]
+    (shell,), (code,) = (
+        re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("sh", "python")
     )
-    assert done.returncode == 0, done.stderr
-    fox, guitar = done.stdout.splitlines()
-    assert fox.startswith("in-distribution: fox")
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    setar = f'setar() {{ "{sys.executable}" -m setar_core "$@"; }}'
+    there = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=there, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run("bash", "-ec", f"{setar}\n{shell}").count("in-distribution: fox") == 1
+    fox, taken, guitar = run(sys.executable, "-c", code).splitlines()
+    assert fox.startswith("in-distribution: fox") and taken == "take it for a fox"
     assert guitar.startswith("out-of-distribution (nearest: ")
 
 
@@ -81,3 +95,11 @@ def test_the_shipped_draw_is_the_one_that_the_rule_names():
 
     figures = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
     assert f"draw {DRAW} lies nearest the median" in figures
+
+
+def test_a_space_preloads_what_its_page_opens_with():
+    from demo.server.library import PHOTOGRAPHS_AT
+    from setar_core.backbones.checkpoints import CLIP_WEIGHTS
+
+    front = yaml.safe_load(README.split("---\n")[1])
+    assert front["preload_from_hub"] == [f"{PHOTOGRAPHS_AT} {CLIP_WEIGHTS[0]}"]
