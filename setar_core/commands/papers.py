@@ -207,7 +207,8 @@ def _report(
     if not world.published:
         notes.append(
             "Its animals stand for ImageNet-1k and its backbone for CLIP ViT-B/16; what it has no "
-            "counterpart of is listed as such."
+            "counterpart of is listed as such. Trainings take the papers' epochs, which on so few "
+            "pictures are few steps."
         )
     return Report(world.name, world.published, tuple(doubts), tuple(notes), tuple(parts))
 

@@ -47,7 +47,7 @@ def as_markdown(report: Report) -> str:
         lines += [f"## {markdown_text(part.title)}", ""]
         heads = [f"{markdown_text(column)} {metric}".strip() for column, metric in _heads(part)]
         lines += [f"| Row | Score | {' | '.join(heads)} |", "|---|---|" + "---:|" * len(heads)]
-        for title, score, cells, line in _lines(part):
+        for title, score, cells, line in lines_of(part):
             told = [markdown_text(text) for text in (title, score)]
             if line.lacks:
                 row = [*told, f"*{markdown_text(line.lacks)}*", *[""] * (len(heads) - 1)]
@@ -66,7 +66,7 @@ def as_latex(report: Report) -> str:
         lines += ["", rf"\begin{{tabular}}{{ll{'r' * max(1, len(heads))}}}", r"\toprule"]
         lines.append(rf"{latex_text(part.title)} & Score & {' & '.join(heads)} \\")
         lines.append(r"\midrule")
-        for title, score, cells, line in _lines(part):
+        for title, score, cells, line in lines_of(part):
             told = [latex_text(text) for text in (title, score)]
             if line.lacks:
                 many = max(1, len(heads))
@@ -108,7 +108,7 @@ def figure(part: Part, comparable: bool) -> str:
     """Mean FPR95 of each row as a dot with its interval, and the authors' as a ring, as SVG; empty
     where a table has no mean."""
     rows = []
-    for title, score, cells, line in _lines(part):
+    for title, score, cells, line in lines_of(part):
         column = MEAN if MEAN in part.columns else next(iter(part.columns), "")
         cell = next((c for c in cells if c and (c.column, c.metric) == (column, "fpr95")), None)
         if not line.lacks and cell:
@@ -166,13 +166,15 @@ def beside(cell: Cell, comparable: bool) -> str:
     return f"{cell.difference:+.2f}".replace("-", "−")
 
 
-def _lines(part: Part) -> Iterator[tuple[str, str, list[Cell | None], Line]]:
+def lines_of(part: Part) -> Iterator[tuple[str, str, list[Cell | None], Line]]:
     """Title, score, a cell a head; with the network and ID set where a table has several."""
-    several = len({(line.network, line.known) for line in part.lines}) > 1
+    all_of = {(line.network, line.known) for line in part.lines}
+    measured = {(line.network, line.known) for line in part.lines if line.cells}
     for line in part.lines:
+        several = len(measured if line.cells else all_of) > 1
         title = f"{line.title}, {SETS[line.known]}" if several else line.title
         by = {(cell.column, cell.metric): cell for cell in line.cells}
-        cells = [by.get((column, metric)) for column in part.columns for metric in _metrics(part)]
+        cells = [by.get((column, metric)) for column in part.columns for metric in metrics_of(part)]
         score = SCORES[line.score].title if line.score else "Accuracy"
         score = "" if line.lacks and not line.commands else score  # of all scores
         yield title, score, cells, line
@@ -182,11 +184,11 @@ def _heads(part: Part) -> list[tuple[str, str]]:
     return [
         (title, METRICS.get(metric, "accuracy"))
         for title in part.columns.values()
-        for metric in _metrics(part)
+        for metric in metrics_of(part)
     ]
 
 
-def _metrics(part: Part) -> Sequence[str]:
+def metrics_of(part: Part) -> Sequence[str]:
     return tuple(METRICS) if any(line.score for line in part.lines) else ("accuracy",)
 
 
@@ -202,7 +204,7 @@ def _bold(cell: Cell | None, bold: str, report: Report, latex: bool = False) -> 
 def _table(part: Part, report: Report) -> str:
     heads = "".join(f"<th>{escape(column)}<br>{metric}</th>" for column, metric in _heads(part))
     rows = []
-    for title, score, cells, line in _lines(part):
+    for title, score, cells, line in lines_of(part):
         names = f"<td>{escape(title)}</td><td>{escape(score)}</td>"
         if line.lacks:
             many = max(1, len(_heads(part)))

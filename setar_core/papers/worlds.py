@@ -13,6 +13,7 @@ from ..data.images import find_images
 from ..finetune.plan import locoop_constants
 from ..labels import LabelSet, usual_top_k
 from ..paths import BENCHMARK
+from ..published import SETS
 from .plan import NETWORKS
 
 SMALL = {"known": 2, "foreign": 1, "learnt from": 1}  # pictures of a class, or of the first folder
@@ -55,7 +56,7 @@ class World:
         if network not in self.networks:
             return f"the {self.name} world has no {network}"
         if known not in self.known:
-            return f"the {self.name} world has no {known}"
+            return f"the {self.name} world has no {SETS[known]}"
         wanted = self.known[known]
         needed = (wanted.pictures, *([wanted.learnt] if learns else []))
         missing = [p for p in needed if not p.path.is_dir()]

@@ -44,7 +44,7 @@ def test_all_four_reports_have_the_numbers(whole):
     shown = f"{rows[0]['cells'][0]['value']:.2f}"
     for ending in ("html", "md", "tex"):
         text = (whole / f"papers.{ending}").read_text()
-        assert shown in text and "no pascal" in text
+        assert shown in text and "no Pascal VOC" in text
 
 
 def test_each_number_is_what_its_command_finds_alone(whole, tmp_path):
