@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo.page.components.notices import Notices
+from demo.page.downloads import download
 from demo.page.events import FAST, KEEP, sent
 from demo.page.notices import notice
 from demo.page.session import Bar
 from demo.published.components.bins import Bins, bound, compared
+from demo.published.components.measured import MeasuredTable, measured, tables, written
 from demo.published.components.search import PublishedSearch, search
 from demo.published.components.table import PublishedTable, columns, table
 from demo.published.figures import Panel, score_panels
 from demo.published.words import (
+    MEASURED,
     MEASURES,
     METHODS,
     SCORES,
@@ -167,6 +170,7 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         )
         notes = Notices(view.notes, elem_id="published-notes")
         gr.HTML(f'<p class="hint">{SOURCE}</p>')
+        _lay_measured()
     method, ood_set = gr.State(first.method), gr.State(first.ood_set)
 
     asked = [network, id_set, score, measure, method, ood_set]
@@ -182,6 +186,17 @@ def build_published(demo: gr.Blocks, library: Library, bar: Bar) -> None:
         return clicked(sent(event, "index", int), *values)
 
     runs.select(pick, asked, list(shown), **FAST)
+
+
+def _lay_measured() -> None:
+    """The paper's tables again, by `setar papers` in the embedded world."""
+    gr.HTML(MEASURED, elem_id="measured-lead")
+    first = tables()[0][1]
+    which = gr.Dropdown(tables(), value=first, label="Table", elem_id="measured-which")
+    found = MeasuredTable(measured(first), elem_id="measured")
+    report = gr.Button("Download the whole report", size="sm", elem_id="measured-report")
+    which.input(measured, which, found, **FAST)
+    download(report.click, written, [])
 
 
 def _same(run: published.Run, choice: Choice) -> bool:

@@ -1,6 +1,7 @@
 """The papers' tables: their rows, the commands that make them, and what is printed of them."""
 
 import json
+import re
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from setar_core.papers.pages import as_html, as_latex, as_markdown, beside, numb
 from setar_core.papers.plan import NETWORKS, chosen, tables
 from setar_core.papers.report import Report, part_of
 from setar_core.papers.steps import Setting
+from setar_core.paths import PAPERS
 from setar_core.published import BACKBONES, MEAN
 from setar_core.search.plan import SearchPlan
 
@@ -224,3 +226,27 @@ def test_a_small_world_is_copied_once_and_whole(tmp_path):
     (first.foreign["near"].path / "more.webp").touch()
     assert make() == first and (first.foreign["near"].path / "more.webp").exists()
     assert not (tmp_path / "near.part").exists()
+
+
+def test_the_shipped_report_has_every_row_of_the_plan():
+    page = json.loads((PAPERS / "emoji.json").read_text(encoding="utf-8"))
+    report = Report.from_page(page)
+    assert report.page() == page and not report.comparable and not report.doubts
+    assert [(p.name, p.title) for p in report.parts] == [(t.name, t.title) for t in tables()]
+    for part, table in zip(report.parts, tables(), strict=True):
+        rows = [(r.title, r.network, r.known) for r in table.rows]
+        assert list(dict.fromkeys((x.title, x.network, x.known) for x in part.lines)) == rows
+        assert "not measured yet" not in {line.lacks for line in part.lines}
+
+
+def test_the_shipped_report_says_what_the_figures_say():
+    report = Report.from_page(json.loads((PAPERS / "emoji.json").read_text(encoding="utf-8")))
+    figures = (PAPERS.parents[1] / "docs" / "figures.md").read_text(encoding="utf-8")
+    for line in report.parts[0].lines[:2]:
+        fpr, auroc = (
+            next(c.value for c in line.cells if (c.column, c.metric) == (MEAN, metric))
+            for metric in ("fpr95", "auroc")
+        )
+        score = {"mcm": "MCM", "gl_mcm": "GL-MCM"}[line.score]
+        found = rf"- original, {score}: mean FPR95 {fpr:.2f} \(.*\), mean AUROC {auroc:.2f}"
+        assert re.search(found, figures)

@@ -44,6 +44,7 @@ from demo.page.components.ratio_map import Cell, Column, RatioMap, Ratios
 from demo.page.components.status import State, Status
 from demo.page.notices import busy, empty, notice
 from demo.page.pictures import PatchMap
+from demo.published.components import measured as papers
 from demo.published.components.bins import Bins, Compared
 from demo.published.components.search import Ours, PublishedSearch, Search
 from demo.published.components.table import Cell as Published
@@ -140,6 +141,10 @@ SAMPLES = {
     ),
     PublishedTable: lambda text: Table(
         text, text, [text], [row(text)], text,
+    ),
+    papers.MeasuredTable: lambda text: papers.Measured(
+        text, (text, text), [text],
+        [papers.Row(text, text, 1.0, 0.5, 9.5, text, [papers.Number(text, text)])], [text],
     ),
     Bins: lambda text: Compared(text, [text], [(text, [(text, text, text)])]),
     SearchFilm: lambda text: Shown(

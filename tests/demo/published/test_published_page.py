@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from demo.page.components.ratio_map import ratios
 from demo.published.components.bins import bound
+from demo.published.components.measured import measured, report, tables
 from demo.published.components.search import ours, search
 from demo.published.tab import NETWORKS, Choice, View, chosen, clicked, looked, settled
 from demo.published.words import MEASURES, contradictions, signed
@@ -33,6 +34,40 @@ def look(**changes):
 @pytest.fixture(scope="module")
 def library():
     return Library()
+
+
+# What was measured here
+
+
+def test_every_measured_table_has_what_the_report_has():
+    assert [title for title, _ in tables()][:2] == [
+        "Table 1: Without training",
+        "Table 2: With training",
+    ]
+    for _, at in tables():
+        lines = report().parts[at].lines
+        shown = measured(at)
+        assert len(shown.rows) == sum(bool(line.cells) for line in lines)
+        assert len(shown.lacking) == len({line.title + line.known for line in lines if line.lacks})
+        drawn = [(row.begin, row.begin + row.width) for row in shown.rows]
+        assert min(begin for begin, _ in drawn) == 0
+        assert max(end for _, end in drawn) == pytest.approx(100, abs=0.02)
+        for row, (begin, end) in zip(shown.rows, drawn, strict=True):
+            assert begin - 0.02 <= row.dot <= end + 0.02
+            assert all(number.ours for number in row.numbers)
+
+
+def test_the_measured_numbers_stand_beside_the_authors_own():
+    first = measured(0)
+    assert first.heads[:2] == ["Mean FPR95\u00a0↓", "Mean AUROC\u00a0↑"]
+    theirs = [[number.theirs for number in row.numbers[:3]] for row in first.rows]
+    assert theirs[:2] == [["43.09", "90.74", ""], ["35.29", "90.86", ""]]
+
+
+@pytest.mark.parametrize("at", [-1, 3, 99, None, "1", [0]])
+def test_a_table_that_is_not_there_is_refused(at):
+    with pytest.raises(ValueError, match="choose one of the list"):
+        measured(at)
 
 
 # Choosing
@@ -322,6 +357,24 @@ def test_the_search_is_replayed_in_the_page_itself(visit):
     assert cells.all_inner_texts() == final
     assert len([u for u in page.asked if "queue/join" in u]) <= asked + 12  # not one a candidate
     assert page.broken == []
+
+
+@pytest.mark.browser
+def test_another_measured_table_is_chosen_and_taken_along(visit, tmp_path):
+    page = visit()
+    page.get_by_label("Table", exact=True).click()
+    page.get_by_role("option", name="Ablation: what is dropped").click()
+    expect(page.locator("#measured tbody tr")).to_have_count(len(measured(_dropped()).rows))
+    with page.expect_download() as download:
+        page.locator("#measured-report").click()
+    download.value.save_as(tmp_path / "papers.html")
+    text = (tmp_path / "papers.html").read_text(encoding="utf-8")
+    assert "Ablation: what is dropped" in text and "setar benchmark" in text
+    assert page.broken == []
+
+
+def _dropped():
+    return next(at for title, at in tables() if title == "Ablation: what is dropped")
 
 
 @pytest.mark.browser
