@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..adapter import Adapter
+from ..data.strict import short
 from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
@@ -230,7 +231,7 @@ class Backbone(ABC):
         """
         if recipe.backbone is not None and _family(recipe.backbone) != _family(self.name):
             raise ValueError(
-                f"the recipe is for {recipe.backbone!r}, this backbone is {self.name!r}; "
+                f"the recipe is for {short(recipe.backbone)}, this backbone is {self.name!r}; "
                 "load that one, or use a recipe made for this one"
             )
         for site in recipe.ratios:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..data.strict import short
 from ..labels import LabelSet
 from ..labels.reading import names_of
 from ..paths import BACKBONES
@@ -198,7 +199,7 @@ def _timm_folder(name: str, folder: Path) -> Backbone:
 
     config = read_config(folder / "config.json", {"architecture": str})
     if not timm.is_model(config["architecture"]):
-        raise BackboneError(f"{name}: timm has no architecture {config['architecture']!r}")
+        raise BackboneError(f"{name}: timm has no architecture {short(config['architecture'])}")
     with unwrapped(safe_weights(folder, TIMM_WEIGHTS)) as file:
         if file.parent != folder:
             shutil.copy(folder / "config.json", file.parent)

@@ -17,6 +17,7 @@ from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
+from ..data.strict import short
 from ..labels import LabelSet
 from .base import Backbone, BackboneError, Classifier, Preprocess
 from .tower import Features, Slot, Tower, attention, heads, taken, through_norm
@@ -222,7 +223,7 @@ def tower_of(name: str, model: Any) -> type[VitTower] | type[SwinTower]:
     elif not isinstance(model.head, nn.Linear):
         reason = "it has no classification head"
     elif model.attn_pool is not None or model.global_pool != "token" or model.cls_token is None:
-        reason = f"it is pooled by {model.global_pool!r}, not at a class token"
+        reason = f"it is pooled by {short(model.global_pool)}, not at a class token"
     elif not all(type(b) is Block and type(b.attn) is Attention for b in model.blocks):
         reason = "its blocks are not plain attention and MLP"
     elif any(getattr(b.attn, "gate", None) is not None for b in model.blocks):

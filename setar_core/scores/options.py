@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from numbers import Real
 from typing import Any
 
+from ..data.strict import short
+
 
 @dataclass(frozen=True)
 class ScoreOptions:
@@ -78,8 +80,8 @@ class ScoreOptions:
             if not number or not low <= value <= high or kind(value) != value:
                 such = option.metadata.get("such", option.default)
                 raise ValueError(
-                    f"{_words(option.name)} is {value!r}; give a {'whole ' * (kind is int)}number "
-                    f"from {low:g} to {high:g}, such as {such:g}"
+                    f"{_words(option.name)} is {short(value)}; give a "
+                    f"{'whole ' * (kind is int)}number from {low:g} to {high:g}, such as {such:g}"
                 )
             object.__setattr__(self, option.name, kind(value))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..data.strict import short
 from ..labels import usual_top_k
 from ..recipe import PRUNES, WEIGHTS, Site, dropped
 from ..scores import ALONE, SCORES, ScoreOptions
@@ -113,13 +114,15 @@ class SearchPlan:
         ):
             if name == "score" and value in tuple(SCORES) and value not in known:
                 raise ValueError(
-                    f"score {value!r} needs more than a search has; use {', '.join(known)}"
+                    f"score {short(value)} needs more than a search has; use {', '.join(known)}"
                 )
             if value not in tuple(known):  # a trace may have anything here
-                raise ValueError(f"{name} {value!r} is unknown; use {', '.join(known)}")
+                raise ValueError(f"{name} {short(value)} is unknown; use {', '.join(known)}")
         _check_ratios(self.ratios)
         if not _number(self.lambda_ood) or self.lambda_ood < 0:
-            raise ValueError(f"lambda is {self.lambda_ood!r}; give a finite number of at least 0")
+            raise ValueError(
+                f"lambda is {short(self.lambda_ood)}; give a finite number of at least 0"
+            )
         ScoreOptions(self.temperature)
         for name, number, least in (
             ("top_k", self.top_k, 1),
@@ -127,7 +130,9 @@ class SearchPlan:
             ("seed", self.seed, 0),
         ):
             if number is not None and (type(number) is not int or number < least):
-                raise ValueError(f"{name} is {number!r}; give a whole number of at least {least}")
+                raise ValueError(
+                    f"{name} is {short(number)}; give a whole number of at least {least}"
+                )
 
     @property
     def exhaustive(self) -> bool:

@@ -182,7 +182,7 @@ def _check_same(path: Path, found: Page, wanted: Page) -> None:
             raise ValueError(f"{path} has no {part} in its first line; start a new one")
         for key, theirs, ours in differences(mine, wanted[part]):
             name = f" (backbone {brief(mine.get('backbone'))})" if key == "weights" else ""
-            named = key if key.isprintable() else brief(key)
+            named = key[:60] if key.isprintable() else brief(key)
             raise ValueError(
                 f"{path} was {what} {named} {brief(theirs)}{name}, this search has "
                 f"{brief(ours)}; go on with the same, or start a new one"
@@ -220,7 +220,7 @@ def _rows(text: str) -> tuple[list[tuple[int, Page]], Page, str | None]:
         if not isinstance(name, (str, type(None))):
             raise ValueError(f"line 1: backbone is {str(name)[:40]!r}, not a name")
         if plan.get("objective", "locoop_loss") not in tuple(OBJECTIVES):
-            raise ValueError(f"line 1: objective {plan['objective']!r} is unknown")
+            raise ValueError(f"line 1: objective {brief(plan['objective'])} is unknown")
     return rows, plan, name
 
 

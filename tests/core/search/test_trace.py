@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from setar_core.search.plan import SearchPlan
-from setar_core.search.trace import Trace, header
+from setar_core.search.trace import Trace, header, replay
 from tests.core.search.traces import EXHAUSTIVE, PLAN, SCORED, searched, values
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -134,6 +134,20 @@ def test_another_search_is_not_resumed(world, tmp_path):
     with pytest.raises(ValueError, match="made for") as refused:
         Trace(path, header(backbone, calibration, PLAN), resume=True)
     assert str(refused.value).isprintable()
+    path.write_text(kept.replace('"backbone"', f'"{"x" * 5000}"', 1))
+    with pytest.raises(ValueError, match="made for xxx") as refused:
+        Trace(path, header(backbone, calibration, PLAN), resume=True)
+    assert len(str(refused.value)) < 600
+
+
+def test_a_long_objective_is_refused_in_a_sentence():
+    first = {"plan": {"objective": "x" * 5000, "prune": "minor", "seed": 0}, "fingerprint": {}}
+    with pytest.raises(ValueError, match="is unknown") as refused:
+        list(replay(json.dumps(first) + "\n"))
+    assert len(str(refused.value)) < 300
+    with pytest.raises(ValueError, match="is unknown") as refused:
+        SearchPlan(objective="x" * 5000)
+    assert len(str(refused.value)) < 300
 
 
 def test_what_is_no_trace_is_refused(world, tmp_path):
