@@ -27,6 +27,7 @@ from ..memory import images_at_once, smaller_if_full
 from ..parallel import rounding
 from ..recipe import ORIGINAL, Recipe, Site
 from .progress import Progress, finished
+from .thin import make_whole
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 FEW = 500  # labels that are read within a second or so
@@ -281,11 +282,13 @@ class Backbone(ABC):
         return block
 
     def with_weights(self, matrices: Mapping[Site, Tensor]) -> Backbone:
-        """A backbone with other matrices at some sites, sharing all other tensors."""
+        """A backbone with other matrices at some sites, sharing all other tensors; every layer of
+        it is whole, see `thin`."""
         other = copy.copy(self)
         other._fingerprint = ""
         shared = {id(t): t for t in (*self.model.parameters(), *self.model.buffers())}
         other.model = copy.deepcopy(self.model, shared)
+        make_whole(other.model)
         other.towers = other._cut(other.model)
         fresh: set[tuple[int, str]] = set()
         for site, matrix in matrices.items():

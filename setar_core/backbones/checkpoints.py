@@ -21,6 +21,7 @@ from .progress import Progress
 CLIP_CONFIG = "open_clip_config.json"
 CLIP_WEIGHTS = ("open_clip_model.safetensors", "model.safetensors")
 WORDS, CONCEPTS = "words.txt", "concepts.txt"  # of a text tower that knows few
+LAYERS = "factorised.json"  # where some are in two
 MAX_CONFIG_BYTES = 1_000_000
 # What training puts before names: parallel copies, torch.compile, sharding.
 WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -55,6 +56,17 @@ def read_config(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
                 "model with its library"
             )
     return page
+
+
+def read_layers(folder: Path) -> dict[str, Any]:
+    """The ranks of a model folder's layers that are in two, see `thin`; none where all are whole.
+
+    Raises:
+        BackboneError: the page cannot be read.
+    """
+    path = folder / LAYERS
+    layers: dict[str, Any] = read_config(path, {"layers": dict})["layers"] if path.exists() else {}
+    return layers
 
 
 def safe_weights(folder: Path, names: Sequence[str]) -> Path:

@@ -18,6 +18,7 @@ from .base import Backbone, BackboneError, Classifier, Preprocess
 from .checkpoints import CLIP_CONFIG, CLIP_WEIGHTS, CONCEPTS, WORDS
 from .fused import linear, linear_onto, linear_then
 from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_width
+from .thin import narrowed
 from .tower import Features, Slot, Tower, attention, heads, taken, through_norm
 
 TEMPLATE_NUMBERS = 2**24  # 64 MB of rows, for 80 templates and 512 dimensions 400 labels
@@ -118,7 +119,8 @@ class ClipBackbone(Backbone):
                 "a context is read in place of a label's prompt, and no weight holds it; keep the "
                 "adapter's file and give it as --adapter"
             )
-        tensors = {name: t.cpu().contiguous() for name, t in self.model.state_dict().items()}
+        state = self.with_weights({}).model.state_dict()
+        tensors = {name: t.cpu().contiguous() for name, t in state.items()}
         save_file(tensors, folder / CLIP_WEIGHTS[0])
         page = json.dumps(self.config, indent=1, allow_nan=False)
         (folder / CLIP_CONFIG).write_text(page + "\n", encoding="utf-8")
@@ -196,7 +198,7 @@ class ImageTower(Tower):
 
     def _down(self, i: int, state: Tensor, hidden: Tensor) -> Tensor:
         block = self.blocks[i]
-        down = block.mlp.c_proj
+        hidden, down = narrowed(hidden, block.mlp.c_proj)
         return linear_onto(state, hidden, down.weight, down.bias, block.ls_2)
 
     def finish(self, state: Tensor) -> Features:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .thin import narrowed
+
 _THERE = torch.backends.mkldnn.is_available()
 _POINTWISE: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _THERE else None
 
@@ -24,8 +26,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return F.linear(x, weight, bias)
 
 
-def linear_then(x: Tensor, layer: nn.Linear, activation: nn.Module) -> Tensor:
+def linear_then(x: Tensor, layer: Any, activation: nn.Module) -> Tensor:
     """The activation of what the layer makes."""
+    x, layer = narrowed(x, layer)
     exact = type(activation) is nn.GELU and activation.approximate == "none"
     if exact and _applies(x, layer.weight):
         return _POINTWISE(x, layer.weight, layer.bias, "gelu", [], "none")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,11 +25,13 @@ from .checkpoints import (
     WORDS,
     fetch,
     read_config,
+    read_layers,
     safe_weights,
     shape_in,
     unwrapped,
 )
 from .progress import Progress
+from .thin import make_thin
 
 TIMM_WEIGHTS = ("model.safetensors",)
 # What is tried before a visitor's pictures.
@@ -147,7 +150,8 @@ def _clip_folder(name: str, folder: Path) -> Backbone:
     preprocessing = page.get("preprocess_cfg") or {}
     if not isinstance(preprocessing, dict):
         raise BackboneError(f"{name}: its preprocess_cfg is no table of settings; save it again")
-    backbone = _clip(name, page["model_cfg"], preprocessing, weights)
+    layers = read_layers(folder)
+    backbone = _clip(name, page["model_cfg"], preprocessing, weights, layers)
     words = folder / WORDS
     if words.is_file():
         backbone.vocabulary = frozenset(words.read_text(encoding="utf-8").split())
@@ -158,9 +162,14 @@ def _clip_folder(name: str, folder: Path) -> Backbone:
 
 
 def _clip(
-    name: str, config: dict[str, Any], preprocessing: dict[str, Any], weights: Path
+    name: str,
+    config: dict[str, Any],
+    preprocessing: dict[str, Any],
+    weights: Path,
+    layers: Mapping[str, Any] = MappingProxyType({}),
 ) -> Backbone:
-    """A CLIP of open_clip's `model_cfg`, with the weights and the preprocessing that go with it."""
+    """A CLIP of open_clip's `model_cfg`, with the weights and the preprocessing that go with it;
+    `layers` are in two."""
     import open_clip
 
     from .clip import ClipBackbone
@@ -171,6 +180,7 @@ def _clip(
     kept = {key: preprocessing[key] for key in wanted if key in preprocessing}
     with _fitting(name, "open_clip"), unwrapped(weights) as file:
         model = build(**parts)
+        make_thin(model, layers)
         open_clip.load_checkpoint(model, str(file))
         preprocess = open_clip.image_transform(model.visual.image_size, is_train=False, **kept)
         _check_preprocessing(preprocess)
@@ -203,19 +213,30 @@ def _timm_folder(name: str, folder: Path) -> Backbone:
     with unwrapped(safe_weights(folder, TIMM_WEIGHTS)) as file:
         if file.parent != folder:
             shutil.copy(folder / "config.json", file.parent)
-        return _timm(name, f"local-dir:{file.parent}", file)
+        return _timm(name, f"local-dir:{file.parent}", file, read_layers(folder))
 
 
-def _timm(name: str, source: str, weights: Path, **overlay: Any) -> Backbone:
-    """timm's model of that name or folder, with its weights and its own preprocessing."""
+def _timm(
+    name: str,
+    source: str,
+    weights: Path,
+    layers: Mapping[str, Any] = MappingProxyType({}),
+    **overlay: Any,
+) -> Backbone:
+    """timm's model of that name or folder, with its weights and its own preprocessing; `layers` are
+    in two."""
     import timm
+    from safetensors.torch import load_file
     from timm.data.config import resolve_model_data_config
     from timm.data.transforms_factory import create_transform
 
     from .vision import VisionBackbone
 
     with _fitting(name, "timm"):
-        model: Any = timm.create_model(source, pretrained=True, **overlay)
+        model: Any = timm.create_model(source, pretrained=not layers, **overlay)
+        if layers:
+            make_thin(model, layers)
+            model.load_state_dict(load_file(weights))
         preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
         _check_preprocessing(preprocess)
         names = _class_names(model.pretrained_cfg, model.num_classes)

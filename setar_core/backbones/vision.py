@@ -67,7 +67,7 @@ class VisionBackbone(Backbone):
     def save(self, folder: Path) -> None:
         from timm.models import save_for_hf
 
-        save_for_hf(self.model, str(folder), safe_serialization=True)
+        save_for_hf(self.with_weights({}).model, str(folder), safe_serialization=True)
 
 
 class VitTower(Tower):

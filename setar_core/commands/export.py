@@ -1,5 +1,5 @@
-"""`export`: a recipe or an adapter merged into the weights, as a folder for open_clip or timm; or a
-whole detector for ONNX Runtime."""
+"""`export`: a recipe or an adapter merged into the weights, as a folder for open_clip or timm; a
+recipe's low-rank matrices as two thin ones each; or a whole detector for ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .console import say, tell
 if TYPE_CHECKING:
     from ..backbones import Backbone
 
-TO = ("open_clip", "timm", "onnx")
+TO = ("open_clip", "timm", "factorised", "onnx")
 CARD = """# {name} with {change}
 
 The weights of {name} (fingerprint {weights}); merged into them is {change}. All else is as it was,
@@ -48,7 +48,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--to",
         choices=TO,
-        help="which library is to open it (onnx for a --detector, else the backbone's own)",
+        help="which library is to open it (onnx for a --detector, else the backbone's own); "
+        "factorised: its own, by a file of PyTorch beside it",
     )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="one that is not there yet")
     parser.set_defaults(run=run)
@@ -73,14 +74,32 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("there is nothing to merge; give a --recipe or an --adapter")
     backbone = open_backbone(args)
     own = "open_clip" if backbone.has_text else "timm"
+    if args.to == "factorised":
+        return _factorised(backbone, args.out)
     if args.to not in (None, own):
         raise ValueError(f"{backbone.name} is a network of {own}; give --to {own}, or leave it out")
     with _new_folder(out) as whole:
         backbone.save(whole)
         (whole / "README.md").write_text(card(backbone), encoding="utf-8")
-    size = sum(path.stat().st_size for path in out.iterdir())
+    return _named(backbone, args.out)
+
+
+def _factorised(backbone: Backbone, out: str) -> int:
+    """The recipe's matrices in two, where that is less."""
+    from ..interop.factorised import export_factorised
+
+    with _new_folder(Path(out)) as whole:
+        found = export_factorised(backbone, whole)
+    for line in str(found).splitlines():
+        say(line)
+    return _named(backbone, out)
+
+
+def _named(backbone: Backbone, out: str) -> int:
+    """Say what was written, and by which name it is loaded."""
+    size = sum(path.stat().st_size for path in Path(out).iterdir())
     say(f"{backbone.name} with {_change(backbone)}: {size / 1e6:,.0f} MB")
-    tell(f"{'' if backbone.has_text else 'timm:'}local-dir:{args.out}")
+    tell(f"{'' if backbone.has_text else 'timm:'}local-dir:{out}")
     return 0
 
 
