@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         detector, scores = open_detector(args, args.scores)
         made = {Path(args.detector).stem: detector}
     else:
-        given = Given.read(args, args.scores or SCORED, labels, skipped)
+        given = Given.read(args, args.scores, SCORED, labels, skipped)
         warn_same(args.fit, {"--id": args.id, "--threshold-from": args.threshold_from})
         made, scores = _detectors(args, given)
     bench = Benchmark(made, inside, outside, scores, examples, args.bootstrap, args.seed)

@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     examples = existing([args.calibrate]) if args.calibrate else []
     skipped = Skipped()
     warn_same(args.fit, {"--calibrate": args.calibrate})
-    detector, _ = described(args, None, args.score, skipped, score=args.score)
+    named = None if args.detector else args.score
+    detector, _ = described(args, named, args.score, skipped, score=args.score)
     if args.threshold is not None:
         detector = detector.with_threshold(args.threshold)
     if args.calibrate:

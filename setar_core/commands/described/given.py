@@ -90,7 +90,7 @@ class Given:
 
     Attributes:
         scores: those that were asked for.
-        every: whether these are all there are, of which some may not be had.
+        every: whether nobody named these, so that some may not be had.
         negatives: by the way of mining.
         images: those to learn from.
         examples: those that are mixed into the labels, and how much they count.
@@ -108,12 +108,21 @@ class Given:
 
     @classmethod
     def read(
-        cls, args: argparse.Namespace, text: str, labels: LabelSet, skipped: Skipped | None = None
+        cls,
+        args: argparse.Namespace,
+        named: str | None,
+        usual: str,
+        labels: LabelSet,
+        skipped: Skipped | None = None,
     ) -> Given:
-        """Raises ValueError for what cannot be read, is missing, or is of no use."""
+        """Of the scores that were named, else of those of the usual ones that can be had.
+
+        Raises:
+            ValueError: something cannot be read, is missing, or is of no use.
+        """
         from ...scores.shaping import Shaping
 
-        scores, every = names_of(text), text.strip() == ALL
+        scores, every = names_of(named or usual), not named or named.strip() == ALL
         shaping = Shaping.parse(args.shaping) if args.shaping else None
         asked = [SCORES[name] for name in scores]
         for score in () if every else asked:

@@ -84,7 +84,7 @@ def described(
     args: argparse.Namespace, named: str | None, usual: str, skipped: Skipped, **more: Any
 ) -> tuple[Detector, tuple[str, ...]]:
     """The detector that the arguments open or describe, and the scores that are asked of it: those
-    named, else an opened one's own, else the usual ones.
+    named, else an opened one's own, else those of the usual ones that can be had.
 
     Raises:
         ValueError: something of it cannot be had; says what.
@@ -92,7 +92,7 @@ def described(
     if args.detector:
         return open_detector(args, named)
     score_options(args)
-    given = Given.read(args, named or usual, LabelSet.load(args.labels, args.prompt), skipped)
+    given = Given.read(args, named, usual, LabelSet.load(args.labels, args.prompt), skipped)
     backbone, labels = open_model(args)
     made, names = given.detectors(args, {"": backbone}, labels, **more)
     return made[""], names
