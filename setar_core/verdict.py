@@ -28,8 +28,9 @@ class Verdict:
         score: higher is more in-distribution.
         threshold: accepted when `score >= threshold`; None where none was set.
         top: the best labels with their probabilities, at the model's own scale.
-        patches: `(h, w)`, how sure each patch is of its best label, float32.
-        patch_labels: `(h, w)`, those labels, row by row.
+        patches: `(h, w)`, how sure each patch is of its best label, float32; None of a network that
+            sees no patch alone.
+        patch_labels: `(h, w)`, those labels, row by row; empty where there are none.
         support: `(h, w)`, what each patch adds to the best label, float32: logits beyond those that
             it adds to the mean label; below 0 it speaks against it.
         scores: every score of the image, by name, under the detector's options.
@@ -43,7 +44,7 @@ class Verdict:
     score: float
     threshold: float | None
     top: tuple[tuple[str, float], ...]
-    patches: np.ndarray[Any, np.dtype[np.float32]]
+    patches: np.ndarray[Any, np.dtype[np.float32]] | None
     patch_labels: tuple[tuple[str, ...], ...]
     support: np.ndarray[Any, np.dtype[np.float32]]
     scores: dict[str, float]
@@ -84,7 +85,7 @@ class Verdict:
         return IN if self.in_distribution else OUT
 
     def page(self) -> dict[str, Any]:
-        """As JSON values; `patches` and `support` with six digits."""
+        """As JSON values; `patches`, null where there are none, and `support` with six digits."""
         return {
             "verdict": self.decision,
             "in_distribution": self.in_distribution if self.decided else None,
@@ -92,7 +93,7 @@ class Verdict:
             "threshold": self.threshold,
             "top": [{"label": label, "probability": chance} for label, chance in self.top],
             "scores": dict(self.scores),
-            "patches": _rounded(self.patches),
+            "patches": None if self.patches is None else _rounded(self.patches),
             "support": _rounded(self.support),
             **({"band": list(self.band)} if self.band else {}),
             **({"spread": list(self.spread)} if self.spread else {}),

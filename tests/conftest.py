@@ -127,6 +127,33 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small ResNet of four classes with random weights and statistics, as timm saves it."""
+    import timm
+    import torch
+    from timm.models import save_for_hf
+
+    folder: Path = tmp_path_factory.mktemp("timm") / "resnet"
+    sizes = {"layers": [1, 1, 1, 1], "channels": [8, 12, 16, 24]}
+    names = ["zebra", "sea lion", "fox", "owl"]
+    overlay = {"input_size": (3, 96, 96)}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = timm.create_model(
+            "resnet26", num_classes=len(names), pretrained_cfg_overlay=overlay, **sizes
+        )
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+                torch.nn.init.normal_(module.bias, std=0.3)
+                module.running_mean.normal_(std=0.3)
+                module.running_var.uniform_(0.5, 1.5)
+    more = {"model_config": {"label_names": names}, "model_args": sizes}
+    save_for_hf(model, str(folder), safe_serialization=True, **more)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The executable of a Chromium; without one a browser test is skipped, or fails if CI=true."""
     for name in BROWSERS:

@@ -117,8 +117,9 @@ def _known(batch: Batch, image: Judged) -> dict[str, str]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    maps = {name: getattr(verdict, name).round(4).tolist() for name in ("patches", "support")}
-    return {**verdict.page(), **maps}
+    maps = {"patches": verdict.patches, "support": verdict.support}
+    shown = {name: map.round(4).tolist() for name, map in maps.items() if map is not None}
+    return {**verdict.page(), **shown}
 
 
 def _threshold(threshold: Threshold | float) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def load_backbone(
     Args:
         name: `emoji`; `MODEL/TAG` as open_clip lists them (`ViT-B-16/openai`); `hf-hub:ORG/NAME`
             or `local-dir:PATH` in open_clip's form; `timm:NAME`, `timm:hf-hub:ORG/NAME` or
-            `timm:local-dir:PATH` for a SwinV2 or plain ViT classifier.
+            `timm:local-dir:PATH` for a SwinV2, plain ViT or ResNet classifier.
         device: `cpu`, `cuda`, `cuda:1`, `mps`.
         progress: receives a sentence before each step that may take long.
         limit: bytes of the largest file that may be fetched from the hub; None for any.

@@ -44,7 +44,7 @@ class Backbone(ABC):
 
     Attributes:
         name: as `load_backbone` takes it.
-        towers: "visual", and "text" where there is one.
+        towers: "visual", and "text" where there is one; none where it is no stack of blocks.
         preprocess: a PIL image to `(3, H, W)`, float32.
         scale: the factor between cosines and logits; 1 for classifiers.
         class_names: the head's classes by index, where they are known; None for CLIP.
@@ -52,7 +52,10 @@ class Backbone(ABC):
         adapter: what was trained on top; None for nothing.
         vocabulary: the words the text tower was trained on, where it knows only few.
         concepts: the names of what they are words for, in order; empty where they are not known.
+        has_patches: whether a patch has features of its own, without what lies around it.
     """
+
+    has_patches = True
 
     def __init__(self, name: str, model: nn.Module, preprocess: Preprocess) -> None:
         self.name = name
@@ -109,7 +112,16 @@ class Backbone(ABC):
         """Whether its blocks have a token that stands for the whole image."""
         return "visual" in self.towers and self.towers["visual"].pools
 
+    def check_blocks(self) -> None:
+        """Raises ValueError for a network that recipes, spectra and training cannot change."""
+        if not self.towers:
+            raise ValueError(
+                f"{self.name} has no blocks of attention and MLP, whose matrices recipes, spectra, "
+                "the search and fine-tuning are about; use a CLIP, a plain ViT or a SwinV2"
+            )
+
     def tower(self, name: str) -> Tower:
+        self.check_blocks()
         if name not in self.towers:
             raise ValueError(f"{self.name} has no {name} tower; it has {', '.join(self.towers)}")
         return self.towers[name]
@@ -117,7 +129,12 @@ class Backbone(ABC):
     def sites(
         self, weight: str = "up", towers: Iterable[str] = ("visual", "text")
     ) -> Iterator[Site]:
-        """Every block's `weight`, tower after tower, from the top block down."""
+        """Every block's `weight`, tower after tower, from the top block down.
+
+        Raises:
+            ValueError: this backbone has no blocks.
+        """
+        self.check_blocks()
         for name in towers:
             if name in self.towers:
                 tower = self.towers[name]
@@ -130,6 +147,7 @@ class Backbone(ABC):
         Raises:
             ValueError: this backbone has no such site.
         """
+        self.check_blocks()
         tower = self.towers.get(site.tower)
         if tower is None:
             raise ValueError(
@@ -253,16 +271,23 @@ class Backbone(ABC):
         Raises:
             ValueError: `layers` of a network whose blocks have no pooled token.
         """
-        tower, device = self.towers["visual"], self.device
+        device = self.device
 
         def read(piece: slice) -> Features:
             with rounding(device):
-                state = tower.start(images[piece].to(device, non_blocking=True))
-                more = layers or parts
-                return tower.run_with(state, layers, parts) if more else tower.run(state)
+                return self.run(images[piece].to(device, non_blocking=True), layers, parts)
 
         pieces = smaller_if_full(read, len(images), len(images), device)
         return Features.join([features for _, features in pieces])
+
+    def run(self, pixels: Tensor, layers: bool = False, parts: bool = False) -> Features:
+        """As `features`, of images on its device, all at once."""
+        tower = self.towers["visual"]
+        state = tower.start(pixels)
+        features: Features = (
+            tower.run_with(state, layers, parts) if layers or parts else tower.run(state)
+        )
+        return features
 
     @abstractmethod
     def reading(self, labels: LabelSet) -> Generator[int, None, Classifier]:

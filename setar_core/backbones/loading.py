@@ -93,17 +93,17 @@ def timm_tag(name: str, progress: Progress | None, limit: int | None) -> Backbon
     """`timm:NAME`; the architecture is checked before its weights are fetched."""
     import timm
 
-    from .vision import tower_of
+    from .resnet import classifier_of
 
     model_name = name.removeprefix("timm:")
     if not timm.is_model(model_name.split(".")[0]) or not timm.is_model_pretrained(model_name):
         raise unknown(name)
     with torch.device("meta"):  # its shape alone: a refused one may have 27 GB
         model: Any = timm.create_model(model_name, pretrained=False)
-    tower_of(name, model)
+    classifier_of(name, model)
     repo = model.pretrained_cfg.get("hf_hub_id")
     if not repo:
-        raise BackboneError(f"{name} is not offered on the hub; use another timm ViT or SwinV2")
+        raise BackboneError(f"{name} is not offered on the hub; use another of timm's")
     weights = fetch(repo, TIMM_WEIGHTS, progress, limit)
     # Some were published as .npz, read by a function of their own; on the hub all are safetensors.
     with unwrapped(weights) as file:
@@ -112,12 +112,12 @@ def timm_tag(name: str, progress: Progress | None, limit: int | None) -> Backbon
 
 
 def known_names() -> list[str]:
-    """Every name that needs no path: emoji, open_clip's ViTs and timm's ViTs and SwinV2s."""
+    """Every name that needs no path: emoji, open_clip's ViTs, timm's ViTs, SwinV2s, ResNets."""
     import open_clip
     import timm
 
     names = [f"{model}/{tag}" for model, tag in open_clip.list_pretrained()]
-    patterns = ["swinv2_*", "vit_*", "deit_*"]
+    patterns = ["swinv2_*", "vit_*", "deit_*", "resnet[1-9]*", "resnext*", "wide_resnet*"]
     return ["emoji", *names, *(f"timm:{n}" for n in timm.list_models(patterns, pretrained=True))]
 
 
@@ -230,7 +230,7 @@ def _timm(
     from timm.data.config import resolve_model_data_config
     from timm.data.transforms_factory import create_transform
 
-    from .vision import VisionBackbone
+    from .resnet import classifier_of
 
     with _fitting(name, "timm"):
         model: Any = timm.create_model(source, pretrained=not layers, **overlay)
@@ -240,7 +240,7 @@ def _timm(
         preprocess = create_transform(**resolve_model_data_config(model), is_training=False)
         _check_preprocessing(preprocess)
         names = _class_names(model.pretrained_cfg, model.num_classes)
-        backbone = VisionBackbone(name, model, preprocess, names)
+        backbone = classifier_of(name, model)(name, model, preprocess, names)
         head = f"{model.pretrained_cfg.get('classifier')}.weight"
         found, wanted = shape_in(weights, head), tuple(backbone.head.weight.shape)
         if found not in (None, wanted):  # timm leaves out one of another size without a word

@@ -16,6 +16,8 @@ BLOCK_WEIGHTS = ("q", "k", "v", "o", "up", "down")
 class Features(NamedTuple):
     """`whole (B, D)` of each image, `local (B, P, D)` of its patches, `grid (h, w)`, P = h * w.
 
+    Of a network that `has_patches` no more, `local` are the places of its last map.
+
     Unit length for CLIP; as the head takes them for classifiers. `before (B, D)` are those of whole
     images before normalisation, None where they are never normalised. Where they were asked for,
     `layers (B, L, D)` are what the head would take of each block, and `parts (B, P, D)` what each

@@ -33,12 +33,11 @@ class VisionBackbone(Backbone):
         preprocess: Preprocess,
         class_names: tuple[str, ...] | None = None,
     ) -> None:
-        self._tower = tower_of(name, model)
         super().__init__(name, model, preprocess)
         self.class_names = class_names
 
     def _cut(self, model: nn.Module) -> dict[str, Tower]:
-        return {"visual": self._tower(model)}
+        return {"visual": tower_of(self.name, model)(model)}
 
     @property
     def head(self) -> nn.Linear:
@@ -219,7 +218,7 @@ def tower_of(name: str, model: Any) -> type[VitTower] | type[SwinTower]:
         else:
             return SwinTower
     elif type(model) is not VisionTransformer:
-        reason = f"a {type(model).__name__} is neither a plain ViT nor a SwinV2"
+        reason = f"a {type(model).__name__} is neither a plain ViT, a SwinV2 nor a ResNet"
     elif not isinstance(model.head, nn.Linear):
         reason = "it has no classification head"
     elif model.attn_pool is not None or model.global_pool != "token" or model.cls_token is None:
@@ -233,5 +232,6 @@ def tower_of(name: str, model: Any) -> type[VitTower] | type[SwinTower]:
     raise BackboneError(
         f"{name} is not supported: {reason}. Use a plain ViT such as "
         "timm:deit_tiny_patch16_224.fb_in1k, a SwinV2 such as "
-        "timm:swinv2_base_window16_256.ms_in1k, a CLIP such as ViT-B-16/openai, or emoji"
+        "timm:swinv2_base_window16_256.ms_in1k, a ResNet such as timm:resnet50.a1_in1k, a CLIP "
+        "such as ViT-B-16/openai, or emoji"
     )

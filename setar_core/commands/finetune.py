@@ -102,6 +102,7 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     changes = _changes(args)
     preset_plan(args.preset, args.backbone, 1_000, **changes)  # refused before a network is loaded
     backbone, labels = open_model(args)
+    backbone.check_blocks()
     plan = preset_plan(args.preset, backbone.name, len(labels), **changes)
     plan = resolve(plan, len(labels))
     skipped = Skipped()

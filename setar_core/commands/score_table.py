@@ -97,7 +97,9 @@ class ScoreTable:
             {"image": str(images[place]), "scores": scores[place].tolist()} for place in good
         ]
         if self._logits and pages:
-            rows = torch.cat([logits.whole[good, None], logits.patches[good]], dim=1)
+            rows = logits.whole[good, None]
+            if logits.local is not None:
+                rows = torch.cat([rows, logits.local[good]], dim=1)
             data = rows.float().numpy()
             append(self._logits, data.tobytes())
             self._each = data[0].nbytes

@@ -22,7 +22,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "its own)",
     )
     parser.add_argument("--out", required=True, metavar="scores.csv")
-    parser.add_argument("--logits", metavar="out.npz", help="whole, local, scale and images")
+    parser.add_argument(
+        "--logits",
+        metavar="out.npz",
+        help="whole, local, scale and images; local is empty for a ResNet",
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -49,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     paths = existing(args.images)
     skipped = Skipped()
     detector, names = described(args, args.scores, ",".join(ALONE), skipped)
-    needs = frozenset({"patches"} if args.logits else ()).union(*(SCORES[n].needs for n in names))
+    local = args.logits and detector.backbone.has_patches
+    needs = frozenset({"patches"} if local else ()).union(*(SCORES[n].needs for n in names))
     if not args.resume:
         set_aside_unfinished(args.out, *beside)
     with closing(ScoreTable(detector, names, paths, journal, growing, args.resume)) as table:

@@ -158,6 +158,7 @@ def _open(args: argparse.Namespace) -> tuple[Backbone, CalibrationSet, Skipped]:
     from ..data.calibration import CalibrationSet
 
     backbone, labels = open_model(args)
+    backbone.check_blocks()
     skipped = Skipped()
     calibration = CalibrationSet.from_folder(args.images, labels, backbone.preprocess, skipped)
     if calibration.warning:

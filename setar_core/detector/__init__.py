@@ -147,7 +147,9 @@ class Detector(Scorer):
                     "out, or use another temperature or backbone"
                 )
         best = probabilities(logits).topk(min(self.top, len(self.labels)))
-        maps, places = patch_map(logits).numpy(), patch_best(logits).tolist()
+        seen = "patches" in here
+        maps = patch_map(logits).numpy() if seen else [None] * len(logits)
+        places = patch_best(logits).tolist() if seen else [()] * len(logits)
         assert evidence.support is not None
         support = evidence.support.unflatten(1, logits.grid).numpy()
         nearest, spread = self._nearest(evidence), self._spread(evidence)

@@ -34,6 +34,7 @@ class Trained:
 
     def __init__(self, backbone: Backbone, plan: Plan, recipe: Recipe | None) -> None:
         """Raises ValueError for a plan that does not fit the backbone."""
+        backbone.check_blocks()
         self.plan = plan
         self.recipe = recipe or None
         self.source = backbone.original

@@ -113,10 +113,7 @@ class _Network(nn.Module):
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         detector = self.detector
         backbone, head, needs = detector.backbone, detector.classifier, SCORES[detector.score].needs
-        tower = backbone.tower("visual")
-        state = tower.start(pixels)
-        deep = "layers" in needs
-        features = tower.run_with(state, True, False) if deep else tower.run(state)
+        features = backbone.run(pixels, "layers" in needs)
         whole = features.whole
         if detector.shaping:
             whole = backbone.placed(detector.shaping(features.raw))

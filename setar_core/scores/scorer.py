@@ -278,9 +278,8 @@ class Scorer:
     @property
     def needs(self) -> frozenset[str]:
         """What a verdict tells: patch maps, and every score that can be had."""
-        return frozenset({"patches", "support"}).union(
-            *(SCORES[n].needs for n in SCORES if not self.lacks(n))
-        )
+        maps = {"support"} | ({"patches"} if self.backbone.has_patches else set())
+        return frozenset(maps).union(*(SCORES[n].needs for n in SCORES if not self.lacks(n)))
 
     def _check(self) -> None:
         """Raises ValueError where what was chosen does not go together."""
@@ -300,6 +299,11 @@ class Scorer:
             return f"needs {NEEDS[min(missing)]}, and {there}"
         if self.shaping and not looks <= {"logits"}:
             return f"looks at more than the logits that {self.shaping.asked} shapes"
+        if "patches" in looks and not self.backbone.has_patches:
+            return (
+                f"looks at patches, and {self.backbone.name} sees none without its neighbours; use "
+                "a score of the whole image"
+            )
         if "layers" in looks and not self.backbone.has_layers:
             return (
                 f"looks at every block, and those of {self.backbone.name} have no token that "

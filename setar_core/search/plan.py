@@ -171,6 +171,7 @@ def resolve(plan: SearchPlan, backbone: Backbone, calibration: CalibrationSet) -
             f"an image is of class {low if low < 0 else high}, but the {k} labels are numbered "
             f"0 to {k - 1}; give the label set that the classes were taken from"
         )
+    backbone.check_blocks()
     top_k = usual_top_k(k) if plan.top_k is None else plan.top_k
     if top_k >= k:
         raise ValueError(

@@ -72,7 +72,12 @@ _KEPT: WeakKeyDictionary[Backbone, dict[Site, Profile]] = WeakKeyDictionary()
 
 def all_sites(backbone: Backbone) -> Iterator[Site]:
     """Every matrix that a recipe may name: tower after tower, the projection, then the top block
-    down, its weights in the order q, k, v, o, up, down."""
+    down, its weights in the order q, k, v, o, up, down.
+
+    Raises:
+        ValueError: this backbone has no blocks.
+    """
+    backbone.check_blocks()
     for name, tower in backbone.towers.items():
         known = tower.sites()
         for i in (None, *reversed(range(tower.depth))):

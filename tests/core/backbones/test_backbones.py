@@ -255,7 +255,8 @@ def test_blocks_without_a_token_for_the_image_are_refused(swin):
      ("ViT-B-16-SigLIP/webli", "not a plain ViT"), ("coca_ViT-B-32/laion2b_s13b_b90k", "CoCa"),
      ("xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k", "text tower"),
      ("ViT-B-16/opnai", "near it: ViT-B-16/openai"), ("emojy", "near it: emoji"),
-     ("timm:resnet50.a1_in1k", "a ResNet is neither"), ("timm:deit_tny", "near it: timm:deit_tiny"),
+     ("timm:resnetv2_50.a1h_in1k", "a ResNetV2 is neither"),
+     ("timm:deit_tny", "near it: timm:deit_tiny"),
      ("timm:vit_base_patch16_siglip_224.webli", "no classification head"),
      ("local-dir:no/such", "no such folder"), ("timm:local-dir:no/such", "no such folder")],
 )  # fmt: skip
