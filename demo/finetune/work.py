@@ -114,6 +114,7 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
         ValueError: the backbone, the pictures or the plan do not fit, or the loss diverges.
     """
     backbone = yield from library.loading(request.settings.backbone)
+    backbone.check_blocks()
     from setar_core.finetune.pictures import TrainingSet
     from setar_core.finetune.train import finetune
 

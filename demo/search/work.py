@@ -82,6 +82,7 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
         ValueError: the backbone, the pictures, the plan or the trace to go on from do not fit.
     """
     backbone = yield from library.loading(request.backbone)
+    backbone.check_blocks()
     calibration, examples, problems, warning = yield from _pictures(backbone, request, trace.parent)
 
     from setar_core.search.eta import Eta

@@ -11,6 +11,7 @@ from demo.page.components.heading import head
 from demo.page.components.notices import Notices
 from demo.page.downloads import download
 from demo.page.events import FAST, KEEP, sent
+from demo.page.notices import toasting_errors
 from demo.page.session import Bar
 from demo.server.library import Library
 from demo.spectrum.components.map import LARGEST, STEP, Map, SpectrumMap
@@ -188,7 +189,9 @@ def _join(on: SpectrumHandlers, bar: Bar, frame: gr.Column, opener: gr.Button, p
     part.set_many.click(
         on.range_set, [part.tower, part.first, part.last, part.many, *asked], view, **FAST
     )
-    part.tower.input(on.blocks, [bar.backbone, part.tower], [part.first, part.last], **FAST)
+    part.tower.input(
+        toasting_errors(on.blocks), [bar.backbone, part.tower], [part.first, part.last], **FAST
+    )
     part.clear.click(on.cleared, asked, view, **FAST)
     part.other_backbone.input(
         on.other_chosen, [bar.backbone, part.other_backbone],
