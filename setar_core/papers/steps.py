@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..data.classes import folder_classes
 from ..labels import LabelSet
 from ..paths import RECIPES
 from .plan import Row, Table, Weights
 from .worlds import World
 
-CLASSES = {"textures": "dtd47"}  # the label set that a set's own folders bear
+# The label set that a set's own folders bear.
+CLASSES = {"textures": "dtd47", "sun": "sun397", "places": "places365"}
+UNSORTED = ("sun", "places")  # as they unpack, all of their pictures lie in one folder
 SMALL_EPOCHS = 1
 SMALL_RATIOS = (0.0, 0.3)
 
@@ -130,7 +133,10 @@ class Setting:
             return self.world.known[known].pictures.path, self.world.known[known].labels
         labels = CLASSES.get(name, "") if self.world.published else ""
         there = name in self.world.foreign and self.world.foreign[name].path.is_dir()
-        return (self.world.foreign[name].path, labels) if there and labels else None
+        if not there or not labels:
+            return None
+        path = self.world.foreign[name].path
+        return (path, labels) if name not in UNSORTED or _bears(path, labels) else None
 
     def _weights(self, row: Row) -> Iterator[Step]:
         """A search, a training, or both."""
@@ -209,6 +215,12 @@ class Setting:
             parts.append(f"{name}={text}")
         parts += [f"seed={seed}" for seed in weights.seeds]
         return ".".join(parts)
+
+
+def _bears(folder: Path, labels: str) -> bool:
+    """Whether it holds folders, and all of them bear names of that label set."""
+    folders = [path.name for path in folder.iterdir() if path.is_dir()]
+    return bool(folders) and folder_classes(folders, LabelSet.load(labels))[0] is not None
 
 
 def _by_seed(weights: Weights, small: bool) -> Iterable[Weights]:

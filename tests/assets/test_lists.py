@@ -15,6 +15,8 @@ FIRST_AND_LAST = {
     "cifar10": (10, "airplane", "truck"),
     "cifar100": (100, "apple", "worm"),
     "dtd47": (47, "banded", "zigzagged"),
+    "sun397": (397, "abbey", "youth hostel"),
+    "places365": (365, "airfield", "zen garden"),
 }
 
 
@@ -22,8 +24,23 @@ FIRST_AND_LAST = {
 def test_label_set_of_a_real_data_set(name):
     labels = LabelSet.load(name)
     assert (len(labels), labels.names[0], labels.names[-1]) == FIRST_AND_LAST[name]
-    if name != "imagenet1k":  # the data sets number their classes alphabetically
+    if name not in ("imagenet1k", "places365"):  # the data sets number their classes alphabetically
         assert list(labels.names) == sorted(set(labels.names))
+
+
+def test_places_are_the_data_sets_own_in_index_order():
+    """Its `categories_places365.txt` has the MD5 that torchvision checks, but for spaces."""
+    names = LabelSet.load("places365").names
+    assert [names[i] for i in (8, 41, 205, 234, 342)] == [
+        "apartment building outdoor", "barndoor", "lake natural", "mountain snowy",
+        "underwater ocean deep",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["sun397", "places365"])
+def test_no_two_scenes_are_one_folder(name):
+    names = LabelSet.load(name).names
+    assert len({label.replace(" ", "").casefold() for label in names}) == len(names)
 
 
 def test_imagenet_is_open_clips_list_in_index_order():

@@ -145,6 +145,16 @@ def test_what_was_measured_is_shown_beside_what_failed(world, tmp_path):
     assert cell.value == 64 and cell.within and not line.lacks
 
 
+def test_scenes_are_told_apart_where_their_folders_bear_the_names(world, tmp_path):
+    table = chosen(["4"])[0]
+    (tmp_path / "SUN" / "images").mkdir(parents=True)  # as it unpacks
+    (tmp_path / "Places" / "swimming_pool-indoor").mkdir(parents=True)
+    steps, measured = Setting(world, tmp_path).steps(table)
+    assert set(measured[0].files) == {"imagenet1k", "places", "textures"}
+    (step,) = [step for step in steps if step.out == measured[0].files["places"][0]]
+    assert flags(step)["--labels"] == ["places365"]
+
+
 def measured_as(world, tmp_path, change):
     """The first table where the first row's numbers are the authors', and `change` more."""
     steps, measured = Setting(world, tmp_path).steps(FIRST)
