@@ -25,10 +25,10 @@ from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
 from ..parallel import rounding
 from ..recipe import ORIGINAL, Recipe, Site
+from .linear.thin import make_whole
 from .logits import Classifier as Classifier
 from .logits import Logits as Logits
 from .progress import Progress, finished
-from .thin import make_whole
 from .tower import BLOCK_WEIGHTS, Features, Slot, Tower
 
 FEW = 500  # labels that are read within a second or so

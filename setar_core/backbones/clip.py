@@ -16,9 +16,9 @@ from ..adapter import Adapter
 from ..labels import LabelSet, few, short
 from .base import Backbone, BackboneError, Classifier, Preprocess
 from .checkpoints import CLIP_CONFIG, CLIP_WEIGHTS, CONCEPTS, WORDS
-from .fused import linear, linear_onto, linear_then
+from .linear.fused import linear, linear_onto, linear_then
+from .linear.thin import narrowed
 from .text import TextTower, Tokenizer, block_slot, label_rows, pool_type, text_width
-from .thin import narrowed
 from .tower import Features, Slot, Tower, attention, heads, taken, through_norm
 
 TEMPLATE_NUMBERS = 2**24  # 64 MB of rows, for 80 templates and 512 dimensions 400 labels

@@ -30,8 +30,8 @@ from .checkpoints import (
     shape_in,
     unwrapped,
 )
+from .linear.thin import make_thin
 from .progress import Progress
-from .thin import make_thin
 
 TIMM_WEIGHTS = ("model.safetensors",)
 # What is tried before a visitor's pictures.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.checkpoints import LAYERS
-from ..backbones.thin import CALLED, Thin, saves, thin_layers
+from ..backbones.linear.thin import CALLED, Thin, saves, thin_layers
 from ..lowrank import spectrum
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from setar_core.backbones import fused
+from setar_core.backbones.linear import fused
 
 
 @pytest.fixture

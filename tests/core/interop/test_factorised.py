@@ -13,7 +13,7 @@ from torch import nn
 from setar_core.__main__ import main
 from setar_core.adapter import Adapter
 from setar_core.backbones import BackboneError, load_backbone
-from setar_core.backbones.thin import Thin, thin_layers
+from setar_core.backbones.linear.thin import Thin, thin_layers
 from setar_core.data.images import find_images, read_image
 from setar_core.interop import factorised
 from setar_core.labels import LabelSet

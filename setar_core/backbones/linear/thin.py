@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from ..data.strict import short
+from ...data.strict import short
 
 CALLED = ("mlp.c_fc", "mlp.c_proj", "mlp.fc1", "mlp.fc2", "attn.proj")
 
