@@ -22,7 +22,7 @@ from demo.page.uploads import zip_file
 from demo.server.library import Library
 from demo.server.limits import MAX_SETS_BYTES, MAX_SETS_FILES
 from demo.server.request import NO_RECIPE, given_recipe, recipe_of
-from setar_core.data.contents import MAX_FILES, MAX_TOTAL
+from setar_core.data.archives.contents import MAX_FILES, MAX_TOTAL
 
 LIMITS = (
     f"A zip is one set: up to {MAX_FILES:,} images and {MAX_TOTAL // 10**9} GB unpacked, in a "

@@ -6,12 +6,13 @@ import stat
 import struct
 import zipfile
 import zlib
+from importlib import import_module
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from setar_core.data import archives, contents
+from setar_core.data import archives
 from setar_core.data.archives import (
     ArchiveError,
     inspect,
@@ -20,7 +21,7 @@ from setar_core.data.archives import (
     unpacking,
     unwrapped,
 )
-from setar_core.data.directory import directory
+from setar_core.data.archives.directory import directory
 from setar_core.data.images import find_images
 
 
@@ -287,6 +288,7 @@ def test_a_directory_of_many_bytes_is_not_parsed(pack, monkeypatch, unparsed):
     info = zipfile.ZipInfo("a.png")
     info.comment = bytes(60_000)
     path = pack({info: png()})
+    contents = import_module("setar_core.data.archives.contents")
     monkeypatch.setattr(contents, "MAX_DIRECTORY", 50_000)
     unparsed()
     with pytest.raises(ArchiveError, match="directory"):

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from ..listing import listing
 from .contents import (
     MAX_FILES,
     MAX_TOTAL,
@@ -21,7 +22,6 @@ from .contents import (
     opened,
     shown,
 )
-from .listing import listing
 
 CHUNK = 2**20
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
+from ..formats import EXTENSIONS, MAX_BYTES
+from ..listing import of_the_system
 from .directory import UTF8, directory, overlapping
-from .formats import EXTENSIONS, MAX_BYTES
-from .listing import of_the_system
 
 MAX_FILES = 20_000  # entries of any kind
 MAX_TOTAL = 2_000_000_000  # bytes, unpacked
