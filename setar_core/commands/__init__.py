@@ -7,6 +7,7 @@ code: 0 for done, 1 when something was left out, and a ValueError for what it re
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..adapter import Adapter
     from ..backbones import Backbone
     from ..data.images import ImageError
+    from ..data.names import Paths
 
 
 def add_model(
@@ -164,18 +166,25 @@ def warn_numbers(folder: str) -> None:
         )
 
 
-def existing(paths: Iterable[str]) -> list[Path]:
-    """The image files that the paths name.
+def existing(paths: Iterable[str]) -> Paths:
+    """The image files that the paths name; what shards hold besides is told.
 
     Raises:
-        ValueError: a path that does not exist, a folder without images.
+        ValueError: a path that does not exist, a folder or a shard without images.
     """
-    from ..data.images import find_images
+    from ..data.images import each_image
+    from ..data.names import Names, Paths
+    from ..data.shards import expanded, told
 
-    for path in paths:
-        if not Path(path).exists():
+    every = list(expanded(paths))
+    for path in every:
+        if not path.exists():
             raise ValueError(f"{path}: no such file or folder; check its spelling")
-    return find_images(paths)
+    passed: Counter[str] = Counter()
+    found = Paths(Names(each_image(every, passed)))
+    if passed:
+        say(f"passed over in the shards: {told(passed)}")
+    return found
 
 
 class Skipped:

@@ -72,9 +72,9 @@ class ImageError(ValueError):
     """A file that cannot be judged; the message names the file, the reason and the remedy."""
 
     def __init__(self, path: str | os.PathLike[str], reason: str, remedy: str):
-        name = repr(Path(path).name)[1:-1]  # control characters would break a line of output
-        super().__init__(f"{name}: {reason}; {remedy}")
         self.path = Path(path)
+        name = repr(_shown(self.path))[1:-1]  # control characters would break a line of output
+        super().__init__(f"{name}: {reason}; {remedy}")
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -92,7 +92,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     try:
         with open(path, "rb", opener=_opener) as file:
             _check_file(path, os.fstat(file.fileno()))
-            return _decoded(path, file)
+            return decode_image(path, file)
     except FileNotFoundError:
         raise ImageError(path, "no such file", "check the path") from None
     except IsADirectoryError:
@@ -100,6 +100,22 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     except OSError as error:
         reason = f"cannot be read ({error.strerror or error})"
         raise ImageError(path, reason, "check the path and its permissions") from None
+
+
+def check_bytes(path: Path, size: int) -> None:
+    """Raises ImageError for a file of no bytes, or of more than MAX_BYTES."""
+    if size == 0:
+        raise ImageError(path, "is empty (0 bytes)", "save or download it again")
+    if size > MAX_BYTES:
+        reason = f"is {size / 1e6:.1f} MB, over the limit of {MAX_BYTES / 1e6:.0f} MB"
+        raise ImageError(path, reason, "save it smaller or with more compression")
+
+
+def _shown(path: Path) -> str:
+    """The file's name; in a shard, with the shard's before it."""
+    parts = path.parts
+    first = next((i for i, part in enumerate(parts) if part.lower().endswith(".tar")), -1)
+    return "/".join(parts[first:])
 
 
 def _opener(name: str, flags: int) -> int:
@@ -110,14 +126,11 @@ def _opener(name: str, flags: int) -> int:
 def _check_file(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ImageError(path, "is not a regular file", "give an image file")
-    if status.st_size == 0:
-        raise ImageError(path, "is empty (0 bytes)", "save or download it again")
-    if status.st_size > MAX_BYTES:
-        reason = f"is {status.st_size / 1e6:.1f} MB, over the limit of {MAX_BYTES / 1e6:.0f} MB"
-        raise ImageError(path, reason, "save it smaller or with more compression")
+    check_bytes(path, status.st_size)
 
 
-def _decoded(path: Path, file: BinaryIO) -> Image.Image:
+def decode_image(path: Path, file: BinaryIO) -> Image.Image:
+    """As `read_image`, of bytes whose number was checked; errors name the path."""
     try:
         with Image.open(file, formats=FORMATS) as image:
             _check_size(path, image.size, MAX_SIDE.get(image.format or ""))

@@ -36,13 +36,24 @@ def listing(folder: str | os.PathLike[str]) -> Listing:
     Raises:
         ImageError: it cannot be read.
     """
-    found = Listing([], [])
+    folders, files = names(folder)
+    return Listing(*([Path(folder, name) for name in some] for some in (folders, files)))
+
+
+def names(folder: str | os.PathLike[str]) -> tuple[list[str], list[str]]:
+    """The same by names alone, which take a tenth of the memory: folders and files.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    folders: list[str] = []
+    files: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if not of_the_system(entry.name):
-                    (found.folders if entry.is_dir() else found.files).append(Path(entry.path))
+                    (folders if entry.is_dir() else files).append(entry.name)
     except OSError as error:
         reason = f"this folder cannot be read ({error.strerror or error})"
         raise ImageError(folder, reason, "check its permissions, or leave it out") from None
-    return Listing(sorted(found.folders), sorted(found.files))
+    return sorted(folders, key=os.path.normcase), sorted(files, key=os.path.normcase)
