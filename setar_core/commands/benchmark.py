@@ -38,10 +38,18 @@ EPILOG = "datasets.md tells how to lay out the sets of the papers. All metrics a
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("benchmark", help=__doc__, description=__doc__, epilog=EPILOG)
     parser.add_argument(
-        "--id", required=True, metavar="DIR", help="ID images; in folders a class, for accuracy"
+        "--id",
+        required=True,
+        metavar="DIR",
+        help="ID images; in folders a class, for accuracy; or shards",
     )
     parser.add_argument(
-        "--ood", nargs="+", action="extend", required=True, metavar="DIR", help="a folder a set"
+        "--ood",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="DIR",
+        help="a folder or shard a set",
     )
     add_model(parser, required=False)
     parser.add_argument(

@@ -14,7 +14,13 @@ from .outputs import check_outputs, set_aside_unfinished
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("scores", help=__doc__, description=__doc__)
-    parser.add_argument("--images", nargs="+", required=True, metavar="PATH")
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="images, folders, or shards: 'a-{00..99}.tar'",
+    )
     parser.add_argument(
         "--scores",
         metavar="a,b,c",

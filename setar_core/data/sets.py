@@ -1,4 +1,4 @@
-"""A folder of images under one name, with each image's class where its folders tell it."""
+"""A folder of images, or shards, under one name, with each image's class where they tell it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from ..labels import LabelSet
 from .classes import folder_classes
 from .images import find_images
+from .shards import expanded, is_shard, labels_in, shard_of, size_of
 
 LAYOUTS = "datasets.md tells how to lay out the sets of the papers"
 MEAN = "mean"  # what the mean over OOD sets is called; no set may be
@@ -19,11 +20,11 @@ MEAN = "mean"  # what the mean over OOD sets is called; no set may be
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The images of one folder.
+    """The images of one folder, or of shards that lie in one.
 
     Attributes:
         name: as tables write it.
-        root: the folder.
+        root: the folder, or the one shard.
         files: paths under `root`, in sorted order, with "/" between folders.
         classes: the label's index of each image; None where the folders do not tell.
         strangers: class folders that are no label, where some are and some are not.
@@ -49,37 +50,57 @@ class ImageSet:
         """Sixteen characters that change with the files' names or sizes, not with the folder."""
         text = hashlib.sha256()
         for file in self.files:
-            path = self.root / file
-            size = path.stat().st_size if path.is_file() else -1
-            text.update(f"{file!r} {size}\n".encode())
+            text.update(f"{file!r} {size_of(self.root / file)}\n".encode())
         return text.hexdigest()[:16]
 
     @classmethod
     def from_folder(
         cls, folder: str | os.PathLike[str], name: str | None = None, labels: LabelSet | None = None
     ) -> ImageSet:
-        """Every image in the folder and in those below it.
+        """Every image in the folder and in those below it; or in a shard, or in those that braces
+        name.
 
-        With `labels`, the folders at the top are classes where `folder_classes` knows them.
+        With `labels`, the folders at the top are classes where `folder_classes` knows them, and so
+        is what shards say of each image.
 
         Raises:
-            ValueError: no such folder, or no image in it.
+            ValueError: no such folder or shard, or no image in it.
         """
-        root = Path(folder)
-        if root.is_file():
-            raise ValueError(f"{folder} is a file; give a folder of images. {LAYOUTS}")
-        if not root.is_dir():
-            raise ValueError(f"{folder}: no such folder; check its spelling. {LAYOUTS}")
+        parts = parts_of(folder)
+        root = parts[0] if len(parts) == 1 else parts[0].parent
         try:
-            found = find_images([root])
+            found = find_images(parts)
         except ValueError as error:
             raise ValueError(f"{folder}: {error}. {LAYOUTS}") from None
         files = tuple(path.relative_to(root).as_posix() for path in found)
-        name = name or root.resolve().name or str(root)
+        name = name or Path(folder).resolve().name or str(root)
         if labels is None:
             return cls(name, root, files)
-        classes, strangers = _classes(files, labels)
+        shards = list(dict.fromkeys(path for path in map(shard_of, found) if path))
+        said = [label for shard in shards for label in labels_in(shard)]
+        classes, strangers = (
+            _said(said, labels) if len(said) == len(found) else _classes(files, labels)
+        )
         return cls(name, root, files, classes, strangers)
+
+
+def parts_of(folder: str | os.PathLike[str]) -> list[Path]:
+    """The folder or shard that is meant, or the shards of one folder that braces name.
+
+    Raises:
+        ValueError: one that is not there, or a file that is no shard.
+    """
+    parts = list(expanded([folder]))
+    for part in parts:
+        if part.is_file() and not is_shard(part):
+            raise ValueError(f"{part} is a file; give a folder of images. {LAYOUTS}")
+        if not part.exists():
+            kind = "folder" if len(parts) == 1 else "shard"
+            raise ValueError(f"{part}: no such {kind}; check its spelling. {LAYOUTS}")
+    several = len(parts) > 1
+    if several and ({part.parent for part in parts} != {parts[0].parent} or parts[0].is_dir()):
+        raise ValueError(f"{folder} names several folders; give one, or shards of one folder")
+    return parts
 
 
 def open_sets(
@@ -94,11 +115,14 @@ def open_sets(
 
     Raises:
         ValueError: a folder that is not there or holds no image; an OOD folder that holds the ID
-            folder, lies in it or in another OOD folder, or is given twice.
+            folder, lies in it or in another OOD folder, or is given twice; a shard of two sets.
     """
     folders = [Path(folder) for folder in (id_folder, *ood_folders)]
     real = [folder.resolve() for folder in folders]
     check_apart(real, list(map(str, folders)))
+    parts = Counter(part.resolve() for folder in folders for part in parts_of(folder))
+    if twice := [part for part, count in parts.items() if count > 1]:
+        raise ValueError(f"{twice[0]} is in two of the sets; give each shard to one. {LAYOUTS}")
     names = _names(real)
     inside = ImageSet.from_folder(folders[0], names[0], labels)
     outside = [
@@ -170,3 +194,20 @@ def _classes(
     if classes is None:
         return None, strangers
     return tuple(classes[top] for top in tops if top), ()
+
+
+def _said(
+    texts: Sequence[str | None], labels: LabelSet
+) -> tuple[tuple[int, ...] | None, tuple[str, ...]]:
+    """The same of what shards say of each image: labels' names, or their numbers from 0."""
+    if None in texts:
+        return None, ()
+    said = [text for text in texts if text is not None]
+    names = sorted(set(said))
+    classes: dict[str, int] | None = {str(c): c for c in range(len(labels))}
+    strangers: tuple[str, ...] = tuple(name for name in names if not name.isdecimal())
+    if strangers or set(names) & set(labels.names):
+        classes, strangers = folder_classes(names, labels)
+    elif outside := tuple(name for name in names if name not in (classes or {})):
+        classes, strangers = None, outside
+    return (None, strangers) if classes is None else (tuple(classes[text] for text in said), ())

@@ -122,7 +122,7 @@ def located(path: str | os.PathLike[str]) -> Path | Member:
     if isinstance(path, Member):
         return path
     path = Path(path)
-    shard = _shard_of(path)
+    shard = shard_of(path)
     if shard is None:
         return path
     found = opened(shard)
@@ -137,7 +137,7 @@ def located(path: str | os.PathLike[str]) -> Path | Member:
 
 def size_of(path: Path) -> int:
     """Bytes of the file, or of the shard that an image lies in; -1 where there is none."""
-    shard = _shard_of(path)
+    shard = shard_of(path)
     try:
         return _size(str(shard)) if shard else path.stat().st_size if path.is_file() else -1
     except OSError:
@@ -200,7 +200,7 @@ def _choices(text: str) -> list[str]:
     return [f"{i:0{width}d}" for i in range(first, last + step, step)]
 
 
-def _shard_of(path: Path) -> Path | None:
+def shard_of(path: Path) -> Path | None:
     """The path up to the first file that is a shard by its name."""
     if ENDING not in os.fspath(path).lower():
         return None

@@ -13,7 +13,9 @@ from PIL import Image
 
 from setar_core.data.images import ImageError, each_image, find_images, read_image
 from setar_core.data.names import Names, Paths
+from setar_core.data.sets import ImageSet, open_sets
 from setar_core.data.shards import expanded, labels_in, opened
+from setar_core.labels import LabelSet
 
 
 def png(colour="red"):
@@ -153,3 +155,44 @@ def test_packed_names_are_found_where_they_are_first():
     assert names.first.tolist() == [True, True, False, True, True, False]
     some = Paths(names)[1::2]
     assert list(map(str, some)) == ["b", words[3], "b"] and str(some[1:][0]) == words[3]
+
+
+LABELS = LabelSet(("bee", "fox", "owl"))
+
+
+@pytest.mark.parametrize(
+    ("said", "classes", "strangers"),
+    [
+        ((b"fox", b"bee", b"Owl"), (1, 0, 2), ()),
+        ((b"2", b"0", b"2"), (2, 0, 2), ()),
+        ((b"fox", b"cat", b"bee"), None, ("cat",)),
+        ((b"2", b"0", b"3"), None, ("3",)),
+        ((b"fox", b"bee", b""), None, ()),
+    ],
+)
+def test_shards_tell_the_classes_of_a_set(pack, said, classes, strangers):
+    for number, text in enumerate(said):
+        folder = pack(f"s-{number}.tar", ("1.png", png()), ("1.cls", text)).parent
+    found = ImageSet.from_folder(folder / "s-{0..2}.tar", None, LABELS)
+    assert (found.classes, found.strangers) == (classes, strangers)
+    assert found.files == ("s-0.tar/1.png", "s-1.tar/1.png", "s-2.tar/1.png")
+
+
+def test_one_shard_is_a_set(pack):
+    path = pack("s.tar", ("1.png", png()), ("d/2.png", png()))
+    found = ImageSet.from_folder(path)
+    assert found.files == ("1.png", "d/2.png") and found.path(1) == path / "d" / "2.png"
+
+
+def test_sets_that_share_a_shard_are_refused(pack):
+    for number in range(3):
+        folder = pack(f"s-{number}.tar", ("1.png", png())).parent
+    with pytest.raises(ValueError, match=r"s-1\.tar is in two of the sets"):
+        open_sets(folder / "s-{0..1}.tar", [folder / "s-{1..2}.tar"], LABELS)
+    with pytest.raises(ValueError, match="share images"):
+        open_sets(folder, [folder / "s-1.tar"], LABELS)
+    with pytest.raises(ValueError, match=r"s-3\.tar: no such shard"):
+        ImageSet.from_folder(folder / "s-{0..3}.tar")
+    (folder / "d").mkdir()
+    with pytest.raises(ValueError, match="names several folders"):
+        ImageSet.from_folder(str(folder / "{d,s-1.tar}"))
