@@ -77,7 +77,10 @@ class ImageSet:
         if labels is None:
             return cls(name, root, files)
         shards = list(dict.fromkeys(path for path in map(shard_of, found) if path))
-        said = [label for shard in shards for label in labels_in(shard)]
+        try:
+            said = [label for shard in shards for label in labels_in(shard)]
+        except OSError as error:
+            raise ValueError(f"{folder}: a shard cannot be read ({error.strerror})") from None
         classes, strangers = (
             _said(said, labels) if len(said) == len(found) else _classes(files, labels)
         )

@@ -139,7 +139,8 @@ def size_of(path: Path) -> int:
     """Bytes of the file, or of the shard that an image lies in; -1 where there is none."""
     shard = shard_of(path)
     try:
-        return _size(str(shard)) if shard else path.stat().st_size if path.is_file() else -1
+        whole = shard or path
+        return whole.stat().st_size if whole.is_file() else -1
     except OSError:
         return -1
 
@@ -211,11 +212,6 @@ def _inside(path: Path, shard: Path) -> str:
     return str(path)[len(str(shard)) + 1 :].replace(os.sep, "/")
 
 
-@lru_cache(maxsize=64)
-def _size(shard: str) -> int:
-    return os.stat(shard).st_size
-
-
 @lru_cache(maxsize=4)
 def _headers(path: str, size: int, changed: int) -> Shard:
     """Read the headers of a tar; `size` and `changed` tell one file from the next of its name."""
@@ -225,14 +221,21 @@ def _headers(path: str, size: int, changed: int) -> Shard:
             fault = _read_headers(file, size, found)
     except TAR_ERRORS as error:
         fault = (f"is broken ({first_line(error)})", AGAIN)
-        with open(path, "rb") as file:
-            start = file.read(8)
+        start = _beginning(path)
         for mark, kind in OTHERS.items():
             if start.startswith(mark):
                 fault = f"is {kind}, not a plain tar", "unpack that, so that a .tar remains"
     if fault and len(found.names):
         fault = f"{fault[0]}, behind {len(found.names):,} images", fault[1]
     return found.shard(fault)
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(8)
+    except OSError:
+        return b""
 
 
 def _read_headers(file: BinaryIO, size: int, found: _Found) -> tuple[str, str] | None:
