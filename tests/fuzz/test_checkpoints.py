@@ -7,7 +7,14 @@ import torch
 
 from setar_core.adapter import Adapter
 from setar_core.backbones import load_backbone
-from setar_core.backbones.checkpoints import check_safetensors, read_config, shape_in
+from setar_core.backbones.checkpoints import (
+    LAYERS,
+    check_safetensors,
+    read_config,
+    read_layers,
+    shape_in,
+)
+from setar_core.backbones.linear.thin import make_thin
 from setar_core.data.images import find_images
 from setar_core.detector import Detector
 from setar_core.labels import LabelSet
@@ -41,6 +48,19 @@ def test_a_mutated_configuration_is_read_or_refused(golden, tmp_path, fuzz_secon
         read_config(path, {"model_cfg": dict})
 
     seeds = [(golden / "clip" / "open_clip_config.json").read_bytes(), b"NaN", b"1" * 5000]
+    taken, refused = hunt(read, seeds, fuzz_seconds)
+    assert taken and refused
+
+
+def test_mutated_ranks_of_layers_are_taken_or_refused(tmp_path, fuzz_seconds):
+    path, name = tmp_path / LAYERS, "mlp.fc1"
+
+    def read(data):
+        path.write_bytes(data)
+        model = torch.nn.ModuleDict({"mlp": torch.nn.ModuleDict({"fc1": torch.nn.Linear(8, 32)})})
+        make_thin(model, read_layers(tmp_path))
+
+    seeds = [json.dumps({"layers": {name: rank}}).encode() for rank in (1, 5, 7)]
     taken, refused = hunt(read, seeds, fuzz_seconds)
     assert taken and refused
 
