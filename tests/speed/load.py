@@ -19,14 +19,18 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from demo.api import Endpoints
 from demo.server.shipped import examples
 from tests.speed.app import resident, served
 
+ASKED = {name: p.default for name, p in signature(Endpoints.verdict).parameters.items()}
+del ASKED["self"]
 SETTLING = 90  # seconds before memory is read: what nobody watches ends after 30, calls go on
 SLOW = 600  # seconds
 
@@ -45,7 +49,7 @@ class Visitor:
     def verdict(self, picture: Path, labels: str = "animals") -> dict[str, Any]:
         """The endpoint's answer; raises RuntimeError with its refusal."""
         sent = f"data:image/webp;base64,{base64.b64encode(picture.read_bytes()).decode()}"
-        asked = [[sent], labels, "a photo of a {}", "emoji", "none", "mcm", 1.0, 1.0, "0.04"]
+        asked = list((ASKED | {"images": [sent], "labels": labels, "threshold": "0.04"}).values())
         event = self.client.post("call/verdict", json={"data": asked}).json()["event_id"]
         with self.client.stream("GET", f"call/verdict/{event}") as stream:
             name = ""
