@@ -94,15 +94,14 @@ class Config:
             None if p["type"] == "state" else p["props"].get("value") for p in inputs
         ]
 
-    def ticks(self) -> list[int]:
-        """The functions of clocks whose events carry something: those that look at work."""
-        clocks = {id for id, part in self.parts.items() if part["type"] == "timer"}
+    def tick(self, part: str, name: str) -> tuple[int, list[Any]]:
+        """The function of the clock that a part's event starts: what looks at its work."""
         functions = self.page["dependencies"]
-        return [
-            f["id"]
-            for f in functions
-            if f["inputs"] and f["targets"] and f["targets"][0][0] in clocks
-        ]
+        number, _ = self.event(part, name)
+        started = next(f["outputs"] for f in functions if f["id"] == number)
+        clocks = {id for id in started if self.parts[id]["type"] == "timer"}
+        (found,) = [f for f in functions if f["targets"] and f["targets"][0][0] in clocks]
+        return found["id"], [None] * len(found["inputs"])
 
 
 @contextmanager
@@ -110,12 +109,12 @@ def greedy(base: str, config: Config, searches: int, labels: int) -> Iterator[No
     """Searches that are looked at, a benchmark, and four calls with giant label lists again and
     again, until it is left."""
     over, visitors = threading.Event(), [Visitor(base, place) for place in range(searches + 5)]
-    (tick,) = config.ticks()
+    tick = config.tick("search-start", "click")
 
     def search(visitor: Visitor) -> None:
         visitor.join(*config.event("search-start", "click"))
         while not over.wait(2):
-            visitor.run(tick, [None, None])
+            visitor.run(*tick)
 
     def giant(visitor: Visitor, place: int) -> None:
         while not over.is_set():
