@@ -16,6 +16,7 @@ import json
 import statistics
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -105,9 +106,10 @@ class Config:
 
 
 @contextmanager
-def greedy(base: str, config: Config, searches: int, labels: int) -> Iterator[None]:
+def greedy(base: str, config: Config, searches: int, labels: int) -> Iterator[Counter[str]]:
     """Searches that are looked at, a benchmark, and four calls with giant label lists again and
-    again, until it is left."""
+    again, until it is left; counts what was answered."""
+    answered: Counter[str] = Counter()
     over, visitors = threading.Event(), [Visitor(base, place) for place in range(searches + 5)]
     tick = config.tick("search-start", "click")
 
@@ -115,13 +117,16 @@ def greedy(base: str, config: Config, searches: int, labels: int) -> Iterator[No
         visitor.join(*config.event("search-start", "click"))
         while not over.wait(2):
             visitor.run(*tick)
+            answered["looks at searches"] += 1
 
     def giant(visitor: Visitor, place: int) -> None:
         while not over.is_set():
             names = "\n".join(f"thing {place} {i} {time.time():.0f}" for i in range(labels))
             try:
                 visitor.verdict(examples()[0], names)
+                answered["giant calls"] += 1
             except (RuntimeError, httpx.HTTPError):
+                answered["giant calls refused"] += 1
                 over.wait(1)
 
     work: list[tuple[Any, ...]] = [(search, visitor) for visitor in visitors[:searches]]
@@ -133,7 +138,7 @@ def greedy(base: str, config: Config, searches: int, labels: int) -> Iterator[No
         thread.start()
     time.sleep(10)  # until all of them are at it
     try:
-        yield
+        yield answered
     finally:
         over.set()
 
@@ -174,7 +179,7 @@ def main() -> None:
 
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()
-        with greedy(base, config, args.searches, args.labels):
+        with greedy(base, config, args.searches, args.labels) as answered:
             beside = [ask(100 + place) for place in range(args.verdicts)]
             with ThreadPoolExecutor(args.visitors) as pool:
                 together = list(pool.map(ask, range(200, 200 + args.visitors)))
@@ -192,6 +197,8 @@ def main() -> None:
     print(f"at the top       {max(sizes):7.0f} MB")
     print(f"after            {after:7.0f} MB, {after / before:.2f} x (bar 1.30)")
     answers = [right for _, found in named for _, right in found]
+    told = ", ".join(f"{count} {what}" for what, count in answered.items())
+    print(f"meanwhile         {told}")
     print(f"wrong answers    {answers.count(False):7} of {len(answers)}")
 
 
