@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -39,22 +40,23 @@ class Journal:
         Raises:
             OSError: the disk is full, or gone; names the file.
         """
-        self.path = path
+        self.path, self._end = path, end
         if end:
             os.truncate(path, end)
         self._file = open(path, "ab" if end else "wb")  # noqa: SIM115
         if not end:
             self.append(first)
 
-    def append(self, *pages: Mapping[str, Any]) -> None:
-        """Add a line for each page.
+    def append(self, *pages: Mapping[str, Any]) -> list[int]:
+        """Add a line for each page; the bytes at which they begin.
 
         Raises:
             OSError: the disk is full, or gone; names the file.
         """
-        append(
-            self._file, "".join(json.dumps(page, allow_nan=False) + "\n" for page in pages).encode()
-        )
+        lines = [(json.dumps(page, allow_nan=False) + "\n").encode() for page in pages]
+        append(self._file, b"".join(lines))
+        *begin, self._end = accumulate(map(len, lines), initial=self._end)
+        return begin
 
     def close(self) -> None:
         with suppress(OSError):  # only of a line that could not be written, which was said then

@@ -73,12 +73,14 @@ def run(args: argparse.Namespace) -> int:
 
 def read_scores(path: str | Path, column: str | None = None) -> np.ndarray:
     """Scores `(n,)` of a text file with a number a line, of an .npy file without objects, or of the
-    named column of a table whose first line names its columns.
+    named column of a table: Parquet, or text whose first line names its columns.
 
     Raises:
         ValueError: no such file, too large, not finite numbers (says which line), no such column.
     """
     import numpy as np
+
+    from .scored.formats import is_parquet, read_parquet
 
     path = Path(path)
     try:
@@ -86,6 +88,8 @@ def read_scores(path: str | Path, column: str | None = None) -> np.ndarray:
             raise ValueError(
                 f"{path} has {path.stat().st_size} bytes; at most {MAX_BYTES} are read"
             )
+        if is_parquet(path):
+            return _finite(path, read_parquet(path, column, MAX_BYTES // 8), "row")
         with path.open("rb") as file:  # once: a pipe cannot be read twice
             start = file.read(len(MAGIC))
             if start == MAGIC and path.is_file():

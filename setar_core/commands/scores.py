@@ -1,4 +1,4 @@
-"""`scores`: every score of every image as CSV, and the logits as .npz."""
+"""`scores`: every score of every image as CSV or Parquet, and the logits as .npz."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="which ones, or all that can be had (those that need nothing else; of a --detector "
         "its own)",
     )
-    parser.add_argument("--out", required=True, metavar="scores.csv")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="scores.csv",
+        help="or .parquet, with pyarrow",
+    )
     parser.add_argument(
         "--logits",
         metavar="out.npz",
@@ -48,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from .score_table import ScoreTable
+    from .scored.formats import check_format
+    from .scored.table import ScoreTable
 
     check_detector(args)
     score_options(args)
@@ -56,19 +62,20 @@ def run(args: argparse.Namespace) -> int:
     growing = Path(f"{args.logits}.growing") if args.logits else None
     beside = [journal, *([growing] if growing else [])]
     check_outputs(args.out, args.logits, *map(str, beside))
-    paths = existing(args.images)
+    check_format(args.out)
+    images = existing(args.images).names
     skipped = Skipped()
     detector, names = described(args, args.scores, ",".join(ALONE), skipped)
     local = args.logits and detector.backbone.has_patches
     needs = frozenset({"patches"} if local else ()).union(*(SCORES[n].needs for n in names))
     if not args.resume:
         set_aside_unfinished(args.out, *beside)
-    with closing(ScoreTable(detector, names, paths, journal, growing, args.resume)) as table:
+    with closing(ScoreTable(detector, names, images, journal, growing, args.resume)) as table:
         if table.known:
-            say(f"{len(table.known)} images are in {journal} already")
+            say(f"{table.known} images are in {journal} already")
         elif args.resume:
             say(f"{journal} has no image yet; starting from the first")
-        bar = tqdm(total=len(table.images), initial=len(table.known), unit="image", disable=None)
+        bar = tqdm(total=len(table.images), initial=table.known, unit="image", disable=None)
         with bar:
             for some, evidence in detector.read(table.missing, table.leave_out, needs):
                 columns = [detector.score_of(evidence, name) for name in names]

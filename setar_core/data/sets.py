@@ -32,7 +32,7 @@ class ImageSet:
 
     name: str
     root: Path
-    files: tuple[str, ...]
+    files: Sequence[str]
     classes: tuple[int, ...] | None = None
     strangers: tuple[str, ...] = ()
 

@@ -17,7 +17,8 @@ from setar_core.backbones import load_backbone
 from setar_core.benchmark.run import Benchmark
 from setar_core.benchmark.scorebook import Scorebook
 from setar_core.commands.metrics import read_scores
-from setar_core.commands.score_table import ScoreTable
+from setar_core.commands.scored.table import ScoreTable
+from setar_core.data.names import Names
 from setar_core.data.negatives import Negatives
 from setar_core.data.sets import ImageSet
 from setar_core.detector import Detector
@@ -91,13 +92,13 @@ def reader(tmp_path, golden, detector):
         Scorebook(path, bench(), resume=True).close()
 
     def score_table(path):
-        ScoreTable(detector, ["mcm"], paths, path, resume=True).close()
+        ScoreTable(detector, ["mcm"], Names(paths), path, resume=True).close()
 
     made = bench()
     with Scorebook(book, made) as scores:
         for step in made.steps():
             scores.write(step)
-    ScoreTable(detector, ["mcm"], paths, journal).close()
+    ScoreTable(detector, ["mcm"], Names(paths), journal).close()
     entry = {"image": str(paths[0]), "scores": [0.5]}
     array = io.BytesIO()
     np.save(array, np.linspace(0, 1, 9))

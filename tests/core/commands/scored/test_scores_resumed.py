@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from setar_core.__main__ import main
-from setar_core.commands.score_table import ScoreTable
+from setar_core.commands.scored.table import ScoreTable
 from setar_core.detector import Detector
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 

@@ -3,14 +3,15 @@
 The journal's first line says what the scores depend on, then there is a line an image: its scores,
 or why it was left out. Logits that were asked for lie in a file of float32, `(1 + P, C)` an image:
 the whole image's, then its patches'; the image's line says at which byte they end.
+
+In memory an image has its name and where its line begins, so that a million take little.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -19,22 +20,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..benchmark.tables import guarded
-from ..data.sets import ImageSet
-from ..journal import Journal, append, check_same, whole_lines
-from . import printable
-from .console import say
-from .outputs import save_whole, whole_file
+from ...data.names import Names, Paths
+from ...data.sets import ImageSet
+from ...journal import Journal, append, check_same, whole_lines
+from ..console import say
+from ..outputs import whole_file
+from .formats import write
 
 if TYPE_CHECKING:
-    from ..backbones import Logits
-    from ..data.images import ImageError
-    from ..detector import Detector
+    from ...backbones import Logits
+    from ...data.images import ImageError
+    from ...detector import Detector
 
 Page = dict[str, Any]  # a line
 
 BEGINNING = b'{"backbone"'
 MAX_LINE = 1_000_000  # bytes; a line has a few hundred
+UNKNOWN, LEFT_OUT = -1, -2  # in place of where an image's scores are
 
 
 class ScoreTable:
@@ -47,7 +49,7 @@ class ScoreTable:
         resume: go on with what is in these files.
 
     Attributes:
-        known: the lines of the journal, by image.
+        known: how many images have a line.
 
     Raises:
         ValueError: the journal is none, or of another run; says what differs.
@@ -57,15 +59,16 @@ class ScoreTable:
         self,
         detector: Detector,
         scores: Sequence[str],
-        images: Sequence[Path],
+        images: Names,
         journal: Path,
         logits: Path | None = None,
         resume: bool = False,
     ) -> None:
         self.scores = tuple(scores)
-        self.images = tuple(map(str, images))
+        self.images = images
+        self.known = 0
+        self._lines = np.full(len(self.images), UNKNOWN)  # where each begins in the journal
         self._scale, self._width = detector.backbone.scale, len(detector.classifier.weight)
-        self.known: dict[str, Page] = {}
         self._each = self._size = 0  # bytes of an image's logits, and of all
         self._keeps_logits = logits is not None
         first, end = self._header(detector, logits), 0
@@ -78,14 +81,14 @@ class ScoreTable:
             self._logits.truncate(self._size)
 
     @property
-    def missing(self) -> list[Path]:
+    def missing(self) -> Paths:
         """The images of which nothing is known yet, each once."""
-        return [Path(image) for image in dict.fromkeys(self.images) if image not in self.known]
+        return Paths(self.images, np.flatnonzero(self.images.first & (self._lines == UNKNOWN)))
 
     @property
     def whole(self) -> bool:
         """Whether every image has scores."""
-        return len(self._scored()) == len(self.images)
+        return bool((self._lines[self.images.first] >= 0).all())
 
     def add(self, images: Sequence[Path], scores: Tensor, logits: Logits) -> None:
         """Enter images with their scores, `(B, S)`; one of which some is no number is left out."""
@@ -113,25 +116,20 @@ class ScoreTable:
         self._leave_out(error.path, str(error))
 
     def save(self, out: str) -> None:
-        """Write the table as CSV; what was there stays until it is whole."""
-        text = io.StringIO()
-        table = csv.writer(text)
-        table.writerow(["image", *self.scores])
-        for image in self._scored():
-            scores = self.known[image]["scores"]
-            table.writerow([guarded(printable(image)), *map(repr, scores)])
-        save_whole(out, text.getvalue())
+        """Write the table, as the ending of `out` says; what was there stays until it is whole."""
+        rows = ((page["image"], page["scores"]) for page in self._scored())
+        write(out, self.scores, rows)
 
     def save_logits(self, out: str) -> None:
         """Write `whole (n, C)`, `local (n, P, C)`, `scale` and `images`, if there is any image."""
-        images = self._scored()
-        if not images or not self._logits:
+        if not self._size or not self._logits:
             return
         data = np.memmap(self._logits.name, np.float32, "r")
         rows: np.ndarray = data.reshape(self._size // self._each, -1, self._width)
-        places = [self.known[image]["logits"] // self._each - 1 for image in images]
-        if places != list(range(len(rows))):  # images that were given twice
-            rows = rows[places]
+        found = ((page["image"], page["logits"] // self._each - 1) for page in self._scored())
+        images, places = zip(*found, strict=True)
+        if places != tuple(range(len(rows))):  # images that were given twice, or came in turns
+            rows = rows[list(places)]
         with whole_file(out) as file:
             np.savez(
                 file,
@@ -152,11 +150,26 @@ class ScoreTable:
         say(f"skipped: {reason}")
 
     def _enter(self, *pages: Page) -> None:
-        self._journal.append(*pages)
-        self.known |= {page["image"]: page for page in pages}
+        for page, line in zip(pages, self._journal.append(*pages), strict=True):
+            self._note(page, line)
 
-    def _scored(self) -> list[str]:
-        return [image for image in self.images if "scores" in self.known[image]]
+    def _note(self, page: Page, line: int) -> bool:
+        """Where an image's line begins; False for an image that has one, or is not of the run."""
+        place = self.images.place(page["image"])
+        if place is None or self._lines[place] != UNKNOWN:
+            return False
+        self._lines[place] = line if "scores" in page else LEFT_OUT
+        self.known += 1
+        return True
+
+    def _scored(self) -> Iterator[Page]:
+        """The lines of the images that have scores, in the images' order."""
+        with open(self._journal.path, "rb") as file:
+            for place, first in enumerate(self.images.first.tolist()):
+                known = place if first else self.images.place(self.images[place])
+                if (line := int(self._lines[known])) >= 0:
+                    file.seek(line)
+                    yield json.loads(file.readline())
 
     def _header(self, detector: Detector, logits: Path | None) -> Page:
         images = ImageSet("images", Path(), self.images)
@@ -176,25 +189,22 @@ class ScoreTable:
     def _take_up(self, journal: Path, first: Page, logits: Path | None) -> int:
         """Take over what the journal has, as far as its logits are there; where that ends."""
         there = logits.stat().st_size if logits and logits.exists() else 0
-        images, end = set(self.images), 0
+        end = 0
         for line in whole_lines(journal, "journal of scores", BEGINNING, MAX_LINE):
             page = line.page
             if page is not None and line.number == 1:
                 check_same(journal, page, first)
-            elif page is None or not self._fits(page) or page["image"] not in images:
+            elif page and self._fits(page) and page.get("logits", 0) > there:
+                break
+            elif not (page and self._fits(page) and self._note(page, end)):
                 raise ValueError(
                     f"{journal}, line {line.number}: it has no scores of an image of this run; "
                     "start without --resume"
                 )
-            elif (size := page.get("logits", 0)) > there:
-                break
-            else:
-                images.remove(page["image"])
-                self.known[page["image"]] = page
-                if size:
-                    self._each, self._size = self._each or size, size
-                if "left_out" in page:
-                    say(f"skipped: {page['left_out']}")
+            elif "left_out" in page:
+                say(f"skipped: {page['left_out']}")
+            elif size := page.get("logits"):
+                self._each, self._size = self._each or size, size
             end = line.end
         return end
 
