@@ -6,20 +6,30 @@ Exit code 0: done; 1: done, but something was left out; 2: refused, with one lin
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from functools import partial
 from pathlib import Path
 
-from .commands.console import Parser, ended
+from .commands.console import BY_SIGNAL, Parser, ended
+from .commands.voice import one_voice
 from .memory import is_out_of_memory
+from .parallel.place import told
+from .parallel.ranks import Ranks, joined
 
 
 def main(arguments: list[str] | None = None) -> int:
-    return ended(partial(_run, arguments))
+    return ended(partial(_joined, arguments))
 
 
-def _run(arguments: list[str] | None) -> int:
+def _joined(arguments: list[str] | None) -> int:
+    with joined(told(os.environ)) as ranks, one_voice(ranks):
+        code = _run(arguments, ranks)
+        return code if code >= BY_SIGNAL else ranks.agreed(code)
+
+
+def _run(arguments: list[str] | None, ranks: Ranks) -> int:
     from .commands import (
         accuracy,
         benchmark,
@@ -32,6 +42,7 @@ def _run(arguments: list[str] | None) -> int:
         search,
         verdict,
     )  # under ended's eye
+    from .commands.voice import start
 
     name = "setar" if Path(sys.argv[0]).stem == "setar" else "python -m setar_core"
     parser = Parser(prog=name, description=__doc__)
@@ -42,8 +53,9 @@ def _run(arguments: list[str] | None) -> int:
     args = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", category=UserWarning)
     warnings.filterwarnings("ignore", message="Image size", category=RuntimeWarning)  # ours is less
+    args.ranks = ranks
     try:
-        return args.run(args)
+        return start(args)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

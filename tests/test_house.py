@@ -170,7 +170,7 @@ def test_only_one_file_of_the_core_touches_threads():
         for path in sorted(ROOT.glob("setar_core/**/*.py"))
         if words.search(path.read_text(encoding="utf-8"))
     ]
-    assert found == ["parallel.py"]
+    assert found == ["workers.py"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

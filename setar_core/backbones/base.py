@@ -23,7 +23,7 @@ from ..data.strict import short
 from ..labels import LabelSet
 from ..lowrank import Spectrum, low_rank, spectrum
 from ..memory import images_at_once, smaller_if_full
-from ..parallel import rounding
+from ..parallel.workers import rounding
 from ..recipe import ORIGINAL, Recipe, Site
 from .linear.thin import make_whole
 from .logits import Classifier as Classifier

@@ -19,6 +19,7 @@ from ..data.sets import MEAN, ImageSet
 from ..detector import Detector
 from ..memory import IMAGES
 from ..metrics.bootstrap import RESAMPLES
+from ..parallel.ranks import SINGLE, Ranks
 from ..scores import SCORES, check_scores
 from ..threshold import Threshold, calibrate
 from .results import Comparison, Detection, Row, compare, mean
@@ -36,6 +37,19 @@ class Step(NamedTuple):
     rows: tuple[Row, ...] = ()
 
 
+class Found(NamedTuple):
+    """What one process found of a few images of one set.
+
+    `values` are the scores, `(n, R, S)`, and `labels` the nearest, `(n, R)`, of `places`;
+    `left_out` tells by place why an image has none.
+    """
+
+    places: list[int]
+    values: np.ndarray
+    labels: np.ndarray
+    left_out: dict[int, str]
+
+
 class Benchmark:
     """Holds the sets and what is known of their images.
 
@@ -45,6 +59,7 @@ class Benchmark:
         scores: names in `SCORES`.
         calibration: ID images that set a threshold for each detector.
         resamples: of the bootstrap; 0 leaves the intervals out.
+        ranks: this process among those that share the images; all of them know every score.
 
     Raises:
         ValueError: no detector, detectors that differ in more than the recipe, no OOD set, a score
@@ -60,10 +75,11 @@ class Benchmark:
         calibration: ImageSet | None = None,
         resamples: int = RESAMPLES,
         seed: int = 0,
+        ranks: Ranks = SINGLE,
     ) -> None:
         self.detectors = dict(detectors)
         self.scores = tuple(scores)
-        self.resamples, self.seed = resamples, seed
+        self.resamples, self.seed, self.ranks = resamples, seed, ranks
         self._check(ood_sets)
         sets = [id_set, *ood_sets, *([calibration] if calibration else [])]
         if len({s.name for s in sets}) < len(sets):
@@ -101,6 +117,8 @@ class Benchmark:
             ValueError: no ID image, no calibration image, or no OOD image at all could be read.
         """
         self.comparisons = {}
+        for scored in self.sets:
+            scored.take(self.ranks.agreed(scored.known))
         for scored in self.sets:
             yield from self._pass(scored, batch_size)
             if scored in self.oods:
@@ -142,41 +160,49 @@ class Benchmark:
         return calibrate(self.scores_of(self.calibration, detection).tolist(), recall, context)
 
     def _pass(self, scored: SetScores, batch_size: int) -> Iterator[Step]:
-        images, at = scored.images, 0
-        errors: list[ImageError] = []
         todo: list[int] = np.flatnonzero(~scored.seen).tolist()
+        mine = [todo[i] for i in self.ranks.mine(len(todo), batch_size)]
+        for found in self.ranks.turns(self._found(scored.images, mine, batch_size)):
+            for place, reason in found.left_out.items():
+                scored.leave_out(place, reason)
+            scored.put(found.places, found.values, found.labels)
+            yield self._step(scored, tuple(found.places), tuple(found.left_out))
+
+    def _found(self, images: ImageSet, todo: Sequence[int], batch_size: int) -> Iterator[Found]:
+        """What is found of these images, batch by batch, in their order."""
+        at = 0
+        errors: list[ImageError] = []
         paths = (images.path(place) for place in todo)
         preprocess = self._first.backbone.preprocess
         for batch in batches(paths, preprocess, batch_size, on_error=errors.append):
             values, labels = self._look(batch.pixels)
-            places, left_out = [], []
+            places, unread = [], []
             for path in batch.paths:
                 while images.path(todo[at]) != path:  # what lies between could not be read
-                    left_out.append(todo[at])
+                    unread.append(todo[at])
                     at += 1
                 places.append(todo[at])
                 at += 1
-            for place, error in zip(left_out, errors, strict=False):
-                scored.leave_out(place, str(error))
-            del errors[: len(left_out)]
+            left_out = dict(zip(unread, map(str, errors), strict=False))
+            del errors[: len(unread)]
             finite = np.isfinite(values).all(axis=(1, 2))
             for place in np.array(places)[~finite].tolist():
-                left_out.append(place)
-                scored.leave_out(place, f"{images.path(place).name!r}: its scores are no numbers")
-            places = np.array(places)[finite].tolist()
-            scored.put(places, values[finite], labels[finite])
-            yield self._step(scored, tuple(places), tuple(left_out))
-        rest = todo[at:]
-        for place, error in zip(rest, errors, strict=True):
-            scored.leave_out(place, str(error))
-        if rest:
-            yield self._step(scored, (), tuple(rest))
+                left_out[place] = f"{images.path(place).name!r}: its scores are no numbers"
+            good: list[int] = np.array(places)[finite].tolist()
+            yield Found(good, values[finite], labels[finite], left_out)
+        if rest := todo[at:]:
+            values, labels = self._nothing(0)
+            yield Found([], values, labels, dict(zip(rest, map(str, errors), strict=True)))
+
+    def _nothing(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Room for scores `(count, R, S)` and nearest labels `(count, R)`."""
+        shape = count, len(self.detectors)
+        return np.empty((*shape, len(self.scores))), np.empty(shape, dtype=np.int32)
 
     @torch.inference_mode()
     def _look(self, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Scores `(B, R, S)` and nearest labels `(B, R)` of pixels `(B, 3, H, W)`."""
-        values = np.empty((len(pixels), len(self.detectors), len(self.scores)))
-        labels = np.empty(values.shape[:2], dtype=np.int32)
+        values, labels = self._nothing(len(pixels))
         pixels = pixels.to(self._first.backbone.device, non_blocking=True)
         for r, detector in enumerate(self.detectors.values()):
             for part, evidence in detector.evidence(pixels, self._needs):

@@ -34,6 +34,14 @@ class SetScores:
         """The places of images that have scores."""
         return np.flatnonzero(self.labels[:, 0] >= 0)
 
+    @property
+    def known(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, str]]:
+        """All that was filled in, for another process that has the same images."""
+        return self.seen, self.values, self.labels, self.left_out
+
+    def take(self, known: tuple[np.ndarray, np.ndarray, np.ndarray, dict[int, str]]) -> None:
+        self.seen, self.values, self.labels, self.left_out = known
+
     def put(self, places: Sequence[int], values: np.ndarray, labels: np.ndarray) -> None:
         self.values[places], self.labels[places] = values, labels
         self.seen[places] = True

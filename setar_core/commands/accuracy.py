@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..labels import LabelSet, few
+from ..memory import IMAGES_WATCHED
 from . import (
-    Skipped,
     add_adapter,
     add_labelled,
     add_model,
@@ -16,8 +19,15 @@ from . import (
     printable,
     warn_numbers,
 )
-from .console import tell
+from .console import say, tell
 from .outputs import check_outputs, save_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..data.images import ImageError
+    from ..detector import Detector
+    from ..parallel.ranks import Ranks
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,14 +37,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_recipe(parser)
     add_adapter(parser)
     parser.add_argument("--out", metavar="accuracy.json", help="in percent, and class by class")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, shared=True)
 
 
 def run(args: argparse.Namespace) -> int:
     import numpy as np
     from tqdm import tqdm
 
-    from ..benchmark.accuracy import accuracy, most_probable
+    from ..benchmark.accuracy import accuracy
     from ..data.sets import ImageSet
     from ..detector import Detector
 
@@ -48,18 +58,26 @@ def run(args: argparse.Namespace) -> int:
             f"bear labels' names{strange}. datasets.md tells how"
         )
     backbone, labels = open_model(args)
-    detector = Detector(backbone, labels)
-    skipped = Skipped()
+    ranks: Ranks = args.ranks
     classes = dict(zip(images.paths(), images.classes, strict=True))
+    ranks.check_same("weights or images", (backbone.fingerprint, images.fingerprint))
+    paths = list(classes)
+    mine = [paths[i] for i in ranks.mine(len(paths), IMAGES_WATCHED)]
     read: list[int] = []
     found = []
+    skipped = 0
     with tqdm(total=len(images), unit="image", disable=None) as bar:
-        for paths, evidence in detector.read(list(classes), skipped, frozenset({"logits"})):
-            found.append(most_probable(evidence.logits.whole))
-            read += [classes[path] for path in paths]
-            bar.update(len(paths))
-    nearest = np.concatenate(found) if found else np.empty((0, 1), dtype=int)
-    result = accuracy(nearest, read, labels.names)
+        for some, nearest, errors in ranks.turns(_nearest(Detector(backbone, labels), mine)):
+            for error in errors:
+                say(f"skipped: {error}")
+            skipped += len(errors)
+            found.append(nearest)
+            read += [classes[path] for path in some]
+            bar.update(len(some) + len(errors))
+    if not ranks.leads:
+        return 0
+    every = np.concatenate(found) if found else np.empty((0, 1), dtype=int)
+    result = accuracy(every, read, labels.names)
     page = {
         **result.page(),
         "settings": {
@@ -71,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             "adapter": backbone.adapter.fingerprint if backbone.adapter else None,
             "set": images.name,
         },
-        "left_out": skipped.count,
+        "left_out": skipped,
     }
     if args.out:
         save_whole(args.out, json.dumps(page, indent=2, allow_nan=False) + "\n")
@@ -85,4 +103,24 @@ def run(args: argparse.Namespace) -> int:
         f"{printable(images.name)}: {100 * result.top1:.2f} % of {result.images:,} images right "
         f"({low:.2f} to {high:.2f} with 95 % confidence){top5}; fewest: {told}"
     )
-    return 1 if skipped.count else 0
+    return 1 if skipped else 0
+
+
+def _nearest(
+    detector: Detector, paths: Sequence[Path]
+) -> Iterator[tuple[Sequence[Path], np.ndarray, list[str]]]:
+    """A few images, their most probable labels, and why others cannot be read."""
+    import numpy as np
+
+    from ..benchmark.accuracy import TOP, most_probable
+
+    errors: list[str] = []
+
+    def noted(error: ImageError) -> None:
+        errors.append(str(error))
+
+    for some, evidence in detector.read(paths, noted, frozenset({"logits"})):
+        yield some, most_probable(evidence.logits.whole), errors[:]
+        errors.clear()
+    if errors:
+        yield [], np.empty((0, min(TOP, len(detector.labels))), dtype=int), errors

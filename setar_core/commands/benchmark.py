@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..benchmark.results import Row
     from ..benchmark.run import Benchmark
     from ..detector import Detector
+    from ..parallel.ranks import Ranks
 
 SCORED = "mcm,gl_mcm"  # unless others are named
 EPILOG = "datasets.md tells how to lay out the sets of the papers. All metrics are in percent."
@@ -101,7 +102,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="go on from the scores beside --out, which are written image by image",
     )
     add_detector(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, shared=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -129,8 +130,11 @@ def run(args: argparse.Namespace) -> int:
         given = Given.read(args, args.scores, SCORED, labels, skipped)
         warn_same(args.fit, {"--id": args.id, "--threshold-from": args.threshold_from})
         made, scores = _detectors(args, given)
-    bench = Benchmark(made, inside, outside, scores, examples, args.bootstrap, args.seed)
+    ranks: Ranks = args.ranks
+    bench = Benchmark(made, inside, outside, scores, examples, args.bootstrap, args.seed, ranks)
     rows = _run(args, bench)
+    if not ranks.leads:
+        return 0
     page = results(bench, rows)
     for warning in {w for d in bench.detections if examples and (w := bench.threshold(d).warning)}:
         say(f"warning: {warning}")
@@ -193,8 +197,11 @@ def _run(args: argparse.Namespace, bench: Benchmark) -> list[Row]:
     """The rows; every image's scores are in the scorebook as soon as they are known."""
     from tqdm import tqdm
 
-    from ..benchmark.scorebook import Scorebook
+    from ..benchmark.scorebook import Scorebook, header
 
+    bench.ranks.check_same("weights, images or settings", header(bench))
+    if not bench.ranks.leads:
+        return [row for step in bench.steps(args.batch_size) for row in step.rows]
     path = _scorebook(args)
     if not args.resume:
         set_aside_unfinished(args.out, path)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import time
-from contextlib import AbstractContextManager, closing, nullcontext, redirect_stderr
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..adapter import Adapter
-    from ..finetune.ranks import Ranks
     from ..finetune.train import Step
+    from ..parallel.ranks import Ranks
 
 SETTINGS = {  # by flag, what a Plan calls it, and its help
     "--lambda": ("lambda_ood", float, "X", "the factor of the OOD patches' loss"),
@@ -78,23 +77,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from what is beside --out, to the same bytes"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, shared=True)
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..finetune.ranks import joined
-
-    with joined(args.device) as (ranks, args.device), _heard(ranks):
-        return _run(args, ranks)
-
-
-def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     from tqdm import tqdm
 
     from ..finetune.pictures import TrainingSet
     from ..finetune.states import header, load_state, save_state
     from ..finetune.train import Diverged, finetune
 
+    ranks: Ranks = args.ranks
     beside = Path(f"{args.out}.state")
     check_outputs(args.out, str(beside), args.log)
     order = _batches(args.batches) if args.batches else None
@@ -108,19 +101,20 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     skipped = Skipped()
     images = TrainingSet.from_folder(args.images, labels, skipped)
     top = header(backbone, images, labels, plan, backbone.recipe, start, order)
+    ranks.check_same("weights, images or settings", top)
     state = None
-    if args.resume and beside.exists():
+    if ranks.agreed(args.resume and beside.exists()):
         state = load_state(beside, top)
         say(f"{state.step} steps are in {beside} already")
     elif args.resume:
         say(f"{beside} is not there; starting from the first step")
-    elif not ranks.rank:
+    elif ranks.leads:
         set_aside_unfinished(args.out, beside)
     say(f"{plan.title}: {MOVES[plan.moves]} ({plan.moves}), {LOSSES[plan.loss]} ({plan.loss})")
     steps = finetune(
         backbone, images, labels, plan, start=start, order=order, resume=state, ranks=ranks
     )
-    if ranks.rank:  # the first one tells and writes
+    if not ranks.leads:
         for _ in steps:
             pass
         return 0
@@ -167,11 +161,6 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
         f"{losses[0]:.4g} -> {losses[-1]:.4g}"
     )
     return 1 if skipped.count else 0
-
-
-def _heard(ranks: Ranks) -> AbstractContextManager[object]:
-    """Of several processes the first alone says how it goes on."""
-    return redirect_stderr(io.StringIO()) if ranks.rank else nullcontext()
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from .console import BY_SIGNAL, Parser, say, tell
 from .outputs import save_whole
+from .voice import start
 
 if TYPE_CHECKING:
     from ..papers.plan import Table
     from ..papers.report import Report
     from ..papers.steps import Measured, Setting, Step
+    from ..parallel.ranks import Ranks
 
 FILE = "papers.json"  # the report, and the settings that a run is taken up with
 SMALL_RESAMPLES = 100
@@ -63,22 +66,24 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--list", action="store_true", help="only print the commands, and run none of them"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, shared=True)
 
 
 def run(args: argparse.Namespace) -> int:
     from ..papers import worlds
     from ..papers.steps import Setting
 
+    ranks: Ranks = args.ranks
     tables = _asked(args)
     out = Path(args.out)
     if args.data and not Path(args.data).is_dir():
         raise ValueError(f"{args.data}: no such folder; datasets.md tells how to lay out the sets")
     world = worlds.papers(Path(args.data)) if args.data else worlds.emoji()
     if not args.list:
-        _begin(args, out)
+        ranks.first(lambda: _begin(args, out))
     if args.small and not args.list:
-        world = worlds.small(world, out / "sets")
+        whole = world
+        world = ranks.first(lambda: worlds.small(whole, out / "sets"))
     resamples = SMALL_RESAMPLES if args.small else 1000
     setting = Setting(world, out, args.device, resamples, args.search, args.small)
     made = [(table, *setting.steps(table)) for table in tables]
@@ -92,15 +97,18 @@ def run(args: argparse.Namespace) -> int:
     failed: dict[Path, str] = {}
     left_out = bool(doubts)
     for number, step in enumerate(steps, start=1):
-        if step.done:
+        if ranks.agreed(step.done):
             continue
         say(f"[{number} of {len(steps)}] {step.line}")
-        code = _run(step, failed)
+        code = _run(step, failed, ranks)
         left_out |= code > 0
-        _save(_report(args, setting, made, failed, doubts), out)
+        if ranks.leads:
+            _save(_report(args, setting, made, failed, doubts), out)
         if code >= BY_SIGNAL:
             say(f"--resume goes on; {out / 'papers.html'} has what is measured so far")
             return code
+    if not ranks.leads:
+        return 0
     report = _report(args, setting, made, failed, doubts)
     _save(report, out)
     tell(f"{out / 'papers.html'}: {report.measured} numbers in {len(report.parts)} tables")
@@ -156,26 +164,34 @@ def _begin(args: argparse.Namespace, out: Path) -> None:
     save_whole(str(settings), json.dumps(asked, indent=2, allow_nan=False) + "\n")
 
 
-def _run(step: Step, failed: dict[Path, str]) -> int:
+def _run(step: Step, failed: dict[Path, str], ranks: Ranks) -> int:
     """The exit code of a step; what it refuses is told and kept, for the rows that need it."""
+    from ..parallel.ranks import Broken
+
     lacking = next((failed[path] for path in step.needs if path in failed), None)
     if lacking is not None:
         failed[step.out] = lacking
         return 2
-    told = step.out.with_name(f"{step.out.name}.txt")
+    told = step.out.with_name(f"{step.out.name}.txt") if ranks.leads else Path(os.devnull)
     try:
         args = _parsed(step.arguments)
+        args.ranks = ranks
         with told.open("w", encoding="utf-8") as file, redirect_stdout(file):
-            code = int(args.run(args))
+            code = start(args)
     except KeyboardInterrupt:
         return BY_SIGNAL + signal.SIGINT
+    except Broken:
+        raise
     except (ValueError, OSError) as error:
+        ranks.refused(error, str(step.out))
         failed[step.out] = str(error)
         say(f"left out: {error}")
         return 2
-    if not step.done and code < BY_SIGNAL:
+    if code >= BY_SIGNAL:
+        return code
+    if not ranks.agreed(step.done):
         failed[step.out] = f"its command ended with {code}"
-    return code
+    return ranks.agreed(code)
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:

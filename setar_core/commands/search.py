@@ -17,6 +17,7 @@ from .outputs import check_outputs, save_whole, set_aside
 if TYPE_CHECKING:
     from ..backbones import Backbone
     from ..data.calibration import CalibrationSet
+    from ..parallel.ranks import Ranks
     from ..search.trace import Trace
     from ..search.trial import Trial
 
@@ -76,7 +77,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--trace", metavar="trace.jsonl", help="a line a candidate; an old one becomes .old, .old2"
     )
     parser.add_argument("--resume", action="store_true", help="go on where the trace ends")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, shared=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from ..search.greedy import greedy_search
     from ..search.trace import header
 
+    ranks: Ranks = args.ranks
     plan = _plan(args)
     memory = None if args.memory is None else parse_bytes(args.memory)
     if args.resume and not args.trace:
@@ -93,11 +95,18 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args.out, args.trace)
     backbone, calibration, skipped = _open(args)
     top = header(backbone, calibration, plan)
+    ranks.check_same("weights, images or settings", top)
     trace = None
-    if args.resume:
+    if args.resume and ranks.leads:
         trace = _resumed(args.trace, top, plan.candidates(len(sites(plan, backbone))))
-    done = trace.done if trace else ()
-    searched = greedy_search(backbone, calibration, plan, memory=memory, done=done, progress=say)
+    done = ranks.agreed(tuple(trace.done) if trace else ())
+    searched = greedy_search(
+        backbone, calibration, plan, memory=memory, done=done, progress=say, ranks=ranks
+    )
+    if not ranks.leads:
+        for _ in searched:
+            pass
+        return 0
     first: Trial | None = None
     trial: Trial | None = None
     stopped = False

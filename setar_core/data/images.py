@@ -107,7 +107,7 @@ def _batches(
 ) -> Iterator[Batch]:
     import torch  # here, so that reading images does not wait for it
 
-    from ..parallel import prefetch
+    from ..parallel.workers import prefetch
 
     def decoded(found: Path | Member) -> tuple[Path, torch.Tensor]:
         return Path(found), preprocess(read_image(found))

@@ -19,7 +19,7 @@ from ..backbones.clip import context_prompts
 from ..backbones.text import TextState, TextTower, label_rows, pieces
 from ..backbones.tower import Features
 from ..labels import LabelSet
-from ..parallel import rounding
+from ..parallel.workers import rounding
 from .adapters import Trained
 from .pictures import Reader
 from .plan import Plan

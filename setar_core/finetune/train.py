@@ -23,16 +23,16 @@ from ..backbones.base import Backbone, Classifier
 from ..backbones.tower import Features
 from ..labels import LabelSet
 from ..losses import outside_terms
-from ..parallel import prefetch
+from ..parallel.ranks import SINGLE, Ranks
+from ..parallel.workers import prefetch
 from ..recipe import Recipe
 from .adapters import Trained, started
 from .network import Images, Texts
 from .outliers import Outliers
 from .pictures import Reader, TrainingSet, batches
 from .plan import Plan, resolve
-from .ranks import Ranks
+from .shares import Shares
 
-ALONE = Ranks()
 READERS = 4  # threads that read pictures ahead
 WORSE = 10  # times its first value and that of chance: a loss that diverges
 
@@ -152,7 +152,7 @@ def finetune(
     start: Mapping[str, Tensor] | None = None,
     order: Sequence[Sequence[int]] | None = None,
     resume: State | None = None,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE,
 ) -> Iterator[Step]:
     """Train on labelled images; every step is an update.
 
@@ -172,7 +172,8 @@ def finetune(
     images.check(labels)
     recipe = backbone.recipe if recipe is None else recipe
     epochs, order = _order(plan, len(images), order)
-    ranks.check(order)
+    shares = Shares(ranks)
+    shares.check(order)
     trained = Trained(backbone, plan, recipe)
     first = started(trained.first, start)
     outliers = None
@@ -185,7 +186,7 @@ def finetune(
     begin = State(0, first, zeros, memory=outliers.memory if outliers else {})
     if resume:
         begin = _taken_up(begin, resume, len(order))
-    return _train(trained, outliers, images, labels, plan, begin, order, epochs, ranks)
+    return _train(trained, outliers, images, labels, plan, begin, order, epochs, shares)
 
 
 def _train(
@@ -197,7 +198,7 @@ def _train(
     state: State,
     order: Sequence[Sequence[int]],
     epochs: int,
-    ranks: Ranks,
+    shares: Shares,
 ) -> Iterator[Step]:
     steps = len(order)
     pictures = Images(trained, Reader(images, trained.source.preprocess, plan), plan)
@@ -205,7 +206,7 @@ def _train(
     classes = torch.tensor(images.classes)
     todo = [(number * epochs // steps, order[number]) for number in range(state.step, steps)]
     moment, good = Moment(trained, labels.names, None), None
-    mine = [(epoch, ranks.share(numbers)) for epoch, numbers in todo]
+    mine = [(epoch, shares.share(numbers)) for epoch, numbers in todo]
     ahead = prefetch(pictures.read, pictures.wanted(mine), 2 * plan.batch_size, READERS)
     with closing(ahead):
         for (epoch, numbers), (_, share) in zip(todo, mine, strict=True):
@@ -214,7 +215,7 @@ def _train(
             with torch.enable_grad():
                 tensors = {n: x.detach().requires_grad_() for n, x in state.tensors.items()}
                 trained.load(tensors)
-                features = ranks.together(pictures.features(share, ahead), len(numbers))
+                features = shares.together(pictures.features(share, ahead), len(numbers))
                 classifier = texts.classifier(tensors)
                 of = classes[list(numbers)].to(features.whole.device)
                 found = _measured(trained.backbone, features, classifier, of, plan)
@@ -225,7 +226,7 @@ def _train(
                 mine_alone = torch.autograd.grad(
                     found.loss, list(tensors.values()), materialize_grads=True
                 )
-                slopes = ranks.summed(list(tensors), mine_alone)
+                slopes = shares.summed(list(tensors), mine_alone)
             size = torch.stack([slope.norm() for slope in slopes]).norm()
             told = torch.stack([*found[1:], size, found.loss.detach()]).tolist()
             _check(told, state, good, moment, rate, len(labels))

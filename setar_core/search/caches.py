@@ -14,7 +14,7 @@ from torch import Tensor
 from ..backbones.base import Backbone
 from ..backbones.tower import Tower
 from ..memory import written
-from ..parallel import Workers
+from ..parallel.workers import Workers
 from ..recipe import Site
 
 Start = Callable[[], Any]

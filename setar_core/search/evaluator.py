@@ -19,7 +19,7 @@ from ..backbones.tower import Features, Tower
 from ..data.calibration import CalibrationSet
 from ..labels import LabelSet
 from ..memory import OutOfMemory, is_out_of_memory, room
-from ..parallel import Workers
+from ..parallel.workers import Workers
 from ..recipe import Recipe, Site
 from .caches import FeatureCache, SplitMatrix, Start, StateCache, size
 from .objective import MeasureBuilder, Part
@@ -79,11 +79,11 @@ class Evaluator:
 
     def recall(self, site: Site, ratio: float) -> Measures | None:
         """What is known of a candidate without running it: ratio 0 is the network as settled."""
-        return self.known.get(self._key(site, ratio))
+        return self.known.get(self.key(site, ratio))
 
     def learn(self, site: Site, ratio: float, measures: Measures) -> None:
         """What a candidate was measured to be elsewhere, as a trace tells."""
-        self.known.setdefault(self._key(site, ratio), measures)
+        self.known.setdefault(self.key(site, ratio), measures)
 
     def measure(self, site: Site, ratio: float) -> Measures:
         """The measures of the settled recipe with `ratio` at `site`.
@@ -92,7 +92,7 @@ class Evaluator:
             OutOfMemory: not even one image at a time fits on the device.
         """
         found = self._with_less(lambda: self.collect(site, ratio)).build()
-        self.known[self._key(site, ratio)] = found
+        self.known[self.key(site, ratio)] = found
         return found
 
     @torch.inference_mode()
@@ -127,7 +127,8 @@ class Evaluator:
     def _count(self, site: Site, ratio: float) -> int:
         return self.source.spectrum(site).dropped(ratio) if ratio else 0
 
-    def _key(self, site: Site, ratio: float) -> Dropped:
+    def key(self, site: Site, ratio: float) -> Dropped:
+        """What a candidate's network lacks; the same for the same network."""
         counts = {**self.settled, site: self._count(site, ratio)}
         return frozenset((name, count) for name, count in counts.items() if count)
 

@@ -14,6 +14,7 @@ from ..backbones.base import Backbone
 from ..backbones.progress import Progress
 from ..data.calibration import CalibrationSet
 from ..memory import free_memory
+from ..parallel.ranks import SINGLE, Ranks
 from ..recipe import Recipe, Site
 from .evaluator import Evaluator
 from .plan import LOSSES, SearchPlan, resolve, sites
@@ -28,15 +29,18 @@ def greedy_search(
     memory: int | None = None,
     done: Sequence[Trial] = (),
     progress: Progress | None = None,
+    ranks: Ranks = SINGLE,
 ) -> Iterator[Trial]:
     """Search the plan's sites for the recipe with the best objective on the calibration images.
 
     Args:
         backbone: stays as it is; a recipe on it is set aside.
         plan: the authors' settings where left out.
-        memory: bytes that may be kept beside the model and the images; half of what is free.
+        memory: bytes that each process may keep beside the model and the images; of what is free
+            its share of a half.
         done: the first trials of the same search, from a trace: they are yielded again, not run.
         progress: receives a sentence about what is kept in memory.
+        ranks: this process among those that share each step's candidates; all find the same.
 
     Raises:
         ValueError: the plan does not fit the backbone or the images (at once, before the first
@@ -44,10 +48,11 @@ def greedy_search(
     """
     plan = resolve(plan or SearchPlan(), backbone, calibration)
     order = sites(plan, backbone)
-    memory = free_memory(backbone.device) // 2 if memory is None else memory
+    if memory is None:
+        memory = ranks.share(free_memory(backbone.device) // 2, backbone.device)
     if memory < 0:
         raise ValueError(f"memory is {memory} bytes; give at least 0")
-    return _search(backbone, calibration, plan, order, memory, tuple(done), progress)
+    return _search(backbone, calibration, plan, order, memory, tuple(done), progress, ranks)
 
 
 def _search(
@@ -58,6 +63,7 @@ def _search(
     memory: int,
     done: tuple[Trial, ...],
     progress: Progress | None,
+    ranks: Ranks,
 ) -> Iterator[Trial]:
     evaluator = Evaluator(backbone, calibration, plan, undecided, memory)
     total = plan.candidates(len(undecided))
@@ -68,7 +74,9 @@ def _search(
     index = step = 0
     while undecided:
         winner = (undecided[0], 0.0)  # a step that improves nothing keeps its first site whole
-        for site in undecided if plan.exhaustive else undecided[:1]:
+        tried = undecided if plan.exhaustive else undecided[:1]
+        took = _shared(evaluator, [(s, r) for s in tried for r in plan.ratios], done[index:], ranks)
+        for site in tried:
             for ratio in plan.ratios:
                 started = time.perf_counter()
                 measures, known = _measured(evaluator, site, ratio, done[index : index + 1])
@@ -82,7 +90,8 @@ def _search(
                 improved = plan.better(objective, value)
                 if improved:
                     value, best, winner = objective, measures, (site, ratio)
-                seconds = time.perf_counter() - started
+                seconds = took.get((site, ratio), time.perf_counter() - started)
+                known = known and (site, ratio) not in took
                 if index < len(done):
                     seconds = done[index].seconds
                 yield Trial(
@@ -105,6 +114,34 @@ def _search(
         undecided = [site for site in undecided if site != winner[0]]
         evaluator.expect(undecided)
         step += 1
+
+
+def _shared(
+    evaluator: Evaluator,
+    candidates: list[tuple[Site, float]],
+    done: Sequence[Trial],
+    ranks: Ranks,
+) -> dict[tuple[Site, float], float]:
+    """Let each process measure its share of a step's candidates, and all learn of them; how many
+    seconds each of these took."""
+    if ranks.size == 1:
+        return {}
+    new = {
+        evaluator.key(*candidate): candidate
+        for candidate in reversed(candidates[len(done) :])
+        if evaluator.recall(*candidate) is None
+    }
+    todo = [*new.values()][::-1]
+    mine = [todo[i] for i in ranks.mine(len(todo), -(-len(todo) // ranks.size))]
+    found = []
+    for site, ratio in mine:
+        started = time.perf_counter()
+        measures = evaluator.measure(site, ratio)
+        found.append((site, ratio, measures, time.perf_counter() - started))
+    every = [one for part in ranks.gathered(found) for one in part]
+    for site, ratio, measures, _ in every:
+        evaluator.learn(site, ratio, measures)
+    return {(site, ratio): seconds for site, ratio, _, seconds in every}
 
 
 def _measured(

@@ -9,7 +9,7 @@ import torch
 from setar_core.backbones import load_backbone
 from setar_core.data.calibration import CalibrationSet
 from setar_core.labels import LabelSet
-from setar_core.parallel import Workers
+from setar_core.parallel.workers import Workers
 from setar_core.search.greedy import greedy_search
 from setar_core.search.plan import SearchPlan
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...data.names import Names, Paths
+from ...data.names import Names
 from ...data.sets import ImageSet
 from ...journal import Journal, append, check_same, whole_lines
 from ..console import say
@@ -29,7 +29,6 @@ from .formats import write
 
 if TYPE_CHECKING:
     from ...backbones import Logits
-    from ...data.images import ImageError
     from ...detector import Detector
 
 Page = dict[str, Any]  # a line
@@ -81,25 +80,25 @@ class ScoreTable:
             self._logits.truncate(self._size)
 
     @property
-    def missing(self) -> Paths:
-        """The images of which nothing is known yet, each once."""
-        return Paths(self.images, np.flatnonzero(self.images.first & (self._lines == UNKNOWN)))
+    def missing(self) -> np.ndarray:
+        """The places of the images of which nothing is known yet, each once."""
+        return np.flatnonzero(self.images.first & (self._lines == UNKNOWN))
 
     @property
     def whole(self) -> bool:
         """Whether every image has scores."""
         return bool((self._lines[self.images.first] >= 0).all())
 
-    def add(self, images: Sequence[Path], scores: Tensor, logits: Logits) -> None:
+    def add(self, images: Sequence[Path], scores: Tensor, logits: Logits | None) -> None:
         """Enter images with their scores, `(B, S)`; one of which some is no number is left out."""
         finite = scores.isfinite().all(dim=-1)
         good = finite.nonzero().flatten().tolist()
         for place in (~finite).nonzero().flatten().tolist():
-            self._leave_out(images[place], f"{images[place].name!r}: its scores are no numbers")
+            self.leave_out(images[place], f"{images[place].name!r}: its scores are no numbers")
         pages: list[Page] = [
             {"image": str(images[place]), "scores": scores[place].tolist()} for place in good
         ]
-        if self._logits and pages:
+        if self._logits and logits and pages:
             rows = logits.whole[good, None]
             if logits.local is not None:
                 rows = torch.cat([rows, logits.local[good]], dim=1)
@@ -111,9 +110,10 @@ class ScoreTable:
                 page["logits"] = self._size
         self._enter(*pages)
 
-    def leave_out(self, error: ImageError) -> None:
-        """Enter an image that cannot be read."""
-        self._leave_out(error.path, str(error))
+    def leave_out(self, image: Path, reason: str) -> None:
+        """Enter an image that has no scores."""
+        self._enter({"image": str(image), "left_out": reason})
+        say(f"skipped: {reason}")
 
     def save(self, out: str) -> None:
         """Write the table, as the ending of `out` says; what was there stays until it is whole."""
@@ -144,10 +144,6 @@ class ScoreTable:
         if self._logits:
             with suppress(OSError):  # as of a journal
                 self._logits.close()
-
-    def _leave_out(self, image: Path, reason: str) -> None:
-        self._enter({"image": str(image), "left_out": reason})
-        say(f"skipped: {reason}")
 
     def _enter(self, *pages: Page) -> None:
         for page, line in zip(pages, self._journal.append(*pages), strict=True):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from setar_core.memory import free_memory
-from setar_core.parallel import rounding
+from setar_core.parallel.workers import rounding
 from setar_core.search.evaluator import Evaluator
 from setar_core.search.greedy import greedy_search
 from setar_core.search.objective import measure

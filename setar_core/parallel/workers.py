@@ -62,6 +62,11 @@ class Workers:
         return rounding(self.device, self.precision)
 
 
+def share_cores(processes: int) -> None:
+    """Let PyTorch use this process's share of the cores, before it has used any."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // processes))
+
+
 def rounding(device: torch.device, precision: str = "fp32") -> AbstractContextManager[object]:
     """In it, products have this precision; on CUDA, convolutions would else be tf32."""
     if precision == "bf16":

@@ -10,7 +10,8 @@ import pytest
 
 from setar_core.__main__ import main
 from setar_core.adapter import Adapter
-from setar_core.finetune.ranks import Ranks
+from setar_core.finetune.shares import Shares
+from setar_core.parallel.ranks import Ranks
 
 RANKS = 3
 BOTH = ["--epochs", "2", "--batch-size", "16", "--top-k", "9", "--seed", "3"]
@@ -59,11 +60,11 @@ def test_ranks_lose_what_one_process_does(preset, golden, tmp_path):
 
 def test_shares_are_the_whole_batch_in_order():
     for count in range(3, 12):
-        shares = [Ranks(rank, RANKS).share(range(count)) for rank in range(RANKS)]
+        shares = [Shares(Ranks(rank, RANKS)).share(range(count)) for rank in range(RANKS)]
         assert [n for share in shares for n in share] == list(range(count))
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_a_batch_too_small_for_all_is_refused():
     with pytest.raises(ValueError, match="a batch has 2 images and 3 processes"):
-        Ranks(0, RANKS).check([[0, 1, 2], [3, 4]])
+        Shares(Ranks(0, RANKS)).check([[0, 1, 2], [3, 4]])
