@@ -148,6 +148,7 @@ def joined(place: Place | None) -> Generator[Ranks, None, None]:
         return
     import os
 
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it has pages to say of one that ends
     import torch
 
     from .workers import share_cores
