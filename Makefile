@@ -33,7 +33,7 @@ lint: venv
 	$(PYTHON) -m mypy
 
 bench: venv
-	@set -e; for name in app benchmark beside detect emoji_finetune emoji_recipe finetune negatives scores search spectrum; do \
+	@set -e; for name in app benchmark beside detect emoji_finetune emoji_recipe finetune negatives scale scores search spectrum; do \
 		echo "== $$name"; $(PYTHON) -m tests.speed.$$name $(ARGS); done
 
 # Every figure that README quotes, into docs/figures.md; about half an hour.
