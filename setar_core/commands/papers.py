@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         tell("\n".join(step.line for step in steps))
         return 0
-    doubts = world.doubts()
+    doubts = [*world.doubts(), *(doubt for table in tables for doubt in setting.unsorted(table))]
     for doubt in doubts:
         say(f"warning: {doubt}")
     failed: dict[Path, str] = {}

@@ -138,6 +138,16 @@ class Setting:
         path = self.world.foreign[name].path
         return (path, labels) if name not in UNSORTED or _bears(path, labels) else None
 
+    def unsorted(self, table: Table) -> list[str]:
+        """Sets of a table that are there, and whose folders do not tell their pictures apart."""
+        return [
+            f"{self.world.foreign[name].title} is not classified: its folders bear no names of "
+            f"{CLASSES[name]}; datasets.md tells how they may"
+            for name in table.sorts
+            if name in UNSORTED and self.world.published
+            if (path := self.world.foreign[name].path).is_dir() and not _bears(path, CLASSES[name])
+        ]
+
     def _weights(self, row: Row) -> Iterator[Step]:
         """A search, a training, or both."""
         weights = row.weights

@@ -113,6 +113,17 @@ def test_what_is_missing_is_told_and_the_others_go_on(world, tmp_path):
     assert [line.lacks for line in part.lines[:2]] == ["not measured yet"] * 2
 
 
+def test_a_set_that_cannot_be_classified_is_told(world, tmp_path):
+    (table,) = chosen(["4"])
+    setting = Setting(world, tmp_path / "out")
+    told = setting.unsorted(table)
+    assert [doubt.split(" is not")[0] for doubt in told] == ["SUN", "Places"]
+    assert "its folders bear no names of sun397; datasets.md tells how" in told[0]
+    (tmp_path / "SUN" / "airport_terminal").mkdir()
+    (tmp_path / "Places").rmdir()  # missing, which is told already
+    assert setting.unsorted(table) == [] == setting.unsorted(FIRST)
+
+
 def test_rows_that_learn_nothing_need_no_pictures_to_learn_from(world, tmp_path):
     (tmp_path / "ImageNet" / "calibration").rmdir()
     _, taken = Setting(world, tmp_path).steps(FIRST)
