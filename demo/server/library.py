@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from demo.server.device.turns import TurnQueue
 from demo.server.jobs import Job, Progress, Steps, each, told
 from demo.server.limits import (
     KEPT_ADAPTER_BYTES,
@@ -32,7 +33,6 @@ from demo.server.models import ON, ModelStore, model_of, shown_name
 from demo.server.settings import Settings
 from demo.server.shipped import EMBEDDED, examples
 from demo.server.store import Store
-from demo.server.turns import TurnQueue
 from demo.server.visitors import visitor
 from setar_core.labels import LabelSet
 from setar_core.paths import RECIPES

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from demo.server import heap
+from demo.server.device import heap
 
 
 def hurry() -> None:

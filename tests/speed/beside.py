@@ -18,7 +18,7 @@ from itertools import count
 
 import torch
 
-from demo.server.turns import TurnQueue
+from demo.server.device.turns import TurnQueue
 from setar_core.backbones import load_backbone
 from setar_core.data.calibration import CalibrationSet
 from setar_core.data.images import find_images

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo.page.words import number
-from demo.server.turns import TurnQueue
+from demo.server.device.turns import TurnQueue
 from setar_core.paths import ASSETS, BENCHMARK
 from tests.browser import SLOW, UNLABELLED
 

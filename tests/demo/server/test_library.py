@@ -92,7 +92,7 @@ def test_each_visitor_has_titles_of_his_own_and_drives_out_his_own_recipes():
 
 
 def test_labels_are_read_in_turns_between_which_others_have_theirs(library, monkeypatch):
-    monkeypatch.setattr("demo.server.turns.PIECE", 0.0)
+    monkeypatch.setattr("demo.server.device.turns.PIECE", 0.0)
     labels = LabelSet(tuple(f"{word} {i}" for i in range(1_200) for word in ("fox", "red owl")))
     steps, others = library.detector(EMBEDDED, None, labels), []
     while True:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from demo.server import heap, startup
+from demo.server import startup
+from demo.server.device import heap
 
 ROOT = Path(__file__).resolve().parents[3]
 # Ten threads that take memory at once, then glibc's own list of its pools.
 POOLS = """
 import ctypes, sys, threading
-from demo.server import heap
+from demo.server.device import heap
 if {shared}: heap.share_arenas()
 libc, together = ctypes.CDLL(None), threading.Barrier(10)
 libc.malloc.restype = ctypes.c_void_p

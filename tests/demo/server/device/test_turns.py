@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from demo.server.turns import HALF, PIECE, TurnQueue
+from demo.server.device.turns import HALF, PIECE, TurnQueue
 from tests.demo.asking import asking
 from tests.demo.clock import Clock
 
@@ -170,8 +170,8 @@ def test_all_work_is_done_by_one_thread():
 
 def test_memory_is_given_back_when_there_is_nothing_to_do(monkeypatch):
     trimmed = threading.Event()
-    monkeypatch.setattr("demo.server.turns.QUIET", 0.01)
-    monkeypatch.setattr("demo.server.heap.trim", trimmed.set)
+    monkeypatch.setattr("demo.server.device.turns.QUIET", 0.01)
+    monkeypatch.setattr("demo.server.device.heap.trim", trimmed.set)
     turns = TurnQueue()
     assert turns.run("work", lambda: 3) == 3
     assert trimmed.wait(60) and turns.run("more", lambda: 4) == 4

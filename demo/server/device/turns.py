@@ -17,7 +17,7 @@ from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import ParamSpec, TypeVar
 
-from demo.server import heap
+from demo.server.device import heap
 from demo.server.visitors import Asker, asker
 from setar_core.memory import plain_if_full
 
