@@ -7,6 +7,7 @@ touches how many of them PyTorch uses; what the process had is what it keeps.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,6 +23,10 @@ Result = TypeVar("Result")
 
 _pools: dict[int, ThreadPoolExecutor] = {}  # by the number of their threads
 _starting = Lock()
+if hasattr(os, "register_at_fork"):  # a forked process has none of these threads
+    os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release)
+    os.register_at_fork(after_in_child=_pools.clear)
+    os.register_at_fork(after_in_child=_starting.release)
 
 
 class Workers:

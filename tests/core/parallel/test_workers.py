@@ -1,5 +1,7 @@
 """Chunks are worked on side by side, in order, each on one thread; the process keeps its own."""
 
+import multiprocessing
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -69,6 +71,24 @@ def test_searches_share_their_threads():
     before = threads()
     list(Workers(CPU).each(int, range(50)))
     assert threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "register_at_fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_starts_threads_of_its_own(three):
+    assert list(three.each(lambda x: x, range(6))) == list(range(6))
+    forking = multiprocessing.get_context("fork")
+    process = forking.Process(target=_six_chunks, daemon=True)
+    process.start()
+    process.join(60)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0
+
+
+def _six_chunks():
+    found = list(Workers(torch.device("cpu")).each(lambda x: x, range(6)))
+    os._exit(found != list(range(6)))
 
 
 def test_few_chunks_are_worked_on_with_all_threads(three):
