@@ -15,7 +15,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
@@ -68,6 +68,7 @@ class Job(Generic[Result]):
         self._lasting = False
         self._clock: Clock = time.monotonic
         self._looked = 0.0
+        self._context = Context()
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._folder: tempfile.TemporaryDirectory | None = None
@@ -109,8 +110,9 @@ class Job(Generic[Result]):
             return Path(self._folder.name)
 
     def watch(self) -> None:
-        """Somebody looks on; who does not again within `ORPHANED` seconds is gone."""
-        self._looked = self._clock()
+        """Somebody looks on, and it goes on in the context of his request; who does not again
+        within `ORPHANED` seconds is gone."""
+        self._looked, self._context = self._clock(), copy_context()
 
     def stop(self) -> None:
         """End it at its next step; `Jobs.stop` also takes it out of the line."""
@@ -179,6 +181,7 @@ class Job(Generic[Result]):
         self.problem, self.events = "", []
         self.began = self.ended = None
         self.asked = self._looked = clock()
+        self._context = copy_context()
         self.progress, self.state = Progress(sentence), WAITING
 
     def _run(self) -> None:
@@ -188,7 +191,7 @@ class Job(Generic[Result]):
             steps = self._work()
             try:
                 while self.wanted():
-                    self._note(next(steps))
+                    self._note(self._context.run(self._next, steps))
                 state = STOPPED
             finally:
                 steps.close()
@@ -202,6 +205,10 @@ class Job(Generic[Result]):
         finally:
             self._end(state)
 
+    def _next(self, steps: Steps[Result]) -> Any:
+        asker.set(Asker(self.visitor, self.name))
+        return next(steps)
+
     def _note(self, event: Any) -> None:
         if isinstance(event, Progress):
             self.progress = event
@@ -210,7 +217,7 @@ class Job(Generic[Result]):
 
     def _end(self, state: str) -> None:
         with self._changed:
-            self.ended, self.state = self._clock(), state
+            self.ended, self.state, self._context = self._clock(), state, Context()
             if self._discarded:
                 self._cleanup()
             self._changed.notify_all()
@@ -344,7 +351,6 @@ class Jobs(Generic[JobT]):
         )
 
     def _run(self, job: JobT) -> None:
-        asker.set(Asker(job.visitor, job.name))
         try:
             job._run()
         finally:

@@ -1,6 +1,7 @@
 """Long work: in a line, watched, stopped, resumed, found again, orphaned, kept and dropped."""
 
 import threading
+from contextvars import ContextVar
 
 import pytest
 
@@ -224,6 +225,28 @@ def test_work_is_done_for_who_asked_and_by_its_own_name(jobs):
         job = jobs.start(Job("it", work))
     job.outcome()
     assert found == [Asker("me", job.name)] * 2 and asker.get() == NOBODY
+
+
+def test_it_goes_on_in_the_context_of_who_looks_on(jobs):
+    request, found, work = ContextVar("request", default=None), [], Work()
+
+    def noting():
+        for step in work():
+            found.append((request.get(), asker.get()))
+            yield step
+
+    request.set("first")
+    with asking("me"):
+        job = jobs.start(Job("it", noting))
+    work.step()
+    request.set("second")
+    with asking("me", "the looking"):
+        job.watch()
+    request.set(None)
+    work.finish()
+    job.wait(SLOW)
+    assert {who for _, who in found} == {Asker("me", job.name)}
+    assert found[0][0] == "first" and found[-1][0] == "second"
 
 
 def test_work_for_everyone_needs_no_page(clock):
