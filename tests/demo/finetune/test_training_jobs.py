@@ -1,21 +1,18 @@
 """Trainings as the page asks for them, on a tiny CLIP: begun, stopped, resumed, used, refused."""
 
-import time
 import zipfile
 
 import pytest
 
 from demo.finetune import words
 from demo.finetune.handlers import TrainingHandlers
-from demo.finetune.request import SHIPPED, ZIP, Controls
+from demo.finetune.request import SHIPPED
 from demo.server.jobs import FINISHED, STOPPED, Jobs
 from demo.server.library import Library
-from demo.server.request import NO_RECIPE, read_settings
+from demo.server.request import read_settings
 from setar_core.adapter import Adapter
 from setar_core.labels import PROMPT
-
-TINY = "local-dir:clip"
-SLOW = 240  # seconds; machines that run tests are busy
+from tests.demo.finetune.asking import SLOW, asked, started, until
 
 
 @pytest.fixture(scope="module")
@@ -30,40 +27,6 @@ def handlers(library):
     for _, job in handlers.jobs._kept.items():
         handlers.jobs.stop(job)
         job.wait(SLOW)
-
-
-@pytest.fixture(scope="module")
-def zipped(golden, tmp_path_factory):
-    """Six pictures of each of four labels: every fifth is held."""
-    path = tmp_path_factory.mktemp("zip") / "mine.zip"
-    folders = sorted(f for f in (golden / "clip" / "images").iterdir() if f.is_dir())
-    pictures = [next(folder.iterdir()) for folder in folders]
-    with zipfile.ZipFile(path, "w") as archive:
-        for i, folder in enumerate(folders[:4]):
-            for j in range(6):
-                archive.write(pictures[6 * i + j], f"{folder.name}/{j}.png")
-        archive.writestr(f"{folders[0].name}/broken.png", b"no picture")
-    return str(path), "\n".join(folder.name for folder in folders[:4])
-
-
-def asked(zipped, recipe=NO_RECIPE, **changes):
-    path, labels = zipped
-    said = Controls("lora", ZIP, path, 2, 0.01, 8, 0.1, 1, 2, "16", False, 0)
-    return TINY, labels, PROMPT, recipe, "mcm", 1.0, 1.0, *said._replace(**changes)
-
-
-def started(handlers, controls):
-    page = handlers.train(*controls)
-    job = handlers.jobs.find(page.name)
-    assert job is not None, page.state
-    return page, job
-
-
-def until(condition):
-    deadline = time.monotonic() + SLOW
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_training_ends_with_something_to_use(handlers, library, zipped):
