@@ -10,12 +10,14 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from demo.server.device.card import Card, Here, Lent, Source, Stepping, Work
 from demo.server.device.turns import TurnQueue
 from demo.server.jobs import Job, Progress, Steps, each, told
 from demo.server.limits import (
@@ -55,6 +57,9 @@ SUGGESTED = (
     "timm:swinv2_base_window16_256.ms_in1k",
 )
 
+State = TypeVar("State")
+Step = TypeVar("Step")
+
 _OPEN_NAME = re.compile(r"(?=.{,120}\Z)(timm:)?[A-Za-z0-9][\w.\-]*(/[A-Za-z0-9][\w\-]*)?")
 
 
@@ -76,6 +81,7 @@ class Library:
         given: backbones named at the start of the app, by the name that visitors see.
         data: the folder whose folders of images may be measured; None offers none.
         public: anybody may come, so that what one may ask for at a time is limited.
+        card: where long work is done in slices, where one is lent.
         turns: one piece of network work at a time.
         mined, negatives, examples, equipped: what `supplies` made for what needs more than labels.
     """
@@ -86,11 +92,13 @@ class Library:
         devices: Sequence[str] = ("cpu",),
         data: str | Path | None = None,
         public: bool = False,
+        card: Card | None = None,
     ) -> None:
         self.given = {shown_name(name): name for name in backbones or (EMBEDDED,)}
         self.devices = tuple(devices or ("cpu",))
         self.data = None if data is None else Path(data)
         self.public = public
+        self.card = card
         self.turns = TurnQueue()
         stay = (self.default, EMBEDDED)
         self._models = ModelStore(self.devices, self.given, stay, self._forget)
@@ -181,6 +189,23 @@ class Library:
             altered = original.altered(recipe)
             self._altered.put((name, recipe), altered)
         return altered
+
+    @contextmanager
+    def stepping(
+        self, name: str, backbone: Backbone, work: Work[State, Step], state: State
+    ) -> Iterator[Stepping[Step]]:
+        """The work from that state on, with this backbone or, on a card that is lent, with the one
+        of its name.
+
+        Raises:
+            ValueError: as the work does.
+        """
+        if self.card is None:
+            yield Here(self.turns, work.run(backbone, *work.given, state))
+            return
+        source = Source(self._models.real(name), model_of(name))
+        with closing(Lent(self.card, source, work, state)) as steps:
+            yield steps
 
     def detector(self, name: str, recipe: Change | None, labels: LabelSet) -> Steps[Detector]:
         """A detector of the backbone; the labels are read once and kept for a while.

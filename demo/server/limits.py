@@ -44,6 +44,7 @@ KEPT_ALTERED = 4  # backbones with a recipe
 KEPT_BATCHES = 100  # of verdicts
 KEPT_CALIBRATIONS = 64  # scores of the shipped pictures, by one of the weights each
 KEPT_CHOSEN = 1  # loaded backbones, besides those named at the start
+KEPT_ON_CARD = 2  # backbones, in a process on a card that is lent
 KEPT_EQUIPPED = 8  # detectors with negatives, a shaping, or what they learned
 KEPT_NEGATIVES = 8  # negative labels of a label set, and what a recipe's weights make of them
 KEPT_DETECTORS = 8  # label sets that were read; a large one counts as one for each of its

@@ -84,6 +84,11 @@ class ModelStore:
         """Whether the start of the app named it, or it is always there."""
         return model_of(name) in {*self.given, *self.stay}
 
+    def real(self, name: str) -> str:
+        """What is loaded by that name."""
+        model = model_of(name)
+        return self.given.get(model, model)
+
     def status(self) -> tuple[list[str], list[str]]:
         """What is loaded, and what is being loaded, in words."""
         with self._lock:
@@ -96,8 +101,7 @@ class ModelStore:
         from setar_core.backbones import load_backbone
         from setar_core.backbones.device import title
 
-        model = model_of(name)
-        real = self.given.get(model, model)
+        model, real = model_of(name), self.real(name)
         device = name.partition(ON)[2] or self.devices[0]
         limit = None if self.is_trusted(name) else MAX_FETCHED
         try:

@@ -1,11 +1,13 @@
-"""A page that was opened, for the tests in a browser."""
+"""A page that was opened, for the tests in a browser, and a host that lends a card."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import SLOW, STATE, violations
+from tests.demo.lending import Spaces
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +80,13 @@ def visit(fresh, served, looked_at):
         found += violations(page, contrast=state not in looked_at)
         looked_at.add(state)
     assert not found, "the page that the test ended on has faults for those who cannot see it"
+
+
+@pytest.fixture
+def spaces(monkeypatch):
+    """A host that lends a card."""
+    host = Spaces()
+    monkeypatch.setitem(sys.modules, "spaces", host)
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    yield host
+    host.end()

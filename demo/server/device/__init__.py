@@ -1,1 +1,1 @@
-"""Where networks run: in turns on this machine."""
+"""Where networks run: in turns on this machine, or in slices on a card that is lent."""
