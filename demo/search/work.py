@@ -6,14 +6,16 @@ The network is asked in turns of one candidate each; between two of them others 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.page.notices import begun
 from demo.page.pictures import seen
 from demo.search.request import SearchRequest
+from demo.server.device.card import Work
 from demo.server.jobs import Progress, Steps, each
 from demo.server.library import Library
 from demo.server.limits import (
@@ -86,7 +88,6 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
     calibration, examples, problems, warning = yield from _pictures(backbone, request, trace.parent)
 
     from setar_core.search.eta import Eta
-    from setar_core.search.greedy import greedy_search
 
     yield Progress("Checking the plan")
     plan = request.plan
@@ -106,25 +107,49 @@ def search(library: Library, request: SearchRequest, trace: Path) -> Steps[None]
             warning,
         )  # fmt: skip
         yield Progress("Measuring the original weights")
-        trials = greedy_search(backbone, calibration, plan, done=file.done)
-        while True:
-            what = f"searching, candidate {eta.done + 1} of {eta.total}"
-            trial = library.turns.run(what, next, trials, None)
-            if trial is None:
-                return
-            eta.update(trial)
-            file.write(trial)
-            yield trial
-            measured = trial.index + 1 - len(file.done)
-            if request.only_estimate and measured >= MEASURED:
-                return
-            minutes = (eta.remaining or 0.0) / 60
-            if library.public and measured == MEASURED and minutes > PUBLIC_MINUTES:
-                raise ValueError(
-                    f"this search would take about {minutes:.0f} minutes, and a public host "
-                    f"gives it {PUBLIC_MINUTES:g}; give fewer pictures or ratios, or search on a "
-                    "machine of your own"
-                )
+        work = Work(trials, (calibration, plan), _after)
+        state = Place(tuple(file.done), 0)
+        with library.stepping(request.backbone, backbone, work, state) as steps:
+            while True:
+                what = f"searching, candidate {eta.done + 1} of {eta.total}"
+                trial = steps.next(what, eta.total - eta.done)
+                if trial is None:
+                    return
+                eta.update(trial)
+                file.write(trial)
+                yield trial
+                measured = trial.index + 1 - len(file.done)
+                if request.only_estimate and measured >= MEASURED:
+                    return
+                minutes = (eta.remaining or 0.0) / 60
+                if library.public and measured == MEASURED and minutes > PUBLIC_MINUTES:
+                    raise ValueError(
+                        f"this search would take about {minutes:.0f} minutes, and a public host "
+                        f"gives it {PUBLIC_MINUTES:g}; give fewer pictures or ratios, or search "
+                        "on a machine of your own"
+                    )
+
+
+class Place(NamedTuple):
+    """Where a search is: the trials that are known, and how many of them were yielded."""
+
+    done: tuple[Trial, ...]
+    shown: int
+
+
+def trials(
+    backbone: Backbone, calibration: CalibrationSet, plan: SearchPlan, place: Place
+) -> Iterator[Trial]:
+    """The trials that follow."""
+    from setar_core.search.greedy import greedy_search
+
+    every = greedy_search(backbone, calibration, plan, done=place.done)
+    return islice(every, place.shown, None) if place.shown else every
+
+
+def _after(place: Place, trial: Trial) -> Place:
+    new = () if trial.index < len(place.done) else (trial,)
+    return Place((*place.done, *new), trial.index + 1)
 
 
 def _trace(path: Path, first: dict, text: str) -> Trace:
