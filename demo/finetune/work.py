@@ -7,13 +7,15 @@ pictures are never among those that are trained on.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo.finetune.request import TrainingRequest
+from demo.server.device.card import Work
 from demo.server.jobs import Progress, Steps
 from demo.server.library import Library
 from demo.server.limits import MAX_IMAGES, MAX_SEARCH_BYTES, PUBLIC_MINUTES
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
 
     from setar_core.adapter import Adapter, Change
     from setar_core.backbones import Backbone
-    from setar_core.finetune.train import State
+    from setar_core.finetune.pictures import TrainingSet
+    from setar_core.finetune.plan import Plan
+    from setar_core.finetune.train import State, Step
+    from setar_core.recipe import Recipe
 
 OODS = ("near", "other")  # shipped sets of pictures that show no label
 HELD = 120  # pictures on each side
@@ -116,7 +121,6 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
     backbone = yield from library.loading(request.settings.backbone)
     backbone.check_blocks()
     from setar_core.finetune.pictures import TrainingSet
-    from setar_core.finetune.train import finetune
 
     outside = _spread([p for name in OODS for p in pictures(BENCHMARK / name)], HELD)
     with ExitStack() as stack:
@@ -128,8 +132,10 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
         if not good:
             raise ValueError("none of the pictures could be read; give others")
         images = TrainingSet(tuple(path for path, _ in good), tuple(c for _, c in good))
-        steps = finetune(
-            backbone, images, labels, request.plan, recipe=request.recipe, resume=memory.state
+        work = Work(updates, (images, labels, request.plan, request.recipe), _after, _light)
+        place = Place(memory.state, sum(isinstance(event, Point) for event in memory.events))
+        steps = stack.enter_context(
+            library.stepping(request.settings.backbone, backbone, work, place)
         )
         resumed, memory.events = memory.events, []
         if resumed:
@@ -152,35 +158,86 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
                 yield _kept(memory, Epoch(0, *before))
         taken = 0.0
         for count in range(1, total + 2):
-            step = library.turns.run("training a step", next, steps, None)
-            if step is None:
+            update = steps.next("training a step", total + 1 - count)
+            if update is None:
                 return
-            memory.state, taken = step.state, taken + step.seconds
-            yield _kept(
-                memory,
-                Point(
-                    step.step, step.epoch, step.rate, step.loss, step.loss_id, step.loss_ood,
-                    step.loss_npos, step.accuracy, step.seconds,
-                ),
-            )  # fmt: skip
+            point, taken = update.point, taken + update.point.seconds
+            memory.state = update.state or memory.state
+            yield _kept(memory, point)
             if count == MEASURED:
                 if request.only_estimate:
                     return
-                minutes = taken / count * (step.steps - step.step) / 60
+                minutes = taken / count * (update.steps - point.step) / 60
                 if library.public and minutes > PUBLIC_MINUTES:
                     raise ValueError(
                         f"this training would take about {minutes:.0f} minutes, and a public host "
                         f"gives it {PUBLIC_MINUTES:g}; give fewer pictures or epochs, or train on "
                         "a machine of your own"
                     )
-            every = -(-step.epochs // EPOCHS)
-            if step.last and ((step.epoch + 1) % every == 0 or step.step + 1 == step.steps):
-                adapter, norms = step.adapter, step.norms
+            if update.due is not None:
+                adapter, norms = update.due
+                steps.rest()
                 yield Progress("Judging held pictures")
                 now = yield from _judged(library, backbone, request, labels, held, adapter)
                 first = next(event for event in memory.events if isinstance(event, Epoch))
                 flipped = _flipped(held, first, *now[:2])
-                yield _kept(memory, Epoch(step.epoch + 1, *now, adapter, norms, flipped))
+                yield _kept(memory, Epoch(point.epoch + 1, *now, adapter, norms, flipped))
+
+
+class Place(NamedTuple):
+    """Where a training is: what it goes on from, and how many steps were yielded; some of the last
+    may be made again."""
+
+    state: State | None
+    shown: int
+
+
+class Update(NamedTuple):
+    """A step, of how many, and what is gone on from, if it is told; adapter and norms where held
+    pictures are `due` to be judged."""
+
+    point: Point
+    steps: int
+    state: State | None
+    due: tuple[Adapter, dict[str, float]] | None
+
+
+def updates(
+    backbone: Backbone,
+    images: TrainingSet,
+    labels: LabelSet,
+    plan: Plan,
+    recipe: Recipe | None,
+    place: Place,
+) -> Iterator[Update]:
+    """The steps that follow.
+
+    Raises:
+        ValueError: the plan does not fit (at once), or the loss diverges.
+    """
+    from setar_core.finetune.train import finetune
+
+    state, shown = place
+    every = finetune(backbone, images, labels, plan, recipe=recipe, resume=state)
+    return map(_update, islice(every, shown - (state.step if state else 0), None))
+
+
+def _update(step: Step) -> Update:
+    point = Point(
+        step.step, step.epoch, step.rate, step.loss, step.loss_id, step.loss_ood, step.loss_npos,
+        step.accuracy, step.seconds,
+    )  # fmt: skip
+    every = -(-step.epochs // EPOCHS)
+    ends = step.last and ((step.epoch + 1) % every == 0 or step.step + 1 == step.steps)
+    return Update(point, step.steps, step.state, (step.adapter, step.norms) if ends else None)
+
+
+def _after(place: Place, update: Update) -> Place:
+    return Place(update.state or place.state, update.point.step + 1)
+
+
+def _light(update: Update) -> Update:
+    return update if update.due else update._replace(state=None)
 
 
 def _flipped(
