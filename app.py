@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from demo.server import startup
+from demo.server.device.card import lent
 from setar_core.commands.console import Parser, check_signal, ended
 
 if TYPE_CHECKING:
@@ -107,13 +108,16 @@ def check_address(host: str | None, port: int | None) -> None:
 
 def start(asked: argparse.Namespace) -> Blocks:
     """The page, served at its `local_url`; its first backbone loads in the background."""
+    card = lent()  # before Gradio and PyTorch are imported
+
     from demo.build import STYLES, build, prepare
     from demo.detect.handlers import DetectHandlers
     from demo.page.theme import head, theme
     from demo.server.library import Library, best_backbone
     from demo.server.limits import MAX_UPLOAD
 
-    library = Library(asked.backbone or [best_backbone()], asked.device, asked.data, asked.public)
+    backbones = asked.backbone or [best_backbone()]
+    library = Library(backbones, asked.device, asked.data, asked.public, card)
     handlers = DetectHandlers(library)
     demo = build(library, handlers)
     demo.launch(

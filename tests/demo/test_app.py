@@ -1,5 +1,6 @@
 """The door: what it takes from the command line."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 import app
 from setar_core.commands.console import ended
 from tests.processes import heeds
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_tools_are_offered_where_their_package_is_installed(monkeypatch):
@@ -52,6 +55,22 @@ def test_all_of_the_start_is_handed_on(monkeypatch):
     )
     assert app.serve() == 0
     assert done == ["hurry", (7999, False), "wait", "close"]
+
+
+def test_a_card_is_asked_for_before_what_might_touch_one(tmp_path):
+    (tmp_path / "spaces.py").write_text(
+        "import sys\n"
+        "loaded = {'gradio', 'torch'} & set(sys.modules)\n"
+        "def GPU(duration):\n"
+        "    sys.exit(f'asked after {loaded}' if loaded else 'asked first')\n"
+    )
+    code = "import app; app.start(app.arguments([]))"
+    paths = os.pathsep.join((str(ROOT), str(tmp_path)))
+    env = {**os.environ, "PYTHONPATH": paths, "SPACES_ZERO_GPU": "true"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.stderr.strip() == "asked first"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "80.0", "١", "9" * 5000])
