@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from demo.finetune.work import Epoch, Point
+from demo.finetune.held import Epoch
+from demo.finetune.work import Point
 from demo.page.figures import BLUE, GREY, ORANGE, quiet
 
 BINS = 30

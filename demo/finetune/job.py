@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo.finetune.held import Epoch
 from demo.finetune.request import TrainingRequest
-from demo.finetune.work import Epoch, Memory, Point, Ready
+from demo.finetune.work import Memory, Point, Ready
 from demo.server.jobs import FAILED, FINISHED, STOPPED, Job, Steps
 
 if TYPE_CHECKING:

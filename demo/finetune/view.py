@@ -8,8 +8,8 @@ import gradio as gr
 
 from demo.finetune import words
 from demo.finetune.figures import drift, losses
+from demo.finetune.held import FEWEST
 from demo.finetune.job import Training
-from demo.finetune.work import FEWEST
 from demo.page.events import KEEP
 from setar_core.scores import SCORES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from demo.finetune.held import FEWEST, Epoch
 from demo.finetune.job import Training
-from demo.finetune.work import FEWEST, Epoch
 from demo.page.notices import Notice, busy, notice
 from demo.page.words import duration, left_out
 from demo.server.jobs import FAILED, STOPPED, WAITING

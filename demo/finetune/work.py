@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from demo.finetune.held import HELD, Epoch, Held, Labelled, flipped, held_of, judged, spread
 from demo.finetune.request import TrainingRequest
 from demo.server.device.card import Work
 from demo.server.jobs import Progress, Steps
@@ -27,11 +28,7 @@ from setar_core.labels import LabelSet
 from setar_core.paths import BENCHMARK
 
 if TYPE_CHECKING:
-    import numpy as np
-    from PIL import Image
-    from torch import Tensor
-
-    from setar_core.adapter import Adapter, Change
+    from setar_core.adapter import Adapter
     from setar_core.backbones import Backbone
     from setar_core.finetune.pictures import TrainingSet
     from setar_core.finetune.plan import Plan
@@ -39,15 +36,9 @@ if TYPE_CHECKING:
     from setar_core.recipe import Recipe
 
 OODS = ("near", "other")  # shipped sets of pictures that show no label
-HELD = 120  # pictures on each side
-FEWEST = 8  # ID pictures from which figures say anything
 EPOCHS = 10  # times at most that held pictures are judged
 MEASURED = 2  # steps that an estimate makes
-FLIPPED, SIDE = 8, 160  # pictures that are shown, and their pixels
 FIFTH = 5  # of a zip's pictures of a label, every so many is held
-
-
-Labelled = tuple[Path, int]  # a picture and its label's index
 
 
 class Point(NamedTuple):
@@ -62,33 +53,6 @@ class Point(NamedTuple):
     loss_npos: float | None
     accuracy: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What held pictures say after so many epochs; 0 is before the training.
-
-    `inside` and `outside` are scores in the order of `Held`, higher for ID; `accuracy` in percent,
-    None without held ID pictures; `adapter` None before the training; `norms` by site; `flipped`
-    some pictures whose verdict is another than before, with words.
-    """
-
-    epoch: int
-    inside: np.ndarray
-    outside: np.ndarray
-    accuracy: float | None
-    adapter: Adapter | None = None
-    norms: dict[str, float] = field(default_factory=dict)
-    flipped: tuple[tuple[Image.Image, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Held:
-    """Pictures that are judged and not trained on: their files, and the ID ones' labels."""
-
-    inside: tuple[Path, ...]
-    classes: tuple[int, ...]
-    outside: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -122,13 +86,13 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
     backbone.check_blocks()
     from setar_core.finetune.pictures import TrainingSet
 
-    outside = _spread([p for name in OODS for p in pictures(BENCHMARK / name)], HELD)
+    outside = spread([p for name in OODS for p in pictures(BENCHMARK / name)], HELD)
     with ExitStack() as stack:
         found, inside, labels, warning = yield from _files(request, folder, stack)
         yield Progress(f"Reading {len(found)} pictures")
         problems: list[str] = []
         good = _readable(found, problems)
-        held = _held(_readable(inside, problems), outside)
+        held = held_of(_readable(inside, problems), outside)
         if not good:
             raise ValueError("none of the pictures could be read; give others")
         images = TrainingSet(tuple(path for path, _ in good), tuple(c for _, c in good))
@@ -152,9 +116,7 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
             )
             if not request.only_estimate:
                 yield Progress("Judging held pictures before the training")
-                before = yield from _judged(
-                    library, backbone, request, labels, held, request.recipe
-                )
+                before = yield from judged(library, backbone, request, labels, held, request.recipe)
                 yield _kept(memory, Epoch(0, *before))
         taken = 0.0
         for count in range(1, total + 2):
@@ -178,10 +140,10 @@ def train(library: Library, request: TrainingRequest, memory: Memory, folder: Pa
                 adapter, norms = update.due
                 steps.rest()
                 yield Progress("Judging held pictures")
-                now = yield from _judged(library, backbone, request, labels, held, adapter)
+                now = yield from judged(library, backbone, request, labels, held, adapter)
                 first = next(event for event in memory.events if isinstance(event, Epoch))
-                flipped = _flipped(held, first, *now[:2])
-                yield _kept(memory, Epoch(point.epoch + 1, *now, adapter, norms, flipped))
+                changed = flipped(held, first, *now[:2])
+                yield _kept(memory, Epoch(point.epoch + 1, *now, adapter, norms, changed))
 
 
 class Place(NamedTuple):
@@ -240,32 +202,6 @@ def _light(update: Update) -> Update:
     return update if update.due else update._replace(state=None)
 
 
-def _flipped(
-    held: Held, before: Epoch, inside: np.ndarray, outside: np.ndarray
-) -> tuple[tuple[Image.Image, str], ...]:
-    """Some of the held pictures that lie on the other side now, each time of the line that 95 % of
-    the known ones pass."""
-    from setar_core.metrics.separation import threshold_at_recall
-
-    if min(len(inside), len(outside)) < FEWEST:
-        return ()
-    lines = threshold_at_recall(before.inside), threshold_at_recall(inside)
-    found = []
-    for paths, old, new, what in (
-        (held.inside, before.inside, inside, "known"),
-        (held.outside, before.outside, outside, "foreign"),
-    ):
-        for path, was, now in zip(paths, old >= lines[0], new >= lines[1], strict=True):
-            if was != now:
-                found.append((path, f"{what}: {'now passes' if now else 'now refused'}"))
-    shown = []
-    for path, words in _spread(found, FLIPPED):
-        picture = read_image(path)
-        picture.thumbnail((SIDE, SIDE))
-        shown.append((picture, words))
-    return tuple(shown)
-
-
 def _kept(memory: Memory, event: object) -> object:
     memory.events.append(event)
     return event
@@ -319,54 +255,3 @@ def _readable(some: Sequence[Labelled], problems: list[str]) -> list[Labelled]:
         except ImageError as error:
             problems.append(str(error))
     return good
-
-
-def _held(inside: Sequence[Labelled], outside: Sequence[Path]) -> Held:
-    some = _spread(inside, HELD)
-    return Held(tuple(path for path, _ in some), tuple(c for _, c in some), tuple(outside))
-
-
-def _spread(some: Sequence, most: int) -> list:
-    """At most so many of them, from all over."""
-    return [some[i * len(some) // most] for i in range(most)] if len(some) > most else list(some)
-
-
-def _judged(
-    library: Library,
-    backbone: Backbone,
-    request: TrainingRequest,
-    labels: LabelSet,
-    held: Held,
-    change: Change | None,
-) -> Steps[tuple[np.ndarray, np.ndarray, float | None]]:
-    """Scores of held ID and OOD pictures, and the accuracy of the ID ones in percent."""
-    import numpy as np
-    import torch
-
-    from setar_core.data.images import batches
-    from setar_core.detector import Detector
-    from setar_core.memory import IMAGES_WATCHED
-
-    altered = backbone.altered(change)
-    detector = library.turns.run(
-        "reading labels", Detector, altered, labels, request.score, request.settings.options
-    )
-    hits: list[bool] = []
-    known = dict(zip(held.inside, held.classes, strict=True))
-    sides: list[list[float]] = [[], []]
-    paths = (*held.inside, *held.outside)
-    for batch in batches(paths, backbone.preprocess, IMAGES_WATCHED):
-
-        def look(pixels: Tensor = batch.pixels) -> tuple[Tensor, Tensor]:
-            parts = [evidence for _, evidence in detector.evidence(pixels)]
-            scores = torch.cat([detector.score_of(part, request.score) for part in parts])
-            return scores.cpu(), torch.cat([part.logits.whole.argmax(-1) for part in parts]).cpu()
-
-        scores, best = library.turns.run("judging held pictures", look)
-        for path, score, label in zip(batch.paths, scores.tolist(), best.tolist(), strict=True):
-            sides[path not in known].append(score)
-            if path in known:
-                hits.append(label == known[path])
-        yield Progress("Judging held pictures", sum(map(len, sides)) / len(paths))
-    accuracy = 100 * sum(hits) / len(hits) if hits else None
-    return np.array(sides[0]), np.array(sides[1]), accuracy

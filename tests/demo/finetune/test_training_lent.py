@@ -3,6 +3,8 @@
 import pytest
 
 from demo.finetune.handlers import TrainingHandlers
+from demo.finetune.held import Epoch
+from demo.finetune.job import Training
 from demo.server.device import card
 from demo.server.jobs import FAILED, FINISHED, STOPPED
 from demo.server.library import Library
@@ -26,7 +28,14 @@ def lent(spaces, golden, monkeypatch):
 
 def ended(handlers, controls):
     _, job = started(handlers, controls)
-    job.wait(SLOW)
+    return over(job)
+
+
+def over(job):
+    """It, when it has ended: somebody looks on."""
+    while job.active:
+        job.watch()
+        job.wait(1)
     return job
 
 
@@ -55,24 +64,29 @@ def test_what_is_stopped_or_killed_goes_on_to_the_same_end(
     monkeypatch.setattr(card, "SLICE", 20.0)
     controls = asked(zipped, epochs=3, batch_size=2)  # ten steps an epoch
     here = ended(TrainingHandlers(library), controls)
-    spaces.kill_after = 4
+    note = Training._note
+
+    def killing(job, event):
+        note(job, event)
+        if isinstance(event, Epoch) and not event.epoch:
+            spaces.kill_after = 4
+
+    monkeypatch.setattr(Training, "_note", killing)
     job = ended(lent, controls)
+    spaces.kill_after = None
     assert job.state == FAILED and "GPU task aborted" in job.problem and len(job.points) == 4
     assert job.resumable
-    note = job._note
 
-    def stopping(event):
-        note(event)
+    def stopping(job, event):
+        note(job, event)
         if len(job.points) == 7:
             job.stop()
 
-    monkeypatch.setattr(job, "_note", stopping)
-    lent.jobs.start(job)
-    job.wait(SLOW)
+    monkeypatch.setattr(Training, "_note", stopping)
+    over(lent.jobs.start(job))
     assert job.state == STOPPED and len(job.points) == 7
-    monkeypatch.setattr(job, "_note", note)
-    lent.jobs.start(job)
-    job.wait(SLOW)
+    monkeypatch.setattr(Training, "_note", note)
+    over(lent.jobs.start(job))
     assert job.state == FINISHED and numbers(job) == numbers(here)
     assert job.adapter.fingerprint == here.adapter.fingerprint
 
