@@ -41,6 +41,7 @@ class Plan(NamedTuple):
     batch_size: gr.Number
     seed: gr.Number
     precision: gr.Dropdown
+    quick: gr.Checkbox
 
 
 class Left(NamedTuple):
@@ -197,9 +198,15 @@ def _more(first: Preset, top_k: int | None, devices: Sequence[str]) -> list:
         _choices(PRECISIONS), value="fp32", label="Precision",
         info="Of the network; losses are exact", visible=cuda,
     )  # fmt: skip
+    quick = gr.Checkbox(
+        False,
+        label="Quick search",
+        info="Large networks: a look at every candidate in bf16, those that may win in fp32",
+        elem_id="search-quick",
+    )
     return [
         lambda_ood, k, order, weight, objective, prune, projection, predicted, batch, seed,
-        precision,
+        precision, quick,
     ]  # fmt: skip
 
 

@@ -66,6 +66,7 @@ class Controls(NamedTuple):
     batch_size: float | None
     seed: float | None
     precision: str
+    quick: bool
 
 
 def read_search(*values: Any) -> SearchRequest:
@@ -117,6 +118,7 @@ def read_plan(said: Controls, settings: Settings) -> SearchPlan:
         batch_size=_whole("the batch size", said.batch_size),
         seed=_whole("the seed", said.seed),
         precision=said.precision,
+        quick=bool(said.quick),
     )
 
 

@@ -96,12 +96,14 @@ def _over(job: Search) -> Notice:
             "it later.",
             "warn",
         )
-    run = sum(not trial.known for trial in job.trials)
+    out = sum(trial.left_out is not None for trial in job.trials)
+    run = sum(not trial.known for trial in job.trials) - out
+    told = f"{out} left out after a look in bf16, the others known" if out else "the others known"
     objective = objective_of(job)
     before, after = (shown(m, objective) for m in (job.trials[0].measures, job.trials[-1].best))
     return notice(
         f"Done: {OBJECTIVES[objective].name} {before} → {after}. {count} candidates in "
-        f"{duration(job.elapsed)}, {run} of them were run, the others known.",
+        f"{duration(job.elapsed)}, {run} of them were run, {told}.",
         "good",
     )
 

@@ -72,6 +72,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of --prune random (%(default)s)")
     parser.add_argument("--precision", default="fp32", help=f"{either(PRECISIONS)} (%(default)s)")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="race candidates in bf16, and run only those that may win in fp32",
+    )
     parser.add_argument("--out", required=True, metavar="recipe.json")
     parser.add_argument(
         "--trace", metavar="trace.jsonl", help="a line a candidate; an old one becomes .old, .old2"
@@ -109,12 +114,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     first: Trial | None = None
     trial: Trial | None = None
-    stopped = False
+    stopped, left_out = False, 0
     bar = tqdm(unit="candidate", disable=None)  # None: only on a terminal
     try:
         with bar:
             for trial in searched:
                 first = first or trial
+                left_out += trial.left_out is not None
                 if args.trace and not trace:  # nothing can refuse the search any more
                     trace = _begun(args.trace, top)
                 if trace:
@@ -151,6 +157,8 @@ def run(args: argparse.Namespace) -> int:
         f"{args.out}: {dropped} of {len(trial.recipe.ratios)} sites reduced; "
         f"{plan.objective} {before:.6g}{unit} -> {after:.6g}{unit}"
     )
+    if plan.quick:
+        say(f"quick: {left_out} of {trial.total} candidates were left out by their bf16 intervals")
     if plan.precision != "fp32":
         _agree(backbone, calibration, plan, trial)
     return 1 if skipped.count else 0

@@ -46,7 +46,7 @@ class Evaluator:
         memory: int,
     ) -> None:
         self.source = backbone.with_recipe(Recipe({})) if backbone.recipe else backbone
-        self.model = self.source.with_weights({site: self.source.weight(site) for site in sites})
+        self.model = self._own(sites)
         self.plan = plan
         self.workers = Workers(self.model.device, plan.precision)
         self.images = calibration.images
@@ -91,9 +91,13 @@ class Evaluator:
         Raises:
             OutOfMemory: not even one image at a time fits on the device.
         """
-        found = self._with_less(lambda: self.collect(site, ratio)).build()
+        found = self.builder(site, ratio).build()
         self.known[self.key(site, ratio)] = found
         return found
+
+    def builder(self, site: Site, ratio: float) -> MeasureBuilder:
+        """What `measure` makes its measures of."""
+        return self._with_less(lambda: self.collect(site, ratio))
 
     @torch.inference_mode()
     def collect(self, site: Site, ratio: float) -> MeasureBuilder:
@@ -123,6 +127,9 @@ class Evaluator:
         self.split, self.candidate = None, self.settled
         for name, kept in self.features.items():
             kept.protected = self._loaded(name)
+
+    def _own(self, sites: Sequence[Site]) -> Backbone:
+        return self.source.with_weights({site: self.source.weight(site) for site in sites})
 
     def _count(self, site: Site, ratio: float) -> int:
         return self.source.spectrum(site).dropped(ratio) if ratio else 0

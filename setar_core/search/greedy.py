@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from ..backbones.base import Backbone
 from ..backbones.progress import Progress
@@ -18,6 +19,7 @@ from ..parallel.ranks import SINGLE, Ranks
 from ..recipe import Recipe, Site
 from .evaluator import Evaluator
 from .plan import LOSSES, SearchPlan, resolve, sites
+from .race import HalfEvaluator, Race, Raced, rounds_fast
 from .trial import Measures, Trial
 
 
@@ -47,6 +49,8 @@ def greedy_search(
             trial), or `done` is of another search (when it is reached).
     """
     plan = resolve(plan or SearchPlan(), backbone, calibration)
+    if plan.quick and ranks.size > 1:
+        raise ValueError("a quick search is of one process; start one, or leave quick out")
     order = sites(plan, backbone)
     if memory is None:
         memory = ranks.share(free_memory(backbone.device) // 2, backbone.device)
@@ -65,7 +69,12 @@ def _search(
     progress: Progress | None,
     ranks: Ranks,
 ) -> Iterator[Trial]:
+    race = None
+    if plan.quick:
+        memory //= 2  # for the states of each precision
     evaluator = Evaluator(backbone, calibration, plan, undecided, memory)
+    if plan.quick:
+        race = _race(evaluator, backbone, calibration, undecided, memory)
     total = plan.candidates(len(undecided))
     recipe = Recipe({}, backbone.name, plan.prune, plan.seed)
     value: float | None = None
@@ -75,11 +84,22 @@ def _search(
     while undecided:
         winner = (undecided[0], 0.0)  # a step that improves nothing keeps its first site whole
         tried = undecided if plan.exhaustive else undecided[:1]
-        took = _shared(evaluator, [(s, r) for s in tried for r in plan.ratios], done[index:], ranks)
+        todo = [(s, r) for s in tried for r in plan.ratios]
+        took = {} if race else _shared(evaluator, todo, done[index:], ranks)
         for site in tried:
+            raced: dict[float, Raced] = {}
+            if race:
+                here = done[index : index + len(plan.ratios)]
+                _check_same(here, site, plan)
+                raced = race.run(site, value, here)
             for ratio in plan.ratios:
                 started = time.perf_counter()
-                measures, known = _measured(evaluator, site, ratio, done[index : index + 1])
+                left_out = None
+                if raced:
+                    measures, known, spent, left_out = raced[ratio]
+                    started -= spent
+                else:
+                    measures, known = _measured(evaluator, site, ratio, done[index : index + 1])
                 objective = measures.objective(plan.objective)
                 if index == 0:
                     before = objective
@@ -87,7 +107,7 @@ def _search(
                     if progress:
                         for message in evaluator.messages:
                             progress(message)
-                improved = plan.better(objective, value)
+                improved = left_out is None and plan.better(objective, value)
                 if improved:
                     value, best, winner = objective, measures, (site, ratio)
                 seconds = took.get((site, ratio), time.perf_counter() - started)
@@ -107,12 +127,17 @@ def _search(
                     best or measures,
                     seconds,
                     known,
+                    left_out,
                 )
                 index += 1
         evaluator.settle(*winner)
+        if race:
+            race.settle(*winner)
         recipe = recipe.with_ratio(*winner)
         undecided = [site for site in undecided if site != winner[0]]
         evaluator.expect(undecided)
+        if race:
+            race.expect(undecided)
         step += 1
 
 
@@ -149,14 +174,38 @@ def _measured(
 ) -> tuple[Measures, bool]:
     """The candidate's measures, and whether they were known without running it."""
     for trial in done:
-        if (trial.site, trial.ratio) != (site, ratio):
-            raise ValueError(
-                f"the trace goes on with {trial.site} at {trial.ratio:g} where this search tries "
-                f"{site} at {ratio:g}; resume with the settings it was made with"
-            )
+        _check_candidate(trial, site, ratio)
         evaluator.learn(site, ratio, trial.measures)
     known = evaluator.recall(site, ratio)
     return (evaluator.measure(site, ratio), False) if known is None else (known, True)
+
+
+def _race(
+    evaluator: Evaluator,
+    backbone: Backbone,
+    calibration: CalibrationSet,
+    order: Sequence[Site],
+    memory: int,
+) -> Race:
+    """The race of a quick search; where bf16 is no faster, every candidate runs in float32."""
+    plan, rounded = evaluator.plan, None
+    if rounds_fast(backbone.device):
+        coarse = replace(plan, quick=False, precision="bf16")
+        rounded = HalfEvaluator(backbone, calibration, coarse, order, memory)
+    return Race(evaluator, rounded, plan)
+
+
+def _check_same(done: Sequence[Trial], site: Site, plan: SearchPlan) -> None:
+    for trial, ratio in zip(done, plan.ratios, strict=False):
+        _check_candidate(trial, site, ratio)
+
+
+def _check_candidate(trial: Trial, site: Site, ratio: float) -> None:
+    if (trial.site, trial.ratio) != (site, ratio):
+        raise ValueError(
+            f"the trace goes on with {trial.site} at {trial.ratio:g} where this search tries "
+            f"{site} at {ratio:g}; resume with the settings it was made with"
+        )
 
 
 def _refuse_unmeasured(plan: SearchPlan, measures: Measures) -> None:

@@ -70,6 +70,22 @@ class MeasureBuilder:
         lost = losses(parts, self.plan.lambda_ood, self.plan.batch_size)
         return Measures(lost, metrics, examples)
 
+    def shares(self) -> Tensor:
+        """What each image adds to the objective, a loss, `(n,)`: their mean is the loss, and where
+        patches have a mean of their own it is taken to the first order."""
+        inside, outside, _, ood = zip(*(part.terms for part in self.parts), strict=True)
+        counts = torch.cat(ood).sum(dim=1).double().cpu()
+        cross, entropy = (torch.cat(found).double().cpu() for found in (inside, outside))
+        mean = entropy.sum() / counts.sum().clamp(min=1)
+        patches = mean + (entropy - mean * counts) / counts.mean().clamp(min=1 / len(counts))
+        if self.plan.objective == "loss_id":
+            return cross
+        return (
+            patches
+            if self.plan.objective == "loss_ood"
+            else (cross + self.plan.lambda_ood * patches)
+        )
+
 
 def patch_scores(score: Score, logits: Logits, ood: Tensor, options: ScoreOptions) -> Tensor:
     """The score of every patch as if it were an image, `(B, P)`; only OOD patches' mean anything.

@@ -84,6 +84,7 @@ class SearchPlan:
         batch_size: images whose OOD patches share one mean.
         seed: of the random components.
         precision: of the towers; losses are always float32.
+        quick: candidates are raced in bf16, and only those that may win are run in float32.
     """
 
     order: str | None = None
@@ -100,6 +101,7 @@ class SearchPlan:
     batch_size: int = 512
     seed: int = 0
     precision: str = "fp32"
+    quick: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratios", tuple(self.ratios))
@@ -119,6 +121,17 @@ class SearchPlan:
             if value not in tuple(known):  # a trace may have anything here
                 raise ValueError(f"{name} {short(value)} is unknown; use {', '.join(known)}")
         _check_ratios(self.ratios)
+        if not isinstance(self.quick, bool):
+            raise ValueError(f"quick is {short(self.quick)}; give true or false")
+        if self.quick and self.objective not in LOSSES:
+            raise ValueError(
+                f"a quick search cannot tell how far {self.objective} may err; use a loss as "
+                f"objective ({', '.join(LOSSES)}), or leave quick out"
+            )
+        if self.quick and self.precision != "fp32":
+            raise ValueError(
+                f"a quick search ends in fp32, and precision is {self.precision}; leave one out"
+            )
         if not _number(self.lambda_ood) or self.lambda_ood < 0:
             raise ValueError(
                 f"lambda is {short(self.lambda_ood)}; give a finite number of at least 0"
@@ -145,8 +158,11 @@ class SearchPlan:
         return value > best if OBJECTIVES[self.objective].higher else value < best
 
     def page(self) -> dict[str, Any]:
-        """The settings as JSON takes them."""
-        return {**asdict(self), "ratios": list(self.ratios)}
+        """The settings as JSON takes them; of an exact search as before there were quick ones."""
+        page = {**asdict(self), "ratios": list(self.ratios)}
+        if not self.quick:
+            del page["quick"]
+        return page
 
     def candidates(self, sites: int) -> int:
         """How many candidates a search over so many sites tries."""

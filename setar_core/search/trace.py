@@ -69,6 +69,7 @@ def line(trial: Trial) -> Page:
         "objective": objective,
         "improved": trial.improved,
         "seconds": round(trial.seconds, 6),
+        **({} if trial.left_out is None else {"left_out": list(trial.left_out)}),
     }
 
 
@@ -93,7 +94,8 @@ def replay(text: str) -> Iterator[Trial]:
             winner, step = None, at
         winner = winner or (site, 0.0)
         reached = measures.objective(objective)
-        improved = sign * reached < value
+        left_out = _left_out(row, number)
+        improved = left_out is None and sign * reached < value
         if improved:
             value, best, winner = sign * reached, measures, (site, ratio)
         recipe = Recipe(
@@ -115,6 +117,7 @@ def replay(text: str) -> Iterator[Trial]:
             recipe,
             best or measures,
             _seconds(row, number),
+            left_out=left_out,
         )
 
 
@@ -248,6 +251,19 @@ def _seconds(row: Page, number: int) -> float:
         return _number(row, "seconds") if row.get("seconds") is not None else 0.0
     except ValueError as error:
         raise ValueError(f"line {number}: {error}") from None
+
+
+def _left_out(row: Page, number: int) -> tuple[float, float] | None:
+    """The interval by which a quick search left the candidate out."""
+    if (pair := row.get("left_out")) is None:
+        return None
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise ValueError(f"line {number}: left_out is {str(pair)[:40]}, not two numbers")
+    ends = {"low": pair[0], "high": pair[1]}
+    try:
+        return _number(ends, "low"), _number(ends, "high")
+    except ValueError as error:
+        raise ValueError(f"line {number}: left_out: {error}") from None
 
 
 def _number(row: Page, key: str) -> float:

@@ -63,6 +63,8 @@ class Trial:
         best: the measures of that recipe.
         seconds: what the candidate took; next to nothing when its value was `known`.
         known: it was not run, because the same network was measured before.
+        left_out: in a quick search, the interval of the objective by which it was left out; its
+            measures are then those in bf16. None where they are exact.
     """
 
     index: int
@@ -77,6 +79,7 @@ class Trial:
     best: Measures
     seconds: float
     known: bool = False
+    left_out: tuple[float, float] | None = None
 
     @property
     def loss(self) -> float:

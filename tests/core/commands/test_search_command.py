@@ -50,6 +50,21 @@ def test_the_command_line_writes_recipe_and_trace(golden, tmp_path, capsys):
         assert row["objective"] == row["locoop_loss"]
 
 
+def test_a_quick_search_says_what_it_left_out(golden, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("setar_core.search.race.SMALL", 0)
+    monkeypatch.setattr("setar_core.search.greedy.rounds_fast", lambda device: True)
+    assert main(command(golden, tmp_path)) == 0
+    exact = Recipe.load(tmp_path / "r.json")
+    assert main(command(golden, tmp_path, "--quick")) == 0
+    found = Recipe.load(tmp_path / "r.json")
+    assert found.ratios == exact.ratios and found.notes["plan"]["quick"] is True
+    rows = values(tmp_path / "t.jsonl")
+    out = sum("left_out" in row for row in rows)
+    assert rows[0]["plan"]["quick"] is True and out
+    told = f"quick: {out} of 24 candidates were left out by their bf16 intervals"
+    assert told in capsys.readouterr().err
+
+
 def test_a_trace_with_candidates_is_not_written_over(golden, tmp_path, capsys):
     trace, old = tmp_path / "t.jsonl", tmp_path / "t.jsonl.old"
     short = command(golden, tmp_path, "--order", "visual_only", "--ratios", "0,0.1")

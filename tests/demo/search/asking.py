@@ -30,7 +30,7 @@ def controls(**changes):
     """What the bar and the left side say, in the order of `read_search`."""
     said = Controls(
         TINY, OBJECTS, PROMPT, NO_RECIPE, "mcm", 1.0, 1.0, ZIP, None, "0, 0.2, 0.4", 0.1, 12, "",
-        "up", "locoop_loss", "minor", False, False, 512, 0, "fp32",
+        "up", "locoop_loss", "minor", False, False, 512, 0, "fp32", False,
     )  # fmt: skip
     return said._replace(**changes)
 

@@ -18,6 +18,7 @@ from demo.search.request import (
     read_search,
 )
 from demo.search.view import KEEP
+from demo.search.words import state
 from demo.server.jobs import FAILED, FINISHED, RUNNING
 from demo.server.shipped import EMBEDDED
 from setar_core.labels import LabelSet
@@ -104,6 +105,20 @@ def test_what_cannot_be_searched_is_refused_in_words(handlers, changes, said):
     assert is_bad(page.state) and said.lower() in words(page.state).lower()
     assert page.name is KEEP or page.name == KEEP
     assert not kept(handlers)
+
+
+def test_the_switch_makes_the_search_quick(handlers, pictures, monkeypatch):
+    monkeypatch.setattr("setar_core.search.race.SMALL", 0)
+    monkeypatch.setattr("setar_core.search.greedy.rounds_fast", lambda device: True)
+    assert read_search(*controls(zip=pictures)).plan.quick is False
+    job = finished(handlers, zip=pictures, quick=True)
+    assert job.request.plan.quick
+    out = sum(trial.left_out is not None for trial in job.trials)
+    assert out and f"{out} left out after a look in bf16" in words(state(job, []))
+    again = words(handlers.replay(handlers.saved_trace(job.name)).state)
+    assert f"a trace with {len(job.trials)} candidates" in again
+    refused = handlers.search(*controls(zip=pictures, quick=True, objective="auroc"))
+    assert is_bad(refused.state) and "quick search" in words(refused.state)
 
 
 def test_an_empty_k_is_left_to_the_labels(pictures):
