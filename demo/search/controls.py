@@ -201,7 +201,7 @@ def _more(first: Preset, top_k: int | None, devices: Sequence[str]) -> list:
     quick = gr.Checkbox(
         False,
         label="Quick search",
-        info="Large networks: a look at every candidate in bf16, those that may win in fp32",
+        info="Large networks: every candidate in half precision, in full those that may win",
         elem_id="search-quick",
     )
     return [
