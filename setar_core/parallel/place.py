@@ -17,6 +17,7 @@ class Place:
     Attributes:
         rank, size: its number from 0, and how many there are.
         local, here: likewise of those on this machine.
+        attempt: how often `torchrun --max-restarts` has started them again.
     """
 
     rank: int
@@ -25,6 +26,7 @@ class Place:
     here: int
     address: str
     port: int
+    attempt: int = 0
 
 
 def told(environment: Mapping[str, str]) -> Place | None:
@@ -56,7 +58,9 @@ def told(environment: Mapping[str, str]) -> Place | None:
         )
     if "MASTER_PORT" in environment:
         port = _number(environment, "MASTER_PORT", 1)
-    return Place(rank, size, local, here, environment.get("MASTER_ADDR", address), port)
+    restarts = "TORCHELASTIC_RESTART_COUNT"
+    attempt = _number(environment, restarts, 0) if restarts in environment else 0
+    return Place(rank, size, local, here, environment.get("MASTER_ADDR", address), port, attempt)
 
 
 def _number(environment: Mapping[str, str], name: str, least: int) -> int:

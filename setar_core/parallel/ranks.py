@@ -159,7 +159,8 @@ def joined(place: Place | None) -> Generator[Ranks, None, None]:
         share_cores(place.here)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        store = dist.TCPStore(place.address, place.port, place.size, first, timedelta(minutes=5))
+        every = dist.TCPStore(place.address, place.port, place.size, first, timedelta(minutes=5))
+        store = dist.PrefixStore(f"setar/{place.attempt}", every)  # what an earlier one left stays
         dist.init_process_group(
             backend,
             store=dist.PrefixStore("group", store),
@@ -173,8 +174,7 @@ def joined(place: Place | None) -> Generator[Ranks, None, None]:
             f"process {place.rank} cannot reach the others at {place.address}:{place.port} "
             f"({reason}); start them together"
         ) from None
-    seen = dist.PrefixStore("setar", store)
-    yield Ranks(place.rank, place.size, place.local, place.here, seen)
+    yield Ranks(place.rank, place.size, place.local, place.here, dist.PrefixStore("seen", store))
     dist.destroy_process_group()  # after an error it would wait for the others
 
 

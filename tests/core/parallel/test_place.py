@@ -25,6 +25,7 @@ SLURM = {
 
 def test_torchrun_and_accelerate_tell():
     assert told(TORCHRUN) == Place(3, 4, 1, 2, "node1", 1234)
+    assert told({**TORCHRUN, "TORCHELASTIC_RESTART_COUNT": "2"}).attempt == 2
     few = {"RANK": "1", "WORLD_SIZE": "2"}
     assert told(few) == Place(1, 2, 1, 2, "localhost", 29_500)
 

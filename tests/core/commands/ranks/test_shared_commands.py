@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -154,6 +157,41 @@ def test_a_process_that_dies_ends_the_run_and_it_is_resumed(victim, place, model
     np.testing.assert_allclose(*numbers, rtol=1e-6)
 
 
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the process by /proc")
+def test_torchrun_starts_them_again_and_they_go_on(place, model, run):
+    """kill -9 of one of two that `--max-restarts` starts again, with `--resume`."""
+    for number in range(400):
+        shutil.copy(place / "ood" / "0.webp", place / "ood" / f"more-{number}.webp")
+    given = ["scores", "--images", place / "ood", *model, "--scores", "mcm"]
+    assert run([*given, "--out", place / "one.csv"], 1)[0] == [0]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    torchrun += ["--nproc-per-node", "2", "--max-restarts", "1", "-m", "--", "setar_core"]
+    out = place / "two.csv"
+    process = subprocess.Popen(
+        [*torchrun, *map(str, given), "--out", str(out), "--resume"],
+        cwd=IMAGES.parents[1],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    journal, until = Path(f"{out}.jsonl"), time.monotonic() + 240
+    while not (journal.exists() and journal.read_bytes().count(b"\n") > 60):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.005)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (second,) = (
+        int(child)
+        for child in children
+        if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes()
+    )
+    os.kill(second, signal.SIGKILL)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 0 and "images are in" in said, said
+    one, two = (list(csv.reader((place / f"{n}.csv").open())) for n in ("one", "two"))
+    assert [row[0] for row in one] == [row[0] for row in two]
+
+
 def test_a_search_that_lost_a_process_goes_on_alone(golden, model, started, run, tmp_path):
     given = ["search", "--images", golden / "clip" / "images", *model, *SEARCHES["golden"]]
     assert run([*given, "--out", tmp_path / "a.json", "--trace", tmp_path / "a.jsonl"], 1)[0] == [0]
@@ -173,7 +211,7 @@ def test_a_search_that_lost_a_process_goes_on_alone(golden, model, started, run,
 
 REFUSED = {
     "arguments": (["scores", "--nonsense"], "arguments are required"),
-    "a value": (["scores", "--images", "nowhere", "--out", "/tmp/x.csv"], "no such file or folder"),
+    "a value": (["scores", "--images", "nowhere", "--out", "never.csv"], "no such file or folder"),
     "a command of one process": (["metrics", "--id-scores", "a", "--ood-scores", "b"], "a: cannot"),
 }
 
